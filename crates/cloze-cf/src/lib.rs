@@ -1,0 +1,1 @@
+//! Collaborative filtering baselines: Popularity, ItemKNN.

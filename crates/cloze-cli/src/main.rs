@@ -1,0 +1,2 @@
+//! The `cloze` binary.
+fn main() {}

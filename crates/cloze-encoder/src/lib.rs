@@ -1,0 +1,1 @@
+//! One transformer encoder for items, users and words, with its engines.

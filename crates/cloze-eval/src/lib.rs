@@ -1,0 +1,1 @@
+//! Honest evaluation of recommenders: candidate protocols, metrics, intervals, tables.

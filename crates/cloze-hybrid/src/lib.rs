@@ -1,0 +1,1 @@
+//! HybridBERT4Rec: a content tower and a collaborative tower joined by matrix factorization.

@@ -1,0 +1,1 @@
+//! Test support: gradient checks, golden fixtures, generated data, the engine contract.

@@ -1,0 +1,2 @@
+//! Contributors' runner.
+fn main() {}
