@@ -1,1 +1,25 @@
 //! One transformer encoder for items, users and words, with its engines.
+//!
+//! A model describes its encoder by an [`EncoderConfig`], hands [`PackedBatch`]es to an [`Engine`] and never learns
+//! which engine it is. [`reference::ReferenceEngine`] is the truth that every other engine is tested against.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod batch;
+pub mod config;
+pub mod dropout;
+pub mod engine;
+pub mod error;
+pub mod layout;
+pub mod optimizer;
+pub mod parameters;
+pub mod philox;
+pub mod reference;
+
+pub use batch::PackedBatch;
+pub use config::{Activation, Attention, EncoderConfig, Head, Norm, Positions};
+pub use engine::{Engine, Mode};
+pub use error::EncoderError;
+pub use layout::{Entry, ParameterLayout, Role};
+pub use optimizer::{AdamW, AdamWOptions, GradientNorm, Schedule};
+pub use parameters::Parameters;
+pub use philox::Philox;

@@ -324,9 +324,9 @@ fn swap(staging: tempfile::TempDir, path: &Path, parent: &Path) -> Result<(), Fo
     }
     let staged = staging.keep();
     fs::rename(&staged, path).map_err(|source| {
-        if replaced {
-            // Nothing more can be done if this fails too: the old model then stays under its temporary name.
-            let _ = fs::rename(&old, path);
+        if replaced && fs::rename(&old, path).is_err() {
+            // The old model cannot go back to its place: then it stays under its temporary name, and is not deleted.
+            let _ = aside.keep();
         }
         let _ = fs::remove_dir_all(&staged);
         io(path, source)

@@ -1,0 +1,153 @@
+//! The encoder's configuration.
+
+use crate::error::{EncoderError, Result};
+use serde::{Deserialize, Serialize};
+
+/// Where layer normalization stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Norm {
+    /// After each residual sum: `x = LN(x + f(x))` (BERT, BERT4Rec).
+    Post,
+    /// Before each block: `x = x + f(LN(x))`, with one more norm at the end.
+    Pre,
+}
+
+/// Activation of the feed-forward blocks and of the head's transform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// `x · Φ(x)` by the error function.
+    GeluErf,
+    /// GELU's tanh form: `x/2 · (1 + tanh(√(2/π)(x + 0.044715 x³)))`.
+    GeluTanh,
+    /// `max(x, 0)`.
+    Relu,
+}
+
+/// Position information.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Positions {
+    /// A learned vector for each position, added to the token's.
+    Learned,
+    /// None: the encoder sees a set.
+    None,
+}
+
+/// Who may attend to whom within a sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attention {
+    /// Every token to every token (BERT).
+    Both,
+    /// Every token to itself and to earlier ones (SASRec).
+    Causal,
+}
+
+/// What stands between the last hidden state and the tied output layer `t Eᵀ + b_O`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Head {
+    /// Nothing: `t = h`.
+    Plain,
+    /// `t = act(h W_p + b_p)`: BERT4Rec's equation 7.
+    Transform,
+    /// `t = LN(act(h W_p + b_p))`: BERT's masked-language head, and BERT4Rec's original code.
+    TransformNorm,
+}
+
+/// Everything that shapes an encoder: equal configurations have equal parameter layouts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EncoderConfig {
+    /// Rows of the token table, special tokens included.
+    pub vocabulary: usize,
+    /// Leading rows of the token table that the output layer scores. Special tokens stand behind them, so that they
+    /// are never computed, let alone recommended.
+    pub outputs: usize,
+    /// Width of a hidden state.
+    pub hidden: usize,
+    /// Transformer layers.
+    pub layers: usize,
+    /// Attention heads; divides `hidden`.
+    pub heads: usize,
+    /// Width of the feed-forward block.
+    pub intermediate: usize,
+    /// Longest sequence, the rows of the position table.
+    pub max_length: usize,
+    /// Probability of dropping an element of a hidden state (after the embedding and after each block) or an
+    /// attention probability.
+    pub dropout: f64,
+    /// Place of the layer norms.
+    pub norm: Norm,
+    /// Whether the sum of the embeddings is normalized (BERT: yes).
+    pub embedding_norm: bool,
+    /// Added to the variance under the root.
+    pub norm_epsilon: f64,
+    /// Activation.
+    pub activation: Activation,
+    /// Positions.
+    pub positions: Positions,
+    /// Attention.
+    pub attention: Attention,
+    /// Head.
+    pub head: Head,
+}
+
+impl EncoderConfig {
+    /// BERT4Rec over `items` items: post-norm, GELU, learned positions, attention to both sides; one special token,
+    /// \[MASK\], right behind the items.
+    pub fn bert4rec(items: usize, hidden: usize, layers: usize, heads: usize, max_length: usize) -> Self {
+        Self {
+            vocabulary: items + 1,
+            outputs: items,
+            hidden,
+            layers,
+            heads,
+            intermediate: 4 * hidden,
+            max_length,
+            dropout: 0.2,
+            norm: Norm::Post,
+            embedding_norm: true,
+            norm_epsilon: 1e-12,
+            activation: Activation::GeluErf,
+            positions: Positions::Learned,
+            attention: Attention::Both,
+            head: Head::TransformNorm,
+        }
+    }
+
+    /// Width of one attention head.
+    pub fn head_width(&self) -> usize {
+        self.hidden / self.heads
+    }
+
+    /// Checks every rule; an engine calls it before it allocates anything.
+    ///
+    /// # Errors
+    /// [`EncoderError::Config`] for the first rule that is broken.
+    pub fn validate(&self) -> Result<()> {
+        let positive = [
+            ("vocabulary", self.vocabulary),
+            ("outputs", self.outputs),
+            ("hidden", self.hidden),
+            ("layers", self.layers),
+            ("heads", self.heads),
+            ("intermediate", self.intermediate),
+            ("max_length", self.max_length),
+        ];
+        for (key, value) in positive {
+            check(value > 0, key, value, "must be at least 1")?;
+        }
+        check(self.outputs <= self.vocabulary, "outputs", self.outputs, "cannot exceed the vocabulary")?;
+        check(u32::try_from(self.vocabulary).is_ok(), "vocabulary", self.vocabulary, "must fit 32 bits")?;
+        check(self.hidden.is_multiple_of(self.heads), "heads", self.heads, "must divide hidden")?;
+        check((0.0..1.0).contains(&self.dropout), "dropout", self.dropout, "must be in [0, 1)")?;
+        check(self.norm_epsilon > 0.0, "norm_epsilon", self.norm_epsilon, "must be positive")
+    }
+}
+
+fn check(holds: bool, key: &'static str, value: impl ToString, rule: &'static str) -> Result<()> {
+    if holds { Ok(()) } else { Err(EncoderError::Config { key, value: value.to_string(), rule }) }
+}

@@ -1,0 +1,103 @@
+//! What every engine can do. Models speak to this trait only.
+
+use crate::batch::PackedBatch;
+use crate::config::EncoderConfig;
+use crate::error::Result;
+use crate::layout::ParameterLayout;
+use crate::optimizer::GradientNorm;
+use crate::parameters::Parameters;
+use std::sync::Arc;
+
+/// Whether a forward pass is to be followed by a backward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// No dropout, nothing kept.
+    Inference,
+    /// Dropout drawn for the current optimizer step; what the backward pass needs is kept.
+    Training,
+}
+
+/// An encoder with its parameters, gradients and optimizer state, wherever they live.
+///
+/// Arrays cross this border as host slices, row-major, in the order of [`PackedBatch::outputs`] (M of them); an engine
+/// on a device copies. The training hot path, [`Engine::cloze_step`] and [`Engine::optimizer_step`], moves no array.
+///
+/// Gradients add up until [`Engine::optimizer_step`] uses and clears them.
+pub trait Engine: Send {
+    /// Name for reports, such as `reference`.
+    fn name(&self) -> &'static str;
+
+    /// The encoder's configuration.
+    fn config(&self) -> &EncoderConfig;
+
+    /// The parameters' layout.
+    fn layout(&self) -> &Arc<ParameterLayout>;
+
+    /// Runs the encoder over `batch`.
+    ///
+    /// # Errors
+    /// An id without a row, or a failure of the device.
+    fn forward(&mut self, batch: &PackedBatch, mode: Mode) -> Result<()>;
+
+    /// Final hidden states of the last forward pass, `[M, hidden]`.
+    ///
+    /// # Errors
+    /// If no forward pass came before.
+    fn hidden(&self) -> Result<Vec<f32>>;
+
+    /// The head's input to the output layer, `t`: `[M, hidden]` (see [`crate::Head`]). HybridBERT4Rec's profile.
+    ///
+    /// # Errors
+    /// If no forward pass came before.
+    fn transformed(&self) -> Result<Vec<f32>>;
+
+    /// Output layer `t Eᵀ + b_O` over the scored tokens: `[M, outputs]`.
+    ///
+    /// # Errors
+    /// If no forward pass came before.
+    fn logits(&self) -> Result<Vec<f32>>;
+
+    /// Adds the gradients that follow from `gradient`, `[M, hidden]`: a head outside the engine gives the derivative
+    /// of its loss with respect to [`Engine::hidden`].
+    ///
+    /// # Errors
+    /// If no forward pass in training mode came before, or the array has another size.
+    fn backward(&mut self, gradient: &[f32]) -> Result<()>;
+
+    /// Softmax cross-entropy of the output layer against the batch's targets, mean over the M rows: forward in
+    /// training mode, loss, backward. Returns the loss.
+    ///
+    /// # Errors
+    /// An id without a row, missing targets, or a failure of the device.
+    fn cloze_step(&mut self, batch: &PackedBatch) -> Result<f32>;
+
+    /// The same loss without dropout or gradients.
+    ///
+    /// # Errors
+    /// As [`Engine::cloze_step`].
+    fn cloze_loss(&mut self, batch: &PackedBatch) -> Result<f64>;
+
+    /// The gradients added up so far, in the layout's order.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    fn gradients(&self) -> Result<Vec<f32>>;
+
+    /// One AdamW step at learning rate `rate` with the gradients added up, which are cleared.
+    ///
+    /// # Errors
+    /// [`crate::EncoderError::Diverged`] if they are not finite; the parameters stay as they were.
+    fn optimizer_step(&mut self, rate: f64) -> Result<GradientNorm>;
+
+    /// A copy of the parameters.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    fn parameters(&self) -> Result<Parameters>;
+
+    /// Replaces the parameters.
+    ///
+    /// # Errors
+    /// If they are of another layout.
+    fn load(&mut self, parameters: &Parameters) -> Result<()>;
+}

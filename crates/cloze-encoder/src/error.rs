@@ -1,0 +1,83 @@
+//! What can go wrong in the encoder.
+
+/// Errors of configuration, batches, parameters and engines.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncoderError {
+    /// A configuration value that no encoder can have.
+    #[error("encoder configuration: {key} = {value}: {rule}")]
+    Config {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+    /// A token id beyond the embedding table.
+    #[error("token {token} at row {row} of the batch: the embedding table has {vocabulary} rows")]
+    Token {
+        /// The token.
+        token: u32,
+        /// Row in the packed batch.
+        row: usize,
+        /// Rows of the table.
+        vocabulary: usize,
+    },
+    /// A position beyond the position table.
+    #[error("position {position} at row {row} of the batch: the encoder was built for at most {max_length} positions")]
+    Position {
+        /// The position.
+        position: u32,
+        /// Row in the packed batch.
+        row: usize,
+        /// Rows of the position table.
+        max_length: usize,
+    },
+    /// A target that the output layer does not score.
+    #[error("target {target} of output row {row}: the output layer scores {outputs} tokens")]
+    Target {
+        /// The target.
+        target: u32,
+        /// Index among the output rows.
+        row: usize,
+        /// Number of scored tokens.
+        outputs: usize,
+    },
+    /// A batch that contradicts itself.
+    #[error("packed batch: {0}")]
+    Batch(String),
+    /// Parameters of another layout.
+    #[error("parameter `{name}`: {problem}")]
+    Parameter {
+        /// The parameter.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A parameter that the loss does not reach: a broken graph, never to be trained on in silence.
+    #[error("parameter `{0}` received no gradient")]
+    NoGradient(String),
+    /// Training diverged.
+    #[error("step {step}: the gradient's norm is {norm}. Training diverged: lower the learning rate or lengthen the warm-up")]
+    Diverged {
+        /// Optimizer step, counted from 0.
+        step: u64,
+        /// The norm.
+        norm: f64,
+    },
+    /// A call out of order.
+    #[error("{call} was called before {needs}")]
+    Order {
+        /// The call.
+        call: &'static str,
+        /// What must come first.
+        needs: &'static str,
+    },
+    /// A failure inside candle.
+    #[error("tensor library: {0}")]
+    Candle(#[from] candle_core::Error),
+}
+
+/// Result of this crate.
+pub type Result<T, E = EncoderError> = std::result::Result<T, E>;

@@ -1,0 +1,123 @@
+//! The values of an encoder's parameters.
+
+use crate::error::{EncoderError, Result};
+use crate::layout::{ParameterLayout, Role};
+use crate::philox::Philox;
+use std::sync::Arc;
+
+/// Stream of the generator that parameters start from; dropout counts from 0 in the same word.
+const INITIALIZATION_STREAM: u32 = 0x1000_0000;
+
+/// One flat buffer with its layout.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameters {
+    layout: Arc<ParameterLayout>,
+    values: Vec<f32>,
+}
+
+impl Parameters {
+    /// Matrices normal with mean 0 and standard deviation `scale`, norm scales 1, biases 0. The draw of a parameter
+    /// depends on the seed and its number in the layout only.
+    pub fn initialize(layout: Arc<ParameterLayout>, scale: f64, seed: u64) -> Self {
+        let mut values = vec![0.0; layout.len()];
+        for (number, entry) in layout.entries().iter().enumerate() {
+            let slice = &mut values[entry.range()];
+            match entry.role {
+                Role::Bias => {}
+                Role::Scale => slice.fill(1.0),
+                Role::Matrix => {
+                    let mut generator = Philox::new(seed, INITIALIZATION_STREAM + number as u32);
+                    for pair in slice.chunks_mut(2) {
+                        let drawn = generator.normal_pair();
+                        pair.iter_mut().zip(drawn).for_each(|(value, normal)| *value = (scale * normal) as f32);
+                    }
+                }
+            }
+        }
+        Self { layout, values }
+    }
+
+    /// Takes `values` for the flat buffer.
+    ///
+    /// # Errors
+    /// [`EncoderError::Parameter`] if their number is not the layout's.
+    pub fn from_flat(layout: Arc<ParameterLayout>, values: Vec<f32>) -> Result<Self> {
+        if values.len() == layout.len() {
+            Ok(Self { layout, values })
+        } else {
+            Err(EncoderError::Parameter {
+                name: "(all)".to_owned(),
+                problem: format!("{} values for a buffer of {}", values.len(), layout.len()),
+            })
+        }
+    }
+
+    /// Fills the buffer from a source of named arrays: `read(name, shape)` gives the values, row-major.
+    ///
+    /// # Errors
+    /// The source's error, or one of an array of another length, as the source's type.
+    pub fn read<E: From<EncoderError>>(
+        layout: Arc<ParameterLayout>,
+        mut read: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
+    ) -> Result<Self, E> {
+        let mut values = vec![0.0; layout.len()];
+        for entry in layout.entries() {
+            let array = read(&entry.name, &entry.shape)?;
+            let place = &mut values[entry.range()];
+            if array.len() != place.len() {
+                let problem = format!("{} values for shape {:?}", array.len(), entry.shape);
+                return Err(EncoderError::Parameter { name: entry.name.clone(), problem }.into());
+            }
+            place.copy_from_slice(&array);
+        }
+        Ok(Self { layout, values })
+    }
+
+    /// The layout.
+    pub fn layout(&self) -> &Arc<ParameterLayout> {
+        &self.layout
+    }
+
+    /// The flat buffer.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The flat buffer, to be changed in place.
+    pub fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+
+    /// One parameter by its name.
+    pub fn get(&self, name: &str) -> Option<&[f32]> {
+        self.layout.get(name).map(|entry| &self.values[entry.range()])
+    }
+
+    /// Every parameter as (name, shape, values), in buffer order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[usize], &[f32])> {
+        self.layout
+            .entries()
+            .iter()
+            .map(|entry| (entry.name.as_str(), entry.shape.as_slice(), &self.values[entry.range()]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::EncoderConfig;
+
+    #[test]
+    fn start_is_seeded_and_of_the_stated_scale() {
+        let layout = Arc::new(ParameterLayout::new(&EncoderConfig::bert4rec(500, 32, 1, 2, 20)));
+        let a = Parameters::initialize(layout.clone(), 0.05, 3);
+        assert_eq!(a, Parameters::initialize(layout.clone(), 0.05, 3));
+        assert_ne!(a, Parameters::initialize(layout, 0.05, 4));
+        let table = a.get("bert.embeddings.word_embeddings.weight").unwrap();
+        let n = table.len() as f64;
+        let deviation = (table.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / n).sqrt();
+        assert!((deviation / 0.05 - 1.0).abs() < 5.0 / (2.0 * n).sqrt(), "{deviation}");
+        assert!(a.get("bert.embeddings.LayerNorm.weight").unwrap().iter().all(|&x| x == 1.0));
+        assert!(a.get("cls.predictions.bias").unwrap().iter().all(|&x| x == 0.0));
+    }
+}

@@ -1,0 +1,216 @@
+//! The forward pass, line by line as the papers have it.
+
+use super::ops::{activate, layer_norm, linear, softmax};
+use crate::batch::PackedBatch;
+use crate::config::{Attention, EncoderConfig, Head, Norm, Positions};
+use crate::dropout::Dropout;
+use crate::error::Result;
+use candle_core::{DType, Device, Tensor, Var};
+use std::collections::HashMap;
+
+pub(super) struct Forward<'a> {
+    pub(super) config: &'a EncoderConfig,
+    pub(super) variables: &'a HashMap<String, Var>,
+    pub(super) dropout: Dropout,
+    pub(super) device: &'a Device,
+    pub(super) dtype: DType,
+}
+
+/// Rows that a layer computes: `index` are rows of its input, cut into sequences by `ends`.
+struct Rows<'a> {
+    index: Vec<u32>,
+    ends: &'a [u32],
+}
+
+impl Forward<'_> {
+    /// Hidden states of the batch's output rows, `[M, hidden]`. The last layer computes keys and values for every
+    /// token and everything else for the output rows only.
+    pub(super) fn hidden(&self, batch: &PackedBatch) -> Result<Tensor> {
+        let everything = Rows { index: (0..batch.tokens().len() as u32).collect(), ends: batch.cu_seqlens() };
+        let cu_outputs = batch.cu_outputs();
+        let outputs = Rows { index: batch.outputs().to_vec(), ends: &cu_outputs };
+        let mut x = self.embed(batch)?;
+        for layer in 0..self.config.layers {
+            let queries = if layer + 1 == self.config.layers { &outputs } else { &everything };
+            x = self.layer(&x, layer, queries, &everything)?;
+        }
+        match self.config.norm {
+            Norm::Post => Ok(x),
+            Norm::Pre => self.norm(&x, "bert.encoder.LayerNorm"),
+        }
+    }
+
+    fn embed(&self, batch: &PackedBatch) -> Result<Tensor> {
+        let rows = |table: &str, index: &[u32]| -> Result<Tensor> {
+            let index = Tensor::from_slice(index, index.len(), self.device)?;
+            Ok(self.variables[table].index_select(&index, 0)?)
+        };
+        let mut x = rows("bert.embeddings.word_embeddings.weight", batch.tokens())?;
+        if self.config.positions == Positions::Learned {
+            x = (x + rows("bert.embeddings.position_embeddings.weight", batch.positions())?)?;
+        }
+        if self.config.embedding_norm {
+            x = self.norm(&x, "bert.embeddings.LayerNorm")?;
+        }
+        self.drop_hidden(x, 0)
+    }
+
+    fn layer(&self, x: &Tensor, layer: usize, queries: &Rows<'_>, keys: &Rows<'_>) -> Result<Tensor> {
+        let prefix = format!("bert.encoder.layer.{layer}");
+        let (attention_norm, output_norm) =
+            (format!("{prefix}.attention.output.LayerNorm"), format!("{prefix}.output.LayerNorm"));
+        let pre = self.config.norm == Norm::Pre;
+        let index = Tensor::from_slice(&queries.index, queries.index.len(), self.device)?;
+        let residual = x.index_select(&index, 0)?;
+        let input = if pre { self.norm(x, &attention_norm)? } else { x.clone() };
+        let attended = self.attention(&input, layer, queries, keys)?;
+        let attended = self.linear(&attended, &format!("{prefix}.attention.output.dense"))?;
+        let mut x = (residual + self.drop_hidden(attended, Dropout::attention_output_site(layer))?)?;
+        if !pre {
+            x = self.norm(&x, &attention_norm)?;
+        }
+        let input = if pre { self.norm(&x, &output_norm)? } else { x.clone() };
+        let inner = self.linear(&input, &format!("{prefix}.intermediate.dense"))?;
+        let inner = activate(&inner, self.config.activation)?;
+        let inner = self.linear(&inner, &format!("{prefix}.output.dense"))?;
+        x = (x + self.drop_hidden(inner, Dropout::output_site(layer))?)?;
+        if pre { Ok(x) } else { self.norm(&x, &output_norm) }
+    }
+
+    /// `softmax(Q Kᵀ / √d) V` for each sequence and head, of the query rows: `[queries, hidden]`.
+    fn attention(&self, x: &Tensor, layer: usize, queries: &Rows<'_>, keys: &Rows<'_>) -> Result<Tensor> {
+        let prefix = format!("bert.encoder.layer.{layer}.attention.self");
+        let query_grid = Grid::new(queries);
+        let key_grid = Grid::new(keys);
+        let q = self.heads(&self.linear(x, &format!("{prefix}.query"))?, &query_grid)?;
+        let k = self.heads(&self.linear(x, &format!("{prefix}.key"))?, &key_grid)?;
+        let v = self.heads(&self.linear(x, &format!("{prefix}.value"))?, &key_grid)?;
+        let scale = 1.0 / (self.config.head_width() as f64).sqrt();
+        let scores = (q.matmul(&k.transpose(2, 3)?.contiguous()?)? * scale)?;
+        let weights = softmax(&scores.broadcast_add(&self.mask(queries, keys, &query_grid, &key_grid)?)?)?;
+        let weights = self.drop_attention(weights, layer, &query_grid, &key_grid)?;
+        let mixed = weights.matmul(&v)?.transpose(1, 2)?.contiguous()?;
+        let mixed = mixed.reshape((query_grid.sequences * query_grid.longest, self.config.hidden))?;
+        let places = Tensor::from_slice(&query_grid.places, query_grid.places.len(), self.device)?;
+        Ok(mixed.index_select(&places, 0)?)
+    }
+
+    /// Rows of `x` on a grid `[sequences, heads, longest, head width]`. Cells without a token repeat some row: their
+    /// keys are masked and their queries never read.
+    fn heads(&self, x: &Tensor, grid: &Grid) -> Result<Tensor> {
+        let index = Tensor::from_slice(&grid.rows, grid.rows.len(), self.device)?;
+        let shape = (grid.sequences, grid.longest, self.config.heads, self.config.head_width());
+        Ok(x.index_select(&index, 0)?.reshape(shape)?.transpose(1, 2)?.contiguous()?)
+    }
+
+    /// 0 where the query may attend to the key, else a very negative number: `[sequences, 1, queries, keys]`.
+    fn mask(&self, queries: &Rows<'_>, keys: &Rows<'_>, rows: &Grid, columns: &Grid) -> Result<Tensor> {
+        let mut mask = vec![-1e9f32; rows.sequences * rows.longest * columns.longest];
+        for sequence in 0..rows.sequences {
+            let start = keys.ends[sequence];
+            let length = keys.ends[sequence + 1] - start;
+            for query in 0..rows.longest {
+                let row = queries.index.get(queries.ends[sequence] as usize + query);
+                let visible = match (self.config.attention, row) {
+                    (Attention::Causal, Some(&row)) => length.min((row + 1).saturating_sub(start)),
+                    _ => length,
+                };
+                let line = (sequence * rows.longest + query) * columns.longest;
+                mask[line..line + visible as usize].fill(0.0);
+            }
+        }
+        let shape = (rows.sequences, 1, rows.longest, columns.longest);
+        Ok(Tensor::from_vec(mask, shape, self.device)?.to_dtype(self.dtype)?)
+    }
+
+    fn drop_attention(&self, weights: Tensor, layer: usize, rows: &Grid, columns: &Grid) -> Result<Tensor> {
+        if self.dropout.is_off() {
+            return Ok(weights);
+        }
+        let site = Dropout::attention_site(layer);
+        let cells = rows.longest * columns.longest;
+        let factors: Vec<f32> = (0..rows.sequences * self.config.heads)
+            .flat_map(|plane| (0..cells).map(move |cell| (plane as u32, cell)))
+            .map(|(plane, cell)| self.dropout.attention(site, plane, cell / columns.longest, cell % columns.longest))
+            .collect();
+        let factors = Tensor::from_vec(factors, weights.shape(), self.device)?.to_dtype(self.dtype)?;
+        Ok((weights * factors)?)
+    }
+
+    fn drop_hidden(&self, x: Tensor, site: u32) -> Result<Tensor> {
+        if self.dropout.is_off() {
+            return Ok(x);
+        }
+        let mut factors = vec![0.0f32; x.elem_count()];
+        for (row, line) in factors.chunks_mut(self.config.hidden).enumerate() {
+            self.dropout.hidden_row(site, row, line);
+        }
+        let factors = Tensor::from_vec(factors, x.shape(), self.device)?.to_dtype(self.dtype)?;
+        Ok((x * factors)?)
+    }
+
+    fn norm(&self, x: &Tensor, prefix: &str) -> Result<Tensor> {
+        norm(self.config, self.variables, x, prefix)
+    }
+
+    fn linear(&self, x: &Tensor, prefix: &str) -> Result<Tensor> {
+        dense(self.variables, x, prefix)
+    }
+}
+
+/// Where packed rows stand on a padded grid of sequences.
+struct Grid {
+    sequences: usize,
+    longest: usize,
+    /// Packed row of each cell, `[sequences · longest]`.
+    rows: Vec<u32>,
+    /// Cell of each packed row.
+    places: Vec<u32>,
+}
+
+impl Grid {
+    fn new(rows: &Rows<'_>) -> Self {
+        let sequences = rows.ends.len() - 1;
+        let longest = rows.ends.windows(2).map(|ends| (ends[1] - ends[0]) as usize).max().unwrap_or(0);
+        let mut grid = Self { sequences, longest, rows: vec![0; sequences * longest], places: Vec::new() };
+        for (sequence, ends) in rows.ends.windows(2).enumerate() {
+            for (offset, row) in (ends[0]..ends[1]).enumerate() {
+                let place = sequence * longest + offset;
+                grid.rows[place] = rows.index[row as usize];
+                grid.places.push(place as u32);
+            }
+        }
+        grid
+    }
+}
+
+/// The head between the last hidden state and the output layer: `[M, hidden]`.
+pub(super) fn transform(
+    config: &EncoderConfig,
+    variables: &HashMap<String, Var>,
+    hidden: &Tensor,
+) -> Result<Tensor> {
+    if config.head == Head::Plain {
+        return Ok(hidden.clone());
+    }
+    let t = activate(&dense(variables, hidden, "cls.predictions.transform.dense")?, config.activation)?;
+    match config.head {
+        Head::TransformNorm => norm(config, variables, &t, "cls.predictions.transform.LayerNorm"),
+        Head::Plain | Head::Transform => Ok(t),
+    }
+}
+
+/// `t Eᵀ + b_O` over the scored tokens, E tied to the token table: `[M, outputs]`.
+pub(super) fn logits(config: &EncoderConfig, variables: &HashMap<String, Var>, t: &Tensor) -> Result<Tensor> {
+    let table = variables["bert.embeddings.word_embeddings.weight"].narrow(0, 0, config.outputs)?;
+    Ok(linear(t, &table, &variables["cls.predictions.bias"])?)
+}
+
+fn dense(variables: &HashMap<String, Var>, x: &Tensor, prefix: &str) -> Result<Tensor> {
+    Ok(linear(x, &variables[&format!("{prefix}.weight")], &variables[&format!("{prefix}.bias")])?)
+}
+
+fn norm(config: &EncoderConfig, variables: &HashMap<String, Var>, x: &Tensor, prefix: &str) -> Result<Tensor> {
+    let (scale, bias) = (&variables[&format!("{prefix}.weight")], &variables[&format!("{prefix}.bias")]);
+    Ok(layer_norm(x, scale, bias, config.norm_epsilon)?)
+}
