@@ -1,2 +1,52 @@
-//! Contributors' runner.
-fn main() {}
+//! Contributors' runner: repository checks and reproductions of papers.
+//!
+//! It depends on no workspace crate and shells out to `cargo` and to the `cloze` binary, so that it builds in seconds
+//! and never has a private way into the code that users have not.
+#![allow(clippy::print_stdout, reason = "a command line tool: standard output is its interface")]
+
+mod ci;
+mod layers;
+mod nearest;
+mod reproduce;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Checks and reproductions of this repository"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check the repository's own rules: layering, file lengths, build settings, unfinished code
+    Tidy,
+    /// Run what continuous integration runs, cheapest check first
+    Ci(ci::Arguments),
+    /// Train, evaluate and compare every row of a paper's experiment file
+    Reproduce(reproduce::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Tidy => tidy::run(),
+        Command::Ci(arguments) => ci::run(&arguments),
+        Command::Reproduce(arguments) => reproduce::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The calls of the `cloze` binary: everything that a reproduction does, a user can do by hand.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::Value;
+use xshell::{Shell, cmd};
+
+use super::plan::PlannedRow;
+use crate::workspace;
+
+/// The binary and the folder of raw data that it is pointed to.
+pub(crate) struct Cloze {
+    pub(crate) program: PathBuf,
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// Builds the binary as users get it, and returns its path.
+///
+/// # Errors
+/// If it does not build.
+pub(crate) fn build() -> Result<PathBuf> {
+    let shell = Shell::new()?;
+    shell.change_dir(workspace::root());
+    // The path is read from cargo's messages, which respects every way of setting a target directory.
+    let messages =
+        cmd!(shell, "cargo build --release --package cloze-cli --message-format json-render-diagnostics")
+            .read()?;
+    executable(&messages).ok_or_else(|| anyhow!("cargo built cloze-cli, but named no binary `cloze`"))
+}
+
+fn executable(messages: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == "cloze")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+impl Cloze {
+    /// What `cloze --version` prints.
+    pub(crate) fn version(&self) -> Result<String> {
+        let output = Command::new(&self.program).arg("--version").output();
+        let output = output.with_context(|| format!("cannot start {}", self.program.display()))?;
+        ensure!(output.status.success(), "{} --version: {}", self.program.display(), output.status);
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Obtains a data set. The inner error is the reason why it cannot be had.
+    pub(crate) fn fetch(&self, dataset: &str) -> Result<Result<(), String>> {
+        let mut command = self.command(&["data", "fetch", dataset]);
+        self.add_data_dir(&mut command);
+        let child = command.stderr(Stdio::piped()).spawn();
+        let mut child = child.with_context(|| format!("cannot start {}", self.program.display()))?;
+        let mut lines = Vec::new();
+        if let Some(stderr) = child.stderr.take() {
+            for line in BufReader::new(stderr).lines() {
+                let line = line.context("cannot read what cloze reports")?;
+                eprintln!("{line}");
+                lines.push(line);
+            }
+        }
+        let status = child.wait()?;
+        Ok(if status.success() { Ok(()) } else { Err(reason(&lines).unwrap_or_else(|| status.to_string())) })
+    }
+
+    /// Trains a row's model into `model`; `tower` is the trained model that it reuses.
+    pub(crate) fn train(&self, row: &PlannedRow, model: &Path, tower: Option<&Path>) -> Result<()> {
+        let settings = &row.configuration;
+        let mut command = self.command(&["train", &settings.model, "--data", &settings.dataset]);
+        self.add_data_dir(&mut command);
+        command.args(["--fit", &settings.fit, "--seed", &settings.seed.to_string()]);
+        command.arg("--output").arg(model);
+        if let Some(variant) = &settings.variant {
+            command.args(["--variant", variant]);
+        }
+        if let Some(tower) = tower {
+            command.arg("--cbf").arg(tower);
+        }
+        for (option, value) in &settings.options {
+            command.arg(format!("--{option}")).arg(value.to_string());
+        }
+        run(&mut command)
+    }
+
+    /// Evaluates a trained model into `evaluation`.
+    pub(crate) fn evaluate(&self, model: &Path, evaluation: &Path) -> Result<()> {
+        let mut command = self.command(&["evaluate"]);
+        command.arg(model);
+        self.add_data_dir(&mut command);
+        command.arg("--output").arg(evaluation);
+        run(&mut command)
+    }
+
+    /// Compares evaluations with published figures and writes `results.json` and `report.md` into `output`.
+    pub(crate) fn compare(
+        &self,
+        evaluations: &[PathBuf],
+        published: &Path,
+        title: &str,
+        note: &str,
+        output: &Path,
+    ) -> Result<()> {
+        let mut command = self.command(&["compare"]);
+        command.args(evaluations).arg("--published").arg(published);
+        command.args(["--title", title, "--note", note]).arg("--output").arg(output);
+        run(&mut command)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(arguments);
+        command
+    }
+
+    fn add_data_dir(&self, command: &mut Command) {
+        if let Some(folder) = &self.data_dir {
+            command.arg("--data-dir").arg(folder);
+        }
+    }
+}
+
+/// Runs a command that shares this program's terminal, so that its progress bar shows.
+fn run(command: &mut Command) -> Result<()> {
+    let status =
+        command.status().with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    ensure!(status.success(), "{status}: {}", shown(command));
+    Ok(())
+}
+
+/// The command as it can be typed into a shell.
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let quoted = words.map(|word| {
+        let word = word.to_string_lossy();
+        if word.contains([' ', '\n', '\'', '"', '$']) { format!("{word:?}") } else { word.into_owned() }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// The error message among lines of standard error: from the first line that begins with "error", else the last line.
+fn reason(lines: &[String]) -> Option<String> {
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
+    let first = lines.iter().position(|line| line.to_lowercase().starts_with("error"));
+    let message = lines.get(first.unwrap_or(lines.len().saturating_sub(1))..)?.join(" ");
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
+    (!message.is_empty()).then(|| message.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_is_found_among_cargos_messages() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"cloze_data"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"cloze"},"executable":"/elsewhere/release/cloze"}"#,
+            "\n",
+            r#"{"reason":"build-finished","success":true}"#,
+        );
+        assert_eq!(executable(messages), Some(PathBuf::from("/elsewhere/release/cloze")));
+        assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
+    }
+
+    #[test]
+    fn a_reason_is_the_error_message_and_not_the_progress_before_it() {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        let stderr =
+            "looking for u.data\nerror: ml-100k cannot be obtained\n  put u.data into data/ml-100k\n";
+        assert_eq!(
+            reason(&lines(stderr)).unwrap(),
+            "ml-100k cannot be obtained put u.data into data/ml-100k"
+        );
+        assert_eq!(reason(&lines("first\nlast\n\n")).unwrap(), "last");
+        assert_eq!(reason(&[]), None);
+    }
+}

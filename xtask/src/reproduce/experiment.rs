@@ -1,0 +1,245 @@
+//! An experiment file: the rows of a paper's table, their settings, and the published figures.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, fs,
+    path::Path,
+};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::nearest;
+
+/// Training options by their command line names, without the leading dashes.
+pub(crate) type Options = BTreeMap<String, OptionValue>;
+
+/// Candidate protocols that a published figure can refer to.
+const PROTOCOLS: [&str; 3] = ["full", "uniform-100", "popularity-100"];
+/// Parts of the data that a model can be fitted on.
+const FITS: [&str; 2] = ["train", "train+validation"];
+
+/// The value of one option.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub(crate) enum OptionValue {
+    Boolean(bool),
+    Integer(i64),
+    Real(f64),
+    Text(String),
+}
+
+impl fmt::Display for OptionValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean(value) => value.fmt(formatter),
+            Self::Integer(value) => value.fmt(formatter),
+            Self::Real(value) => value.fmt(formatter),
+            Self::Text(value) => value.fmt(formatter),
+        }
+    }
+}
+
+/// `xtask/experiments/<paper>.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Experiment {
+    /// Title of the report.
+    pub(crate) title: String,
+    /// The paper's reference.
+    pub(crate) paper: String,
+    /// What the paper claims, in words, where it publishes no figures.
+    pub(crate) claim: Option<String>,
+    /// What else a reader of the report must know.
+    pub(crate) note: Option<String>,
+    /// Data sets that are run unless others are asked for.
+    pub(crate) datasets: Vec<String>,
+    /// Parts of the data that every row is fitted on.
+    pub(crate) fits: Vec<String>,
+    /// Number of seeds: 0, 1, …
+    pub(crate) seeds: u64,
+    /// What `--quick` replaces.
+    #[serde(default)]
+    pub(crate) quick: Quick,
+    /// Cost of a data set, as a factor on the rows' weights; 1 where it is not named.
+    #[serde(default)]
+    pub(crate) dataset_weights: BTreeMap<String, f64>,
+    /// The models, in the order in which they are trained.
+    #[serde(rename = "row")]
+    pub(crate) rows: Vec<Row>,
+    /// Figures to compare with, the most trusted source of a figure first.
+    #[serde(default)]
+    pub(crate) published: Vec<Published>,
+}
+
+/// The settings that `--quick` replaces.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Quick {
+    pub(crate) datasets: Option<Vec<String>>,
+    pub(crate) fits: Option<Vec<String>>,
+    pub(crate) seeds: Option<u64>,
+}
+
+/// One model of the table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Row {
+    /// What `cloze train` calls the model.
+    pub(crate) model: String,
+    /// Passed as `--variant`.
+    pub(crate) variant: Option<String>,
+    /// What the results call the row; the model's name unless given.
+    name: Option<String>,
+    /// An earlier row whose trained model is passed as `--cbf`: same data set, fit and seed.
+    pub(crate) uses: Option<String>,
+    /// Rough cost in seconds, on a data set of weight 1; the remaining time is estimated from it.
+    weight: f64,
+    /// The same with `--quick`.
+    quick_weight: Option<f64>,
+    #[serde(default)]
+    options: Options,
+    #[serde(default)]
+    dataset_options: BTreeMap<String, Options>,
+    #[serde(default)]
+    quick_options: Options,
+    #[serde(default)]
+    quick_dataset_options: BTreeMap<String, Options>,
+}
+
+impl Row {
+    /// What the results call the row.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.model)
+    }
+
+    pub(crate) fn weight(&self, quick: bool) -> f64 {
+        self.quick_weight.filter(|_| quick).unwrap_or(self.weight)
+    }
+
+    /// The options for one data set. The more special setting wins: `options`, then `dataset_options`, then
+    /// `quick_options`, then `quick_dataset_options`.
+    pub(crate) fn resolve(&self, dataset: &str, quick: bool) -> Options {
+        let mut resolved = self.options.clone();
+        let mut merge = |options: Option<&Options>| resolved.extend(options.into_iter().flatten().map(own));
+        merge(self.dataset_options.get(dataset));
+        if quick {
+            merge(Some(&self.quick_options));
+            merge(self.quick_dataset_options.get(dataset));
+        }
+        resolved
+    }
+}
+
+fn own((key, value): (&String, &OptionValue)) -> (String, OptionValue) {
+    (key.clone(), value.clone())
+}
+
+/// One published figure.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Published {
+    pub(crate) dataset: String,
+    pub(crate) model: String,
+    pub(crate) protocol: String,
+    /// Such as `recall@10`, `ndcg@10`, `mrr`.
+    pub(crate) metric: String,
+    pub(crate) value: f64,
+    /// Who published it, and where.
+    pub(crate) source: String,
+    /// Quoted from memory and not read again: shown, but no verdict hangs on it.
+    #[serde(default)]
+    pub(crate) from_memory: bool,
+}
+
+/// Reads the experiment of a paper.
+///
+/// # Errors
+/// If there is no such experiment (the message names the nearest), or the file is not a valid one.
+pub(crate) fn load(folder: &Path, paper: &str) -> Result<Experiment> {
+    let known = papers(folder)?;
+    if !known.iter().any(|name| name == paper) {
+        let hint = nearest::hint(paper, known.iter().map(String::as_str));
+        bail!("no experiment \"{paper}\"{hint}; there is: {}", known.join(", "));
+    }
+    let path = folder.join(format!("{paper}.toml"));
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    parse(&text).with_context(|| format!("{}", path.display()))
+}
+
+/// The papers that have an experiment file.
+fn papers(folder: &Path) -> Result<Vec<String>> {
+    let mut papers = BTreeSet::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            papers.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(papers.into_iter().collect())
+}
+
+/// Parses and validates an experiment file's text.
+pub(crate) fn parse(text: &str) -> Result<Experiment> {
+    let experiment: Experiment = toml::from_str(text).map_err(|error| {
+        let hint = unknown_key_hint(error.message());
+        anyhow!("{}{hint}", error.to_string().trim_end())
+    })?;
+    experiment.validate()?;
+    Ok(experiment)
+}
+
+/// For "unknown field `modle`, expected one of `model`, …": the nearest of the expected ones.
+fn unknown_key_hint(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    match quoted.next() {
+        Some(key) if message.starts_with("unknown field") => nearest::hint(key, quoted),
+        _ => String::new(),
+    }
+}
+
+impl Experiment {
+    fn validate(&self) -> Result<()> {
+        ensure!(!self.datasets.is_empty(), "`datasets` is empty");
+        ensure!(self.seeds > 0 && self.quick.seeds != Some(0), "`seeds` is 0");
+        ensure!(!self.rows.is_empty(), "there is no [[row]]");
+        let mut names = BTreeSet::new();
+        for row in &self.rows {
+            let name = row.name();
+            for weight in [Some(row.weight), row.quick_weight].into_iter().flatten() {
+                ensure!(
+                    weight.is_finite() && weight > 0.0,
+                    "row \"{name}\": weight {weight} is not positive"
+                );
+            }
+            if let Some(used) = &row.uses {
+                ensure!(
+                    names.contains(used.as_str()),
+                    "row \"{name}\" uses \"{used}\", which is no earlier row"
+                );
+            }
+            ensure!(names.insert(name), "two rows are named \"{name}\"");
+        }
+        let quick_fits = self.quick.fits.iter().flatten();
+        for fit in self.fits.iter().chain(quick_fits) {
+            ensure!(FITS.contains(&fit.as_str()), "fit \"{fit}\" is none of {}", FITS.join(", "));
+        }
+        self.published.iter().try_for_each(Published::validate)
+    }
+}
+
+impl Published {
+    fn validate(&self) -> Result<()> {
+        let Self { dataset, model, protocol, metric, value, .. } = self;
+        let hint = nearest::hint(protocol, PROTOCOLS);
+        ensure!(PROTOCOLS.contains(&protocol.as_str()), "published: unknown protocol \"{protocol}\"{hint}");
+        ensure!(
+            (0.0..=1.0).contains(value),
+            "published: {dataset} {model} {metric} is {value}, outside 0 to 1"
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! Tests of the experiment files and their format.
+
+use super::*;
+use crate::workspace;
+
+const SMALL: &str = r#"
+title = "Small"
+paper = "Nobody 2020"
+datasets = ["a", "b"]
+fits = ["train"]
+seeds = 1
+
+[[row]]
+model = "bert4rec"
+weight = 10
+quick_weight = 2
+options = { hidden = 64, steps = 1000, learning-rate = 1e-3 }
+quick_options = { steps = 100 }
+dataset_options.b = { steps = 5000, hidden = 128 }
+quick_dataset_options.b = { batch = 8 }
+"#;
+
+#[test]
+fn every_experiment_of_the_repository_parses() {
+    let folder = workspace::root().join("xtask/experiments");
+    let papers = papers(&folder).unwrap();
+    assert!(papers.contains(&"hybridbert4rec".to_owned()), "{papers:?}");
+    for paper in papers {
+        load(&folder, &paper).unwrap();
+    }
+}
+
+#[test]
+fn hybridbert4rec_has_its_five_rows_and_reuses_the_tower() {
+    let experiment = load(&workspace::root().join("xtask/experiments"), "hybridbert4rec").unwrap();
+    let names: Vec<&str> = experiment.rows.iter().map(Row::name).collect();
+    assert_eq!(
+        names,
+        ["popularity", "item-knn", "bert4rec", "hybridbert4rec", "hybridbert4rec-trained-projections"]
+    );
+    for row in &experiment.rows[3..] {
+        assert_eq!(row.uses.as_deref(), Some("bert4rec"));
+    }
+    assert_eq!(experiment.quick.datasets.as_deref(), Some(["ml-100k".to_owned()].as_slice()));
+    assert!(experiment.published.iter().all(|figure| figure.dataset == "ml-1m"));
+}
+
+#[test]
+fn an_unknown_paper_names_the_nearest_and_the_list() {
+    let error = load(&workspace::root().join("xtask/experiments"), "hybridbert4rek").unwrap_err().to_string();
+    assert!(error.contains("did you mean \"hybridbert4rec\"?") && error.contains("there is:"), "{error}");
+}
+
+#[test]
+fn unknown_keys_are_refused_with_the_nearest() {
+    let misspelt = SMALL.replace("quick_options", "quick_optoins");
+    let error = parse(&misspelt).unwrap_err().to_string();
+    assert!(error.contains("quick_optoins") && error.contains("did you mean \"quick_options\"?"), "{error}");
+    let error = parse(&SMALL.replace("paper =", "papre =")).unwrap_err().to_string();
+    assert!(error.contains("did you mean \"paper\"?"), "{error}");
+}
+
+#[test]
+fn the_more_special_option_wins() {
+    let experiment = parse(SMALL).unwrap();
+    let row = &experiment.rows[0];
+    let shown = |dataset, quick| -> Vec<String> {
+        row.resolve(dataset, quick).iter().map(|(key, value)| format!("{key}={value}")).collect()
+    };
+    assert_eq!(shown("a", false), ["hidden=64", "learning-rate=0.001", "steps=1000"]);
+    assert_eq!(shown("a", true), ["hidden=64", "learning-rate=0.001", "steps=100"]);
+    assert_eq!(shown("b", false), ["hidden=128", "learning-rate=0.001", "steps=5000"]);
+    assert_eq!(shown("b", true), ["batch=8", "hidden=128", "learning-rate=0.001", "steps=100"]);
+    assert!(row.weight(false) > row.weight(true));
+}
+
+#[test]
+fn a_row_may_only_use_an_earlier_row() {
+    let second = "[[row]]\nmodel = \"hybrid\"\nuses = \"bertrec\"\nweight = 1\n";
+    let error = parse(&format!("{SMALL}{second}")).unwrap_err().to_string();
+    assert!(error.contains("\"hybrid\"") && error.contains("\"bertrec\""), "{error}");
+}
+
+#[test]
+fn a_published_figure_needs_a_known_protocol_and_a_value_between_0_and_1() {
+    let figure = |protocol: &str, value: &str| {
+        parse(&format!(
+            "{SMALL}[[published]]\ndataset = \"a\"\nmodel = \"m\"\nprotocol = \"{protocol}\"\nmetric = \"mrr\"\nvalue = {value}\nsource = \"s\"\n"
+        ))
+    };
+    assert!(!figure("full", "0.25").unwrap().published[0].from_memory);
+    assert!(figure("fulll", "0.25").unwrap_err().to_string().contains("did you mean \"full\"?"));
+    assert!(figure("full", "25.0").is_err());
+}
+
+#[test]
+fn two_rows_of_one_name_are_refused() {
+    let second = "[[row]]\nmodel = \"bert4rec\"\nvariant = \"x\"\nweight = 1\n";
+    assert!(parse(&format!("{SMALL}{second}")).unwrap_err().to_string().contains("two rows"));
+}

@@ -1,0 +1,142 @@
+//! `cargo xtask reproduce <paper>`: every row of a paper's table, trained, evaluated and compared with what was published.
+
+mod clock;
+mod cloze;
+mod experiment;
+mod plan;
+mod report;
+mod rows;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use self::{
+    cloze::Cloze,
+    experiment::Experiment,
+    plan::{PlannedRow, Request},
+};
+use crate::workspace;
+
+/// Options of `cargo xtask reproduce`.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Name of a file in xtask/experiments, without .toml
+    paper: String,
+    /// Run on this data set instead of the experiment's own; may be given several times
+    #[arg(long = "dataset", value_name = "NAME", value_delimiter = ',')]
+    datasets: Vec<String>,
+    /// The experiment's small settings: a first look in minutes, no measurement
+    #[arg(long)]
+    quick: bool,
+    /// Train every row with this many seeds
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: Option<u64>,
+    /// Folder with raw data files, tried before any download [default: the variable `CLOZE_DATA_DIR`]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where rows and report are kept [default: runs/<paper> in the repository]
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Train every row anew, even where a finished one of the same configuration is kept
+    ///
+    /// A configuration is the row's options, data set, fit, seed and the version of cloze. Changed source code of the
+    /// same version does not change it.
+    #[arg(long)]
+    fresh: bool,
+    /// Use this program instead of building cloze
+    #[arg(long, value_name = "PATH", hide = true)]
+    cloze: Option<PathBuf>,
+}
+
+/// Runs an experiment.
+///
+/// # Errors
+/// If the experiment is unknown or invalid, no data set can be obtained, a row fails, or the comparison fails.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let root = workspace::root();
+    let experiment = experiment::load(&root.join("xtask/experiments"), &arguments.paper)?;
+    let output = arguments.output.clone().unwrap_or_else(|| root.join("runs").join(&arguments.paper));
+    let output = absolute(&output)?;
+    let cloze = arguments.cloze()?;
+    fs::create_dir_all(&output).with_context(|| format!("cannot create {}", output.display()))?;
+    report::remove_old(&output)?;
+
+    let mut request = arguments.request(&experiment);
+    let missing = keep_obtainable(&cloze, &mut request.datasets)?;
+    if request.datasets.is_empty() {
+        bail!("nothing could be run\n{}", missing.join("\n"));
+    }
+    let plan = plan::plan(&experiment, &request, &cloze.version()?)?;
+    if arguments.fresh {
+        remove_kept(&plan, &output)?;
+    }
+    let outcome = rows::run_all(&cloze, &plan, &output);
+    let notes: Vec<String> = missing.into_iter().chain(outcome.failures.iter().cloned()).collect();
+    report::write(&cloze, &experiment, &request, &output, &outcome.finished, &notes)?;
+    for note in &notes {
+        eprintln!("{note}");
+    }
+    match outcome.failures.len() {
+        0 => Ok(()),
+        count => bail!("{count} of {} rows failed; finished rows are kept for the next run", plan.len()),
+    }
+}
+
+impl Arguments {
+    fn cloze(&self) -> Result<Cloze> {
+        let program = match &self.cloze {
+            Some(program) => absolute(program)?,
+            None => cloze::build()?,
+        };
+        Ok(Cloze { program, data_dir: self.data_dir.as_deref().map(absolute).transpose()? })
+    }
+
+    fn request(&self, experiment: &Experiment) -> Request {
+        let quick = Some(&experiment.quick).filter(|_| self.quick);
+        let own_datasets = quick.and_then(|quick| quick.datasets.as_ref()).unwrap_or(&experiment.datasets);
+        let mut datasets: Vec<String> = Vec::new();
+        for dataset in if self.datasets.is_empty() { own_datasets } else { &self.datasets } {
+            if !datasets.contains(dataset) {
+                datasets.push(dataset.clone());
+            }
+        }
+        Request {
+            datasets,
+            fits: quick.and_then(|quick| quick.fits.as_ref()).unwrap_or(&experiment.fits).clone(),
+            seeds: self.seeds.or(quick.and_then(|quick| quick.seeds)).unwrap_or(experiment.seeds),
+            quick: self.quick,
+        }
+    }
+}
+
+/// Keeps the data sets that can be obtained, and returns a line for each of the others that says why not.
+fn keep_obtainable(cloze: &Cloze, datasets: &mut Vec<String>) -> Result<Vec<String>> {
+    let mut obtained = Vec::new();
+    let mut missing = Vec::new();
+    for dataset in datasets.drain(..) {
+        eprintln!("[data] {dataset}");
+        if let Err(reason) = cloze.fetch(&dataset)? {
+            missing.push(format!("{dataset}: not run, the data set could not be obtained: {reason}"));
+        } else {
+            obtained.push(dataset);
+        }
+    }
+    *datasets = obtained;
+    Ok(missing)
+}
+
+fn remove_kept(plan: &[PlannedRow], output: &Path) -> Result<()> {
+    for folder in plan.iter().map(|row| row.folder(output)).filter(|folder| folder.exists()) {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("cannot resolve {}", path.display()))
+}

@@ -1,0 +1,181 @@
+//! The rows to train, with resolved options and the hash that says whether a kept result is still theirs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use super::experiment::{Experiment, Options, Row};
+
+/// What one invocation asks for, with the experiment's defaults filled in.
+pub(crate) struct Request {
+    pub(crate) datasets: Vec<String>,
+    pub(crate) fits: Vec<String>,
+    pub(crate) seeds: u64,
+    pub(crate) quick: bool,
+}
+
+/// Everything that decides a row's result. Its canonical JSON is what is hashed and stored beside the result.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Configuration {
+    pub(crate) dataset: String,
+    pub(crate) name: String,
+    pub(crate) model: String,
+    pub(crate) variant: Option<String>,
+    pub(crate) fit: String,
+    pub(crate) seed: u64,
+    pub(crate) options: Options,
+    /// The hash of the row whose model is used: another tower is another row.
+    pub(crate) uses: Option<String>,
+    /// What `cloze --version` prints.
+    pub(crate) cloze: String,
+}
+
+/// One row to train and evaluate.
+#[derive(Debug)]
+pub(crate) struct PlannedRow {
+    pub(crate) configuration: Configuration,
+    pub(crate) hash: String,
+    /// Estimated cost in seconds.
+    pub(crate) weight: f64,
+    /// The place in the plan of the row whose model is used.
+    pub(crate) uses: Option<usize>,
+}
+
+/// All rows of a request: by data set, then fit, then seed, then in the experiment's order.
+///
+/// # Errors
+/// If a configuration cannot be written as JSON.
+pub(crate) fn plan(experiment: &Experiment, request: &Request, cloze: &str) -> Result<Vec<PlannedRow>> {
+    let mut planned: Vec<PlannedRow> = Vec::new();
+    for dataset in &request.datasets {
+        let factor = experiment.dataset_weights.get(dataset).copied().unwrap_or(1.0);
+        for fit in &request.fits {
+            for seed in 0..request.seeds {
+                let first = planned.len();
+                for row in &experiment.rows {
+                    let uses = used_row(experiment, row).map(|place| first + place);
+                    let configuration = Configuration {
+                        dataset: dataset.clone(),
+                        name: row.name().to_owned(),
+                        model: row.model.clone(),
+                        variant: row.variant.clone(),
+                        fit: fit.clone(),
+                        seed,
+                        options: row.resolve(dataset, request.quick),
+                        uses: uses.map(|place| planned[place].hash.clone()),
+                        cloze: cloze.to_owned(),
+                    };
+                    let weight = row.weight(request.quick) * factor;
+                    planned.push(PlannedRow { hash: configuration.hash()?, configuration, weight, uses });
+                }
+            }
+        }
+    }
+    Ok(planned)
+}
+
+/// The place, among the experiment's rows, of the row whose model this one uses.
+fn used_row(experiment: &Experiment, row: &Row) -> Option<usize> {
+    let used = row.uses.as_deref()?;
+    experiment.rows.iter().position(|other| other.name() == used)
+}
+
+impl Configuration {
+    fn hash(&self) -> Result<String> {
+        let json = serde_json::to_string(self).context("cannot write a row's configuration")?;
+        Ok(format!("{:016x}", fnv1a(json.as_bytes())))
+    }
+}
+
+impl PlannedRow {
+    /// Where the row's model, evaluation and markers are kept.
+    pub(crate) fn folder(&self, output: &Path) -> PathBuf {
+        let Configuration { dataset, name, fit, seed, .. } = &self.configuration;
+        output.join("rows").join(dataset).join(format!("{name}-{fit}-s{seed}-{}", self.hash))
+    }
+
+    /// How progress and failures name the row.
+    pub(crate) fn label(&self) -> String {
+        let Configuration { dataset, name, fit, seed, .. } = &self.configuration;
+        let fit = if fit == "train" { String::new() } else { format!(" · {fit}") };
+        format!("{dataset} · {name}{fit} · seed {seed}")
+    }
+}
+
+/// 64-bit FNV-1a: the same on every platform and in every version, unlike the standard library's hasher.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::experiment::parse, *};
+
+    fn rows_of(bert: &str, version: &str) -> Vec<PlannedRow> {
+        let text = format!(
+            r#"
+            title = "t"
+            paper = "p"
+            datasets = ["a"]
+            fits = ["train"]
+            seeds = 1
+            dataset_weights = {{ b = 10 }}
+            [[row]]
+            model = "bert4rec"
+            weight = 3
+            options = {{ {bert} }}
+            [[row]]
+            model = "hybrid"
+            uses = "bert4rec"
+            weight = 1
+            "#
+        );
+        let request = Request {
+            datasets: vec!["a".to_owned(), "b".to_owned()],
+            fits: vec!["train".to_owned()],
+            seeds: 2,
+            quick: false,
+        };
+        plan(&parse(&text).unwrap(), &request, version).unwrap()
+    }
+
+    fn hashes(bert: &str, version: &str) -> Vec<String> {
+        rows_of(bert, version).into_iter().map(|row| row.hash).collect()
+    }
+
+    #[test]
+    fn the_hash_changes_with_options_and_not_with_their_order() {
+        let original = hashes("hidden = 64, steps = 100", "cloze 0.1.0");
+        assert_eq!(original, hashes("steps = 100, hidden = 64", "cloze 0.1.0"));
+        assert_ne!(original[0], hashes("hidden = 64, steps = 101", "cloze 0.1.0")[0]);
+        assert_ne!(original[0], hashes("hidden = 64, steps = 100", "cloze 0.2.0")[0]);
+    }
+
+    #[test]
+    fn a_row_changes_with_the_row_that_it_uses() {
+        assert_ne!(hashes("steps = 100", "v")[1], hashes("steps = 101", "v")[1]);
+    }
+
+    #[test]
+    fn hashes_are_stable_across_builds() {
+        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn every_data_set_and_seed_has_every_row_and_its_own_tower() {
+        let rows = rows_of("steps = 100", "v");
+        assert_eq!(rows.len(), 8);
+        for (place, row) in rows.iter().enumerate() {
+            let tower = (row.configuration.model == "hybrid").then(|| place - 1);
+            assert_eq!(row.uses, tower);
+        }
+        assert!((rows[4].weight - 30.0).abs() < 1e-12, "the data set's weight counts");
+        assert_eq!(rows[5].label(), "b · hybrid · seed 0");
+        let distinct: std::collections::BTreeSet<_> = rows.iter().map(|row| &row.hash).collect();
+        assert_eq!(distinct.len(), 8);
+    }
+}

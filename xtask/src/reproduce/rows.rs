@@ -1,0 +1,134 @@
+//! Runs rows one after the other, and keeps what is finished.
+//!
+//! A row's folder has `row.json` (its configuration), `model/` and `evaluation/`. A marker beside each of the two is
+//! written when it is complete: what has no marker was interrupted and is made again.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    clock::{Clock, clock_time},
+    cloze::Cloze,
+    plan::PlannedRow,
+};
+
+/// What became of the planned rows.
+pub(crate) struct Outcome<'a> {
+    /// Rows with a complete evaluation.
+    pub(crate) finished: Vec<&'a PlannedRow>,
+    /// One line for each row that failed.
+    pub(crate) failures: Vec<String>,
+}
+
+/// What a marker file holds.
+#[derive(Deserialize, Serialize)]
+struct Marker {
+    seconds: f64,
+}
+
+/// Trains and evaluates all rows. A row that fails does not stop the others, except those that use its model.
+pub(crate) fn run_all<'a>(cloze: &Cloze, plan: &'a [PlannedRow], output: &Path) -> Outcome<'a> {
+    let mut clock = Clock::start(plan.iter().map(|row| row.weight));
+    let mut outcome = Outcome { finished: Vec::new(), failures: Vec::new() };
+    let mut failed = vec![false; plan.len()];
+    for (place, row) in plan.iter().enumerate() {
+        let head = format!("[{}/{}] {}", place + 1, plan.len(), row.label());
+        let tower = row.uses.map(|used| &plan[used]);
+        if let Some(tower) = tower.filter(|_| row.uses.is_some_and(|used| failed[used])) {
+            failed[place] = true;
+            outcome.failures.push(format!("{}: not run, because {} failed", row.label(), tower.label()));
+            clock.drop_row(row.weight);
+            continue;
+        }
+        match run_or_keep(cloze, row, tower, output, &head, &clock) {
+            Ok(seconds) => {
+                clock.finish(row.weight, seconds);
+                outcome.finished.push(row);
+            }
+            Err(error) => {
+                failed[place] = true;
+                eprintln!("{head}: FAILED: {error:#}");
+                outcome.failures.push(format!("{}: failed: {error:#}", row.label()));
+                clock.drop_row(row.weight);
+            }
+        }
+    }
+    outcome
+}
+
+/// Where a row's evaluation lies.
+pub(crate) fn evaluation(row: &PlannedRow, output: &Path) -> PathBuf {
+    row.folder(output).join("evaluation")
+}
+
+/// Returns the seconds that the row took, now or when it was run.
+fn run_or_keep(
+    cloze: &Cloze,
+    row: &PlannedRow,
+    tower: Option<&PlannedRow>,
+    output: &Path,
+    head: &str,
+    clock: &Clock,
+) -> Result<f64> {
+    let folder = row.folder(output);
+    if let (Some(model), Some(evaluation)) = (marker(&folder, "model")?, marker(&folder, "evaluation")?) {
+        let seconds = model.seconds + evaluation.seconds;
+        let took = clock_time(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+        eprintln!("{head}: kept from an earlier run, which took {took}");
+        return Ok(seconds);
+    }
+    eprintln!("{head} ({})", clock.describe());
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    write_json(&folder.join("row.json"), &row.configuration)?;
+    let tower = tower.map(|tower| tower.folder(output).join("model"));
+    let trained = make(&folder, "model", |model| cloze.train(row, model, tower.as_deref()))?;
+    let evaluated =
+        make(&folder, "evaluation", |evaluation| cloze.evaluate(&folder.join("model"), evaluation))?;
+    Ok(trained + evaluated)
+}
+
+/// Makes one part of a row, unless it is complete.
+fn make(folder: &Path, part: &str, run: impl FnOnce(&Path) -> Result<()>) -> Result<f64> {
+    if let Some(marker) = marker(folder, part)? {
+        return Ok(marker.seconds);
+    }
+    let target = folder.join(part);
+    if target.exists() {
+        fs::remove_dir_all(&target).with_context(|| format!("cannot remove {}", target.display()))?;
+    }
+    let started = Instant::now();
+    run(&target)?;
+    ensure!(target.is_dir(), "cloze reported success, but wrote no {}", target.display());
+    let seconds = started.elapsed().as_secs_f64();
+    write_json(&marker_path(folder, part), &Marker { seconds })?;
+    Ok(seconds)
+}
+
+fn marker_path(folder: &Path, part: &str) -> PathBuf {
+    folder.join(format!("{part}.complete.json"))
+}
+
+fn marker(folder: &Path, part: &str) -> Result<Option<Marker>> {
+    let path = marker_path(folder, part);
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            Ok(Some(serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => bail!("cannot read {}: {error}", path.display()),
+    }
+}
+
+/// Written to a temporary name, then renamed: a file that is there is complete.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let temporary = path.with_extension("tmp");
+    let text = serde_json::to_string_pretty(value).context("cannot write JSON")?;
+    fs::write(&temporary, text + "\n").with_context(|| format!("cannot write {}", temporary.display()))?;
+    fs::rename(&temporary, path).with_context(|| format!("cannot write {}", path.display()))
+}

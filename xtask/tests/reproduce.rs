@@ -1,0 +1,174 @@
+//! `cargo xtask reproduce` with a stand-in for the `cloze` binary: what is run, kept, redone and reported.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// One temporary output folder, and the calls that the stand-in has logged there.
+struct Case {
+    folder: PathBuf,
+}
+
+impl Case {
+    fn new(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).unwrap();
+        }
+        fs::create_dir_all(&folder).unwrap();
+        Self { folder }
+    }
+
+    /// Runs the experiment with one variable of the stand-in set.
+    fn run(&self, arguments: &[&str], variable: (&str, &str)) -> Output {
+        let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake-cloze");
+        if self.log().exists() {
+            fs::remove_file(self.log()).unwrap();
+        }
+        Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(["reproduce", "hybridbert4rec", "--quick"])
+            .args(arguments)
+            .arg("--output")
+            .arg(self.folder.join("run"))
+            .arg("--cloze")
+            .arg(fake)
+            .env("FAKE_LOG", self.log())
+            .env(variable.0, variable.1)
+            .output()
+            .unwrap()
+    }
+
+    fn succeed(&self, arguments: &[&str]) -> Output {
+        let output = self.run(arguments, ("FAKE", ""));
+        assert!(output.status.success(), "{}", stderr(&output));
+        output
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("calls")
+    }
+
+    /// The logged calls of one subcommand in the last run.
+    fn calls(&self, subcommand: &str) -> Vec<String> {
+        let log = fs::read_to_string(self.log()).unwrap();
+        log.lines().filter(|line| line.starts_with(subcommand)).map(str::to_owned).collect()
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.join("run").join(name)).unwrap()
+    }
+
+    fn results(&self) -> Vec<serde_json::Value> {
+        serde_json::from_str(&self.read("results.json")).unwrap()
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn every_row_is_trained_evaluated_and_compared() {
+    let case = Case::new("every_row");
+    let output = case.succeed(&["--data-dir", "/raw"]);
+    assert_eq!(case.calls("data"), ["data fetch ml-100k --data-dir /raw"]);
+    let trained = case.calls("train");
+    assert_eq!(trained.len(), 5);
+    assert!(
+        trained[2]
+            .starts_with("train bert4rec --data ml-100k --data-dir /raw --fit train --seed 0 --output ")
+    );
+    assert!(trained[2].contains("/rows/ml-100k/bert4rec-train-s0-") && trained[2].contains(" --hidden "));
+    assert!(trained[3].contains(" --variant paper ") && trained[3].contains(" --cbf "));
+    let evaluated = case.calls("evaluate");
+    assert_eq!(evaluated.len(), 5);
+    assert!(evaluated.iter().all(|call| call.contains("/model --data-dir /raw --output ")), "{evaluated:?}");
+    assert_eq!(case.results().len(), 5);
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("the table"),
+        "the comparison's output goes through"
+    );
+    assert!(
+        stderr(&output).contains("[3/5] ml-100k · bert4rec · seed 0 (elapsed 0:0"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(case.read("report.md").contains("Claim: HybridBERT4Rec > BERT4Rec"));
+}
+
+#[test]
+fn finished_rows_are_kept_until_a_fresh_run() {
+    let case = Case::new("kept");
+    case.succeed(&[]);
+    let output = case.succeed(&[]);
+    assert_eq!(
+        (case.calls("train").len(), case.calls("evaluate").len(), case.calls("compare").len()),
+        (0, 0, 1)
+    );
+    assert!(stderr(&output).contains("kept from an earlier run"), "{}", stderr(&output));
+    assert_eq!(case.results().len(), 5);
+    case.succeed(&["--fresh"]);
+    assert_eq!(case.calls("train").len(), 5);
+    case.succeed(&["--seeds", "2"]);
+    assert_eq!(case.calls("train").len(), 5, "only the second seed is new");
+}
+
+#[test]
+fn a_data_set_that_cannot_be_obtained_is_reported_and_the_others_run() {
+    let case = Case::new("no_data");
+    let output = case.run(&["--dataset", "ml-1m", "--dataset", "ml-100k"], ("FAKE_NO_DATA", "ml-1m"));
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(case.results().iter().all(|result| result["dataset"] == "ml-100k"));
+    let report = case.read("report.md");
+    assert!(report.contains("ml-1m: not run") && report.contains("put it there"), "{report}");
+}
+
+#[test]
+fn without_any_data_nothing_is_reported_as_done() {
+    let case = Case::new("nothing");
+    case.succeed(&[]);
+    let output = case.run(&[], ("FAKE_NO_DATA", "ml-100k"));
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("nothing could be run"), "{}", stderr(&output));
+    assert!(
+        !case.folder.join("run/results.json").exists(),
+        "the earlier report must not look like this run's"
+    );
+}
+
+#[test]
+fn an_interrupted_row_is_redone_and_the_rows_before_it_are_kept() {
+    let case = Case::new("interrupted");
+    let output = case.run(&[], ("FAKE_KILLS", "bert4rec"));
+    assert!(!output.status.success());
+    assert_eq!((case.calls("train").len(), case.calls("evaluate").len()), (3, 2));
+    let output = case.succeed(&[]);
+    let trained = case.calls("train");
+    assert_eq!(trained.len(), 3, "{trained:?}");
+    assert!(trained[0].starts_with("train bert4rec "), "{trained:?}");
+    assert!(stderr(&output).contains("[2/5] ml-100k · item-knn · seed 0: kept"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_failed_row_stops_only_the_rows_that_use_it() {
+    let case = Case::new("failed");
+    let output = case.run(&[], ("FAKE_FAILS", "bert4rec"));
+    assert!(!output.status.success());
+    let message = stderr(&output);
+    assert!(message.contains("error: 3 of 5 rows failed"), "{message}");
+    assert!(message.contains("hybridbert4rec · seed 0: not run, because ml-100k · bert4rec"), "{message}");
+    assert_eq!(case.results().len(), 2);
+    assert!(case.read("report.md").contains("bert4rec · seed 0: failed"));
+}
+
+#[test]
+fn a_row_that_the_results_leave_out_is_an_error() {
+    let case = Case::new("forgotten");
+    let output = case.run(&[], ("FAKE_FORGETS", "item-knn"));
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("has no result of item-knn on ml-100k"), "{}", stderr(&output));
+}
