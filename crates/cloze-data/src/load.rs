@@ -1,0 +1,117 @@
+//! From a name to a data set.
+
+use sha2::{Digest, Sha256};
+
+use crate::hash::hex;
+use crate::manifest::{Manifest, manifest};
+use crate::prepared::{FORMAT, read_prepared, write_prepared};
+use crate::read::{parse_id_map, parse_interactions, parse_titles};
+use crate::source::{Obtained, obtain};
+use crate::{DataError, DataOptions, Dataset, Progress};
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// Loads a data set: a built-in one by name, or any other by the path of its manifest (`.toml`).
+///
+/// The raw files are obtained and verified, read, filtered and checked against the expected numbers; the result is kept
+/// in `<cache>/prepared/<name>-<key>/` (nothing is kept without a cache folder), and taken from there the next time.
+/// The key covers the manifest and the content of the files, so a change of either is a new preparation; a damaged
+/// preparation is rebuilt. Dense ids are numbered by first appearance in the file, after filters.
+///
+/// # Errors
+/// [`DataError::UnknownDataset`], [`DataError::Manifest`], [`DataError::Unobtainable`] with every source tried,
+/// [`DataError::Counts`], and the errors of readers, which name file, line and column.
+pub fn load(name: &str, options: &DataOptions, progress: &mut dyn Progress) -> Result<Dataset, DataError> {
+    let manifest = manifest(name)?;
+    if let Some(synthetic) = &manifest.synthetic {
+        let mut dataset = synthetic.generate()?;
+        dataset.name.clone_from(&manifest.name);
+        manifest.check_counts(&dataset, &PathBuf::from("the generator"))?;
+        return Ok(dataset);
+    }
+    let obtained = obtain(&manifest, options, progress)?;
+    let Ok(cache) = options.cache() else { return build(&manifest, &obtained, progress) };
+    let folder = cache.join("prepared").join(format!("{}-{}", manifest.name, key(&manifest, &obtained)));
+    if folder.exists() {
+        match read_prepared(&folder) {
+            Ok(dataset) => return Ok(dataset),
+            Err(error) => {
+                progress.start(&format!("{error}: preparing again"), None);
+                progress.finish();
+            }
+        }
+    }
+    let dataset = build(&manifest, &obtained, progress)?;
+    write_prepared(&folder, &dataset)?;
+    // The mapped file, not the copy in memory: the first run behaves like all others.
+    read_prepared(&folder)
+}
+
+/// Obtains the raw files of a data set without reading them into a data set: the paths, interactions first. Generated
+/// data have none.
+///
+/// # Errors
+/// As [`load`], without the errors of readers.
+pub fn fetch(
+    name: &str,
+    options: &DataOptions,
+    progress: &mut dyn Progress,
+) -> Result<Vec<PathBuf>, DataError> {
+    let manifest = manifest(name)?;
+    if manifest.synthetic.is_some() {
+        return Ok(Vec::new());
+    }
+    let obtained = obtain(&manifest, options, progress)?;
+    Ok(obtained.raw().map(|raw| raw.path.clone()).collect())
+}
+
+fn build(
+    manifest: &Manifest,
+    obtained: &Obtained<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Dataset, DataError> {
+    let raw = &obtained.interactions;
+    progress.start(&format!("Reading {}", raw.path.display()), None);
+    let dataset = read(manifest, obtained);
+    progress.finish();
+    let dataset = dataset?;
+    manifest.check_counts(&dataset, &raw.path)?;
+    Ok(dataset)
+}
+
+fn read(manifest: &Manifest, obtained: &Obtained<'_>) -> Result<Dataset, DataError> {
+    let (raw, spec) = (&obtained.interactions, &obtained.form.interactions);
+    let interactions = parse_interactions(&raw.path, &raw.bytes, &spec.table, &spec.columns)?;
+    let titles = titles(obtained)?;
+    Dataset::from_interactions(
+        &manifest.name,
+        &manifest.title,
+        &interactions,
+        titles.as_ref(),
+        &manifest.filters,
+    )
+}
+
+/// Titles by the ids of the interactions; none if a file that they need is absent.
+fn titles(obtained: &Obtained<'_>) -> Result<Option<HashMap<String, String>>, DataError> {
+    let (Some(raw), Some(spec)) = (&obtained.titles, &obtained.form.titles) else { return Ok(None) };
+    let titles = parse_titles(&raw.path, &raw.bytes, &spec.table, &spec.columns)?;
+    let Some(spec) = &obtained.form.title_ids else { return Ok(Some(titles)) };
+    let Some(raw) = &obtained.title_ids else { return Ok(None) };
+    let map = parse_id_map(&raw.path, &raw.bytes, &spec.table, &spec.columns)?;
+    let title = |(id, original)| Some((id, titles.get(&original)?.clone()));
+    Ok(Some(map.into_iter().filter_map(title).collect()))
+}
+
+/// What a preparation depends on.
+fn key(manifest: &Manifest, obtained: &Obtained<'_>) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(FORMAT.to_le_bytes());
+    hasher.update(manifest.text.as_bytes());
+    hasher.update(&obtained.form.name);
+    for raw in obtained.raw() {
+        hasher.update(&raw.sha256);
+    }
+    hex(&hasher.finalize()[..8])
+}

