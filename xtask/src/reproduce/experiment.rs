@@ -150,6 +150,16 @@ pub(crate) struct Published {
     /// Quoted from memory and not read again: shown, but no verdict hangs on it.
     #[serde(default)]
     pub(crate) from_memory: bool,
+    /// Whether split, candidates and preparation are those of our evaluation; no verdict hangs on others.
+    #[serde(default = "yes")]
+    pub(crate) comparable: bool,
+    /// What a reader has to know about the figure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Reads the experiment of a paper.

@@ -135,7 +135,7 @@ mod tests {
         let json = serde_json::to_value(figures(&experiment, &["ml-1m".to_owned()])).unwrap();
         let expected = serde_json::json!([{
             "dataset": "ml-1m", "model": "a", "protocol": "full", "metric": "recall@10", "value": 0.2821,
-            "source": "Somebody 2022, table 1", "from_memory": false
+            "source": "Somebody 2022, table 1", "from_memory": false, "comparable": true
         }]);
         assert_eq!(json, expected);
         let json = serde_json::to_value(figures(&experiment, &["beauty".to_owned()])).unwrap();
