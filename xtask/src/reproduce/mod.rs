@@ -27,7 +27,7 @@ use crate::workspace;
 pub(crate) struct Arguments {
     /// Name of a file in xtask/experiments, without .toml
     paper: String,
-    /// Run on this data set instead of the experiment's own; may be given several times
+    /// Run on this data set instead of the experiment's own; several: comma-separated, or the option again
     #[arg(long = "dataset", value_name = "NAME", value_delimiter = ',')]
     datasets: Vec<String>,
     /// The experiment's small settings: a first look in minutes, no measurement
