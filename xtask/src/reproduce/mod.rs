@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     /// Folder with raw data files, tried before any download [default: the variable `CLOZE_DATA_DIR`]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where rows and report are kept [default: runs/<paper> in the repository]
+    /// Where rows and report are kept [default: `runs/PAPER` in the repository]
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Train every row anew, even where a finished one of the same configuration is kept
