@@ -1,0 +1,140 @@
+//! Scoring all users once and ranking their targets under every protocol.
+
+use rayon::prelude::*;
+
+use crate::candidates::NegativeSampler;
+use crate::cases::Cases;
+use crate::error::EvalError;
+use crate::marks::Marks;
+use crate::protocol::Protocol;
+use crate::ranking::{Place, Ranker};
+use crate::ranks::ProtocolRanks;
+use crate::recommender::{Query, Recommender};
+
+/// How to evaluate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvaluationOptions {
+    /// The candidate protocols; default [`Protocol::STANDARD`].
+    pub protocols: Vec<Protocol>,
+    /// Seed of the candidates; default 0. Keep it the same for all models and all their seeds: [`results`]
+    /// refuses to compare evaluations whose candidates differ.
+    ///
+    /// [`results`]: crate::results
+    pub seed: u64,
+    /// Users scored at a time; default 256. Memory is 4 bytes times batch times catalogue. Has no effect on
+    /// ranks, unless the model's own arithmetic depends on it.
+    pub batch: usize,
+    /// Whether items of the history are no candidates of the full catalogue; default true. The target stays a
+    /// candidate even if the user has had it before. Sampled negatives never come from the history.
+    pub exclude_seen: bool,
+}
+
+impl Default for EvaluationOptions {
+    fn default() -> Self {
+        Self { protocols: Protocol::STANDARD.to_vec(), seed: 0, batch: 256, exclude_seen: true }
+    }
+}
+
+impl EvaluationOptions {
+    fn check(&self) -> Result<(), EvalError> {
+        let refuse = |option, problem: String| Err(EvalError::Option { option, problem });
+        if self.batch == 0 {
+            return refuse("batch", "must be at least 1".to_owned());
+        }
+        if self.protocols.is_empty() {
+            return refuse("protocols", "must name at least one protocol".to_owned());
+        }
+        for (at, protocol) in self.protocols.iter().enumerate() {
+            if self.protocols[..at].contains(protocol) {
+                return refuse("protocols", format!("{protocol} is named twice"));
+            }
+            if matches!(protocol, Protocol::Uniform(0) | Protocol::Popularity(0)) {
+                return refuse("protocols", format!("{protocol} asks for no negatives"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Ranks the target of every user under every protocol of the options, in their order.
+///
+/// The model scores the whole catalogue once per user; all protocols share those scores. The rank is
+/// 1 + the number of other candidates that score at least as high as the target, so ties count against the
+/// model and a constant scorer comes last. `progress` is told (users done, users in all) after each batch.
+///
+/// Every score of an item outside the history (of any item, without `exclude_seen`) must be a number or
+/// negative infinity, whichever protocols are asked for.
+///
+/// # Errors
+/// [`EvalError::Option`], [`EvalError::CatalogueMismatch`], [`EvalError::Model`] or [`EvalError::BadScore`].
+pub fn evaluate(
+    model: &mut dyn Recommender,
+    cases: &Cases<'_>,
+    options: &EvaluationOptions,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Vec<ProtocolRanks>, EvalError> {
+    options.check()?;
+    let name = model.name();
+    let catalogue = cases.catalogue();
+    if model.catalogue() != catalogue {
+        let model_items = model.catalogue();
+        return Err(EvalError::CatalogueMismatch { model: name, model_items, data_items: catalogue });
+    }
+    let samplers: Vec<_> = options
+        .protocols
+        .iter()
+        .map(|&protocol| NegativeSampler::new(protocol, options.seed, cases.popularity()))
+        .collect();
+    let ranker = Ranker { model: &name, samplers: &samplers, exclude_seen: options.exclude_seen };
+
+    let mut places = Vec::with_capacity(cases.len());
+    let mut scores = vec![0.0; options.batch.min(cases.len()) * catalogue];
+    for start in (0..cases.len()).step_by(options.batch) {
+        let end = cases.len().min(start + options.batch);
+        let queries: Vec<Query<'_>> = (start..end)
+            .map(|case| Query { user: Some(cases.users()[case]), history: cases.histories()[case] })
+            .collect();
+        let rows = &mut scores[..queries.len() * catalogue];
+        rows.fill(f32::NAN); // a place that the model forgets must not keep the last batch's score
+        model.score(&queries, rows).map_err(|source| EvalError::Model { model: name.clone(), source })?;
+        places.extend(rank_batch(&ranker, cases, start..end, rows)?);
+        progress(end, cases.len());
+    }
+    Ok(by_protocol(&places, cases, options))
+}
+
+/// Ranks a scored batch in parallel; of several bad scores the first user's is reported.
+fn rank_batch(
+    ranker: &Ranker<'_>,
+    cases: &Cases<'_>,
+    batch: std::ops::Range<usize>,
+    scores: &[f32],
+) -> Result<Vec<Vec<Place>>, EvalError> {
+    let catalogue = cases.catalogue();
+    let ranked: Vec<_> = batch
+        .into_par_iter()
+        .zip(scores.par_chunks_exact(catalogue))
+        .map_init(
+            || Marks::new(catalogue),
+            |marks, (case, row)| {
+                let (user, target) = (cases.users()[case], cases.targets()[case]);
+                ranker.rank(marks, user, cases.histories()[case], target, row)
+            },
+        )
+        .collect();
+    ranked.into_iter().collect()
+}
+
+fn by_protocol(places: &[Vec<Place>], cases: &Cases<'_>, options: &EvaluationOptions) -> Vec<ProtocolRanks> {
+    let column = |at: usize, field: fn(&Place) -> u32| places.iter().map(|user| field(&user[at])).collect();
+    let one = |(at, &protocol): (usize, &Protocol)| ProtocolRanks {
+        protocol,
+        candidate_seed: options.seed,
+        exclude_seen: options.exclude_seen,
+        users: cases.users().to_vec(),
+        targets: cases.targets().to_vec(),
+        candidates: column(at, |place| place.candidates),
+        ranks: column(at, |place| place.rank),
+    };
+    options.protocols.iter().enumerate().map(one).collect()
+}

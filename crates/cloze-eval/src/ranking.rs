@@ -1,0 +1,81 @@
+//! The rank of one user's target among its candidates.
+
+use crate::candidates::NegativeSampler;
+use crate::error::EvalError;
+use crate::marks::Marks;
+use crate::recommender::check_scores;
+
+/// Where a target came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Number of candidates, the target among them.
+    pub(crate) candidates: u32,
+    /// 1 + the number of other candidates that score at least as high: a tie counts against the model.
+    pub(crate) rank: u32,
+}
+
+/// Ranks for one model under all protocols.
+pub(crate) struct Ranker<'a> {
+    pub(crate) model: &'a str,
+    /// One entry a protocol; `None` is the full catalogue.
+    pub(crate) samplers: &'a [Option<NegativeSampler>],
+    pub(crate) exclude_seen: bool,
+}
+
+impl Ranker<'_> {
+    /// One place per protocol. `marks` is empty before and after.
+    pub(crate) fn rank(
+        &self,
+        marks: &mut Marks,
+        user: u32,
+        history: &[u32],
+        target: u32,
+        scores: &[f32],
+    ) -> Result<Vec<Place>, EvalError> {
+        for &item in history.iter().filter(|&&item| item != target) {
+            marks.insert(item);
+        }
+        let places = self.rank_marked(marks, user, target, scores);
+        marks.truncate(0);
+        places
+    }
+
+    /// `seen` holds the history without the target: a repeated target stays a candidate.
+    fn rank_marked(
+        &self,
+        seen: &mut Marks,
+        user: u32,
+        target: u32,
+        scores: &[f32],
+    ) -> Result<Vec<Place>, EvalError> {
+        check_scores(self.model, Some(user), scores, self.exclude_seen.then_some(&*seen))?;
+        let places = self.samplers.iter().map(|sampler| match sampler {
+            None => self.full(seen, target, scores),
+            Some(sampler) => {
+                let before = seen.items().len();
+                seen.insert(target);
+                let negatives = sampler.draw(user, seen);
+                seen.truncate(before);
+                sampled(&negatives, target, scores)
+            }
+        });
+        Ok(places.collect())
+    }
+
+    fn full(&self, seen: &Marks, target: u32, scores: &[f32]) -> Place {
+        let bar = scores[target as usize];
+        let at_least = scores.iter().filter(|&&score| score >= bar).count();
+        let (mut candidates, mut rank) = (scores.len(), at_least); // the target itself is the "1 +" of the rank
+        if self.exclude_seen {
+            candidates -= seen.items().len();
+            rank -= seen.items().iter().filter(|&&item| scores[item as usize] >= bar).count();
+        }
+        Place { candidates: candidates as u32, rank: rank as u32 }
+    }
+}
+
+fn sampled(negatives: &[u32], target: u32, scores: &[f32]) -> Place {
+    let bar = scores[target as usize];
+    let ahead = negatives.iter().filter(|&&item| scores[item as usize] >= bar).count();
+    Place { candidates: negatives.len() as u32 + 1, rank: ahead as u32 + 1 }
+}

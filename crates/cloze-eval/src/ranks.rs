@@ -1,0 +1,36 @@
+//! What an evaluation yields: a rank per user and protocol.
+
+use crate::metrics::Metric;
+use crate::protocol::Protocol;
+
+/// The ranks of all users under one protocol. The vectors have the same length, an entry per user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProtocolRanks {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// Seed of the candidates (no effect under [`Protocol::Full`]); not the seed of the model.
+    pub candidate_seed: u64,
+    /// Whether the full catalogue went without the user's history.
+    pub exclude_seen: bool,
+    /// Dense ids of the users.
+    pub users: Vec<u32>,
+    /// The held-out items.
+    pub targets: Vec<u32>,
+    /// Number of candidates, the target among them.
+    pub candidates: Vec<u32>,
+    /// Rank of the target, from 1.
+    pub ranks: Vec<u32>,
+}
+
+impl ProtocolRanks {
+    /// The metric of each user.
+    pub fn values(&self, metric: Metric) -> Vec<f64> {
+        self.ranks.iter().map(|&rank| metric.of(rank)).collect()
+    }
+
+    /// The mean of a metric over users; zero without users.
+    pub fn mean(&self, metric: Metric) -> f64 {
+        let sum: f64 = self.ranks.iter().map(|&rank| metric.of(rank)).sum();
+        sum / self.ranks.len().max(1) as f64
+    }
+}
