@@ -1,0 +1,84 @@
+//! An evaluation: the ranks of one trained model, with what is needed to know whether to compare them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ranks::ProtocolRanks;
+
+/// Which held-out item was looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// The test item.
+    Test,
+    /// The validation item, as during training.
+    Validation,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Test => "test",
+            Self::Validation => "validation",
+        })
+    }
+}
+
+/// What a model was fitted on. Models of different fits stand in different tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Fit {
+    /// The training part only: `train`.
+    #[serde(rename = "train")]
+    Train,
+    /// The training part and the validation items: `train+validation`.
+    #[serde(rename = "train+validation")]
+    TrainAndValidation,
+}
+
+impl fmt::Display for Fit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Train => "train",
+            Self::TrainAndValidation => "train+validation",
+        })
+    }
+}
+
+/// What an evaluation is of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Meta {
+    /// Name of the data set, as in the published figures.
+    pub dataset: String,
+    /// Whether the data set was generated; reports say so in their titles.
+    pub synthetic: bool,
+    /// Kind of split: `leave-one-out`.
+    pub split: String,
+    /// Which held-out item was looked for.
+    pub target: Target,
+    /// Hash of the split. Evaluations of different splits are not comparable.
+    pub split_hash: String,
+    /// What the model was fitted on.
+    pub fit: Fit,
+    /// The model's name.
+    pub model: String,
+    /// Seed of the model's training.
+    pub seed: u64,
+    /// Training and scoring, in seconds.
+    pub seconds: f64,
+    /// Number of evaluated users.
+    pub users: usize,
+}
+
+/// The ranks of one trained model on one data set.
+///
+/// [`Evaluation::save`] and [`Evaluation::load`] keep it in a folder as `users.parquet` and
+/// `evaluation.json`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// What was evaluated.
+    pub meta: Meta,
+    /// The ranks, a protocol each.
+    pub protocols: Vec<ProtocolRanks>,
+}

@@ -1,0 +1,248 @@
+//! Evaluations on disk: `users.parquet` with a row per protocol and user, `evaluation.json` with the rest.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Float64Array, StringArray, UInt32Array};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::Compression;
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use serde::{Deserialize, Serialize};
+
+use crate::error::EvalError;
+use crate::evaluation::{Evaluation, Meta};
+use crate::files::{read, write_atomically, write_json};
+use crate::metrics::Metric;
+use crate::protocol::Protocol;
+use crate::ranks::ProtocolRanks;
+
+const USERS: &str = "users.parquet";
+const META: &str = "evaluation.json";
+/// Raised when the layout changes, so that an old file is refused and not misread.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    format: u32,
+    meta: Meta,
+    protocols: Vec<StoredProtocol>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredProtocol {
+    protocol: Protocol,
+    candidate_seed: u64,
+    exclude_seen: bool,
+}
+
+impl Evaluation {
+    /// Writes `users.parquet` and `evaluation.json` into a folder, which is made if it is missing.
+    ///
+    /// The Parquet file has the columns `user`, `target` (dense ids, u32), `protocol` (text), `candidates`,
+    /// `rank` (u32), and each of [`Metric::ALL`] under its name (f64). Both files are written to temporary
+    /// names and renamed, `evaluation.json` last: while it is missing, the evaluation is not complete.
+    ///
+    /// # Errors
+    /// [`EvalError::LengthMismatch`] when the ranks do not match `meta.users`; [`EvalError::Io`],
+    /// [`EvalError::Parquet`] or [`EvalError::Json`] when writing fails.
+    pub fn save(&self, folder: &Path) -> Result<(), EvalError> {
+        let (users, meta) = (folder.join(USERS), folder.join(META));
+        let bytes = self.to_parquet(&users)?;
+        let io = |action, path: &Path| {
+            let path = path.to_path_buf();
+            move |source| EvalError::Io { action, path, source }
+        };
+        fs::create_dir_all(folder).map_err(io("creating", folder))?;
+        if meta.exists() {
+            fs::remove_file(&meta).map_err(io("replacing", &meta))?;
+        }
+        write_atomically(&users, &bytes)?;
+        let protocols = self.protocols.iter().map(|ranks| StoredProtocol {
+            protocol: ranks.protocol,
+            candidate_seed: ranks.candidate_seed,
+            exclude_seen: ranks.exclude_seen,
+        });
+        let stored = Stored { format: FORMAT, meta: self.meta.clone(), protocols: protocols.collect() };
+        write_json(&meta, &stored)
+    }
+
+    /// Reads what [`Evaluation::save`] wrote. Metric columns must be there, but are not read: they follow from
+    /// the ranks.
+    ///
+    /// # Errors
+    /// [`EvalError::Io`] for a missing file, [`EvalError::Json`] or [`EvalError::Parquet`] for a file of
+    /// another kind or a truncated one, [`EvalError::Content`] for missing columns, for values that no
+    /// evaluation has, and when the two files do not belong together.
+    pub fn load(folder: &Path) -> Result<Self, EvalError> {
+        let path = folder.join(META);
+        let stored: Stored = serde_json::from_slice(&read(&path)?)
+            .map_err(|source| EvalError::Json { path: path.clone(), source })?;
+        if stored.format != FORMAT {
+            let problem = format!("format {}, this version reads {FORMAT}", stored.format);
+            return Err(EvalError::Content { path, problem });
+        }
+        let mut protocols: Vec<ProtocolRanks> = stored.protocols.iter().map(StoredProtocol::empty).collect();
+        let path = folder.join(USERS);
+        read_users(&path, &mut protocols)?;
+        for ranks in &protocols {
+            if ranks.users.len() != stored.meta.users {
+                let (found, expected) = (ranks.users.len(), stored.meta.users);
+                let problem = format!("{found} users under {}, {META} says {expected}", ranks.protocol);
+                return Err(EvalError::Content { path, problem });
+            }
+        }
+        Ok(Self { meta: stored.meta, protocols })
+    }
+
+    fn to_parquet(&self, path: &Path) -> Result<Vec<u8>, EvalError> {
+        let schema = Arc::new(schema());
+        let failed = |source| EvalError::Parquet { path: path.to_path_buf(), source };
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let mut bytes = Vec::new();
+        let mut writer =
+            ArrowWriter::try_new(&mut bytes, Arc::clone(&schema), Some(properties)).map_err(failed)?;
+        for ranks in &self.protocols {
+            self.check_lengths(ranks)?;
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns(ranks))
+                .map_err(|error| failed(ParquetError::External(Box::new(error))))?;
+            writer.write(&batch).map_err(failed)?;
+        }
+        writer.close().map_err(failed)?;
+        Ok(bytes)
+    }
+
+    fn check_lengths(&self, ranks: &ProtocolRanks) -> Result<(), EvalError> {
+        let expected = self.meta.users;
+        let lengths = [
+            ("user ids", ranks.users.len()),
+            ("targets", ranks.targets.len()),
+            ("candidate counts", ranks.candidates.len()),
+            ("ranks", ranks.ranks.len()),
+        ];
+        match lengths.into_iter().find(|&(_, found)| found != expected) {
+            Some((what, found)) => Err(EvalError::LengthMismatch { what, found, expected }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StoredProtocol {
+    fn empty(&self) -> ProtocolRanks {
+        ProtocolRanks {
+            protocol: self.protocol,
+            candidate_seed: self.candidate_seed,
+            exclude_seen: self.exclude_seen,
+            users: Vec::new(),
+            targets: Vec::new(),
+            candidates: Vec::new(),
+            ranks: Vec::new(),
+        }
+    }
+}
+
+fn schema() -> Schema {
+    let mut fields = vec![
+        Field::new("user", DataType::UInt32, false),
+        Field::new("target", DataType::UInt32, false),
+        Field::new("protocol", DataType::Utf8, false),
+        Field::new("candidates", DataType::UInt32, false),
+        Field::new("rank", DataType::UInt32, false),
+    ];
+    fields.extend(Metric::ALL.map(|metric| Field::new(metric.to_string(), DataType::Float64, false)));
+    Schema::new(fields)
+}
+
+fn columns(ranks: &ProtocolRanks) -> Vec<ArrayRef> {
+    let numbers = |values: &[u32]| Arc::new(UInt32Array::from(values.to_vec())) as ArrayRef;
+    let protocol = ranks.protocol.to_string();
+    let mut columns = vec![
+        numbers(&ranks.users),
+        numbers(&ranks.targets),
+        Arc::new(StringArray::from(vec![protocol.as_str(); ranks.users.len()])),
+        numbers(&ranks.candidates),
+        numbers(&ranks.ranks),
+    ];
+    columns.extend(Metric::ALL.map(|metric| Arc::new(Float64Array::from(ranks.values(metric))) as ArrayRef));
+    columns
+}
+
+fn read_users(path: &Path, protocols: &mut [ProtocolRanks]) -> Result<(), EvalError> {
+    let file = fs::File::open(path).map_err(|source| EvalError::Io {
+        action: "reading",
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let failed = |source| EvalError::Parquet { path: path.to_path_buf(), source };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
+    check_schema(path, builder.schema())?;
+    for batch in builder.build().map_err(failed)? {
+        let batch = batch.map_err(|error| failed(ParquetError::External(Box::new(error))))?;
+        read_batch(path, &batch, protocols)?;
+    }
+    Ok(())
+}
+
+fn check_schema(path: &Path, found: &Schema) -> Result<(), EvalError> {
+    for expected in schema().fields() {
+        let problem = match found.field_with_name(expected.name()) {
+            Err(_) => format!("lacks the column \"{}\" of an evaluation", expected.name()),
+            Ok(field) if field.data_type() != expected.data_type() => {
+                let (name, is, needs) = (field.name(), field.data_type(), expected.data_type());
+                format!("column \"{name}\" has type {is}, an evaluation has {needs}")
+            }
+            Ok(_) => continue,
+        };
+        return Err(EvalError::Content { path: path.to_path_buf(), problem });
+    }
+    Ok(())
+}
+
+/// Appends the rows of a batch to the protocols that they name.
+fn read_batch(path: &Path, batch: &RecordBatch, protocols: &mut [ProtocolRanks]) -> Result<(), EvalError> {
+    let refuse = |problem: String| EvalError::Content { path: PathBuf::from(path), problem };
+    let names: &StringArray = column(path, batch, "protocol")?;
+    let numbers = |name| column::<UInt32Array>(path, batch, name);
+    let (users, targets) = (numbers("user")?, numbers("target")?);
+    let (candidates, ranks) = (numbers("candidates")?, numbers("rank")?);
+    let known: Vec<String> = protocols.iter().map(|ranks| ranks.protocol.to_string()).collect();
+    for row in 0..batch.num_rows() {
+        let name = names.value(row);
+        let at = known
+            .iter()
+            .position(|protocol| protocol == name)
+            .ok_or_else(|| refuse(format!("has the protocol \"{name}\", which {META} does not list")))?;
+        let (user, candidates, rank) = (users.value(row), candidates.value(row), ranks.value(row));
+        if rank == 0 || rank > candidates {
+            return Err(refuse(format!(
+                "user {user} has rank {rank} of {candidates} candidates under {name}"
+            )));
+        }
+        let to = &mut protocols[at];
+        to.users.push(user);
+        to.targets.push(targets.value(row));
+        to.candidates.push(candidates);
+        to.ranks.push(rank);
+    }
+    Ok(())
+}
+
+fn column<'a, T: Array + 'static>(
+    path: &Path,
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a T, EvalError> {
+    let array = batch.column_by_name(name).and_then(|array| array.as_any().downcast_ref::<T>());
+    let problem = match array {
+        Some(array) if array.null_count() == 0 => return Ok(array),
+        Some(_) => format!("column \"{name}\" has missing values"),
+        None => format!("column \"{name}\" cannot be read"),
+    };
+    Err(EvalError::Content { path: path.to_path_buf(), problem })
+}
