@@ -1,0 +1,105 @@
+//! Which evaluations may stand in one table.
+
+use std::fmt::Display;
+
+use crate::error::EvalError;
+use crate::evaluation::Evaluation;
+use crate::protocol::Protocol;
+use crate::ranks::ProtocolRanks;
+
+/// Evaluations of one data set, whatever the model.
+pub(crate) fn check_comparable(left: &Evaluation, right: &Evaluation) -> Result<(), EvalError> {
+    let (a, b) = (&left.meta, &right.meta);
+    let fields = [
+        ("split", a.split.clone(), b.split.clone()),
+        ("split hash", a.split_hash.clone(), b.split_hash.clone()),
+        ("target", a.target.to_string(), b.target.to_string()),
+        ("synthetic", a.synthetic.to_string(), b.synthetic.to_string()),
+        ("number of users", a.users.to_string(), b.users.to_string()),
+    ];
+    for (field, x, y) in fields {
+        if x != y {
+            return Err(not_comparable(left, right, field, x, y));
+        }
+    }
+    for ranks in &right.protocols {
+        if let Some(reference) = left.protocols.iter().find(|first| first.protocol == ranks.protocol) {
+            check_candidates(left, right, reference, ranks)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_candidates(
+    left: &Evaluation,
+    right: &Evaluation,
+    a: &ProtocolRanks,
+    b: &ProtocolRanks,
+) -> Result<(), EvalError> {
+    let differ = |field, x: String, y: String| Err(not_comparable(left, right, field, x, y));
+    if a.protocol == Protocol::Full {
+        if a.exclude_seen != b.exclude_seen {
+            return differ("exclude_seen", a.exclude_seen.to_string(), b.exclude_seen.to_string());
+        }
+    } else if a.candidate_seed != b.candidate_seed {
+        return differ("candidate seed", a.candidate_seed.to_string(), b.candidate_seed.to_string());
+    }
+    let columns = [
+        ("list of users", &a.users, &b.users),
+        ("list of targets", &a.targets, &b.targets),
+        ("number of candidates", &a.candidates, &b.candidates),
+    ];
+    for (field, x, y) in columns {
+        if x.len() != y.len() {
+            return differ(field, format!("{} long", x.len()), format!("{} long", y.len()));
+        }
+        if let Some(at) = (0..x.len()).find(|&at| x[at] != y[at]) {
+            return differ(field, format!("{} at row {at}", x[at]), format!("{} at row {at}", y[at]));
+        }
+    }
+    Ok(())
+}
+
+/// Evaluations of one model: every seed once, all under the same protocols.
+pub(crate) fn check_seeds(seeds: &[&Evaluation]) -> Result<(), EvalError> {
+    let protocols = |evaluation: &Evaluation| {
+        let names: Vec<String> =
+            evaluation.protocols.iter().map(|ranks| ranks.protocol.to_string()).collect();
+        names.join(", ")
+    };
+    for (at, evaluation) in seeds.iter().enumerate() {
+        let meta = &evaluation.meta;
+        if seeds[..at].iter().any(|other| other.meta.seed == meta.seed) {
+            return Err(EvalError::DuplicateRun {
+                dataset: meta.dataset.clone(),
+                fit: meta.fit.to_string(),
+                model: meta.model.clone(),
+                seed: meta.seed,
+            });
+        }
+        let (first, this) = (protocols(seeds[0]), protocols(evaluation));
+        if first != this {
+            return Err(not_comparable(seeds[0], evaluation, "list of protocols", first, this));
+        }
+    }
+    Ok(())
+}
+
+fn not_comparable(
+    left: &Evaluation,
+    right: &Evaluation,
+    field: &'static str,
+    a: impl Display,
+    b: impl Display,
+) -> EvalError {
+    let run = |evaluation: &Evaluation| {
+        let meta = &evaluation.meta;
+        format!("{} (fit on {}, seed {})", meta.model, meta.fit, meta.seed)
+    };
+    EvalError::NotComparable {
+        dataset: left.meta.dataset.clone(),
+        field,
+        left: format!("{a} for {}", run(left)),
+        right: format!("{b} for {}", run(right)),
+    }
+}

@@ -1,0 +1,221 @@
+//! Results as a Markdown report.
+
+use std::fmt::Write;
+
+use crate::bootstrap::Bootstrap;
+use crate::chance::chance;
+use crate::evaluation::{Evaluation, Fit};
+use crate::metrics::Metric;
+use crate::protocol::Protocol;
+use crate::published::{Published, Verdict};
+use crate::ranks::ProtocolRanks;
+use crate::results::ResultRow;
+use crate::table::{Table, count, figure, short};
+
+/// The metrics of a protocol's table; those of `true` are shown with their interval.
+const SHOWN: [(Metric, bool); 6] = [
+    (Metric::Recall(1), false),
+    (Metric::Recall(5), false),
+    (Metric::Recall(10), true),
+    (Metric::Ndcg(5), false),
+    (Metric::Ndcg(10), true),
+    (Metric::Mrr, false),
+];
+
+/// A Markdown report (`report.md`) on `rows` as made by [`results_with`](crate::results_with) from the same
+/// evaluations, published figures and bootstrap.
+///
+/// A section per data set and fit; in it a table per protocol with a row per model, below it the published
+/// figures with difference and verdict. Tables fit a terminal of 110 columns. Titles say SYNTHETIC where the
+/// data was generated. The row `(chance)` is what a random order of the candidates gets.
+pub fn report(
+    rows: &[ResultRow],
+    evaluations: &[Evaluation],
+    published: &[Published],
+    bootstrap: &Bootstrap,
+) -> String {
+    let synthetic = evaluations.iter().any(|evaluation| evaluation.meta.synthetic);
+    let mut text =
+        format!("# Results{}\n", if synthetic { " (SYNTHETIC data, see the headings)" } else { "" });
+    let mut done: Vec<(&str, Fit)> = Vec::new();
+    for row in rows {
+        let key = (row.dataset.as_str(), row.fit);
+        if done.contains(&key) {
+            continue;
+        }
+        done.push(key);
+        let of_key: Vec<&ResultRow> =
+            rows.iter().filter(|row| (row.dataset.as_str(), row.fit) == key).collect();
+        let evaluations: Vec<&Evaluation> = evaluations
+            .iter()
+            .filter(|evaluation| (evaluation.meta.dataset.as_str(), evaluation.meta.fit) == key)
+            .collect();
+        section(&mut text, &of_key, &evaluations, published);
+    }
+    text.push_str(&footer(bootstrap));
+    text
+}
+
+/// One data set and fit.
+fn section(text: &mut String, rows: &[&ResultRow], evaluations: &[&Evaluation], published: &[Published]) {
+    let row = rows[0];
+    let meta = evaluations.first().map(|evaluation| &evaluation.meta);
+    let synthetic = if meta.is_some_and(|meta| meta.synthetic) { "SYNTHETIC data: " } else { "" };
+    let _ = writeln!(text, "\n## {synthetic}{}, fit on {}\n", row.dataset, row.fit);
+    if let Some(meta) = meta {
+        let users = count(meta.users);
+        let _ = writeln!(
+            text,
+            "Split {}, hash {}; {} items of {users} users.\n",
+            meta.split, meta.split_hash, meta.target
+        );
+    }
+    text.push_str(&runs(rows).to_string());
+
+    let mut protocols: Vec<Protocol> = Vec::new();
+    for row in rows {
+        if !protocols.contains(&row.protocol) {
+            protocols.push(row.protocol);
+        }
+    }
+    let mut sources: Vec<String> = Vec::new();
+    for protocol in protocols {
+        let rows: Vec<&ResultRow> = rows.iter().copied().filter(|row| row.protocol == protocol).collect();
+        let ranks = evaluations
+            .iter()
+            .flat_map(|evaluation| &evaluation.protocols)
+            .find(|ranks| ranks.protocol == protocol);
+        let _ = writeln!(text, "\n### {synthetic}{}, {}\n", row.dataset, describe(protocol, ranks));
+        text.push_str(&figures(&rows, ranks).to_string());
+        let beside = comparison(&rows, published, &mut sources);
+        if !beside.is_empty() {
+            let _ = write!(text, "\n{beside}");
+        }
+    }
+    for (at, source) in sources.iter().enumerate() {
+        let _ = writeln!(text, "{}[{}] {source}", if at == 0 { "\n" } else { "" }, at + 1);
+    }
+}
+
+/// What each model cost.
+fn runs(rows: &[&ResultRow]) -> Table {
+    let mut table = Table::new(&["<model", "seeds", "seconds a seed"]);
+    for row in first_of_each_model(rows) {
+        let seconds = if row.seconds < 10.0 {
+            format!("{:.1}", row.seconds)
+        } else {
+            count(row.seconds.round() as usize)
+        };
+        table.row(vec![row.model.clone(), row.seeds.to_string(), seconds]);
+    }
+    table
+}
+
+fn first_of_each_model<'a>(rows: &[&'a ResultRow]) -> Vec<&'a ResultRow> {
+    let mut firsts: Vec<&ResultRow> = Vec::new();
+    for row in rows {
+        if !firsts.iter().any(|first| first.model == row.model) {
+            firsts.push(row);
+        }
+    }
+    firsts
+}
+
+fn describe(protocol: Protocol, ranks: Option<&ProtocolRanks>) -> String {
+    let Some(ranks) = ranks else { return protocol.to_string() };
+    let sum: f64 = ranks.candidates.iter().map(|&candidates| f64::from(candidates)).sum();
+    let mean = (sum / ranks.candidates.len().max(1) as f64).round() as usize;
+    let what = match protocol {
+        Protocol::Full if ranks.exclude_seen => {
+            format!("whole catalogue without the user's history ({} candidates on average)", count(mean))
+        }
+        Protocol::Full => format!("whole catalogue with the user's history ({} candidates)", count(mean)),
+        Protocol::Uniform(negatives) => format!("{negatives} uniform negatives{}", fewer(negatives, ranks)),
+        Protocol::Popularity(negatives) => {
+            format!("{negatives} negatives by popularity{}", fewer(negatives, ranks))
+        }
+    };
+    format!("{protocol}: {what}")
+}
+
+fn fewer(negatives: usize, ranks: &ProtocolRanks) -> String {
+    let short = ranks.candidates.iter().filter(|&&candidates| (candidates as usize) <= negatives).count();
+    if short == 0 { String::new() } else { format!(" (fewer for {} users: all there are)", count(short)) }
+}
+
+/// A row per model, and what chance gets.
+fn figures(rows: &[&ResultRow], ranks: Option<&ProtocolRanks>) -> Table {
+    let mut table = Table::new(&["<model", "R@1", "R@5", "R@10", "N@5", "N@10", "MRR"]);
+    for model in first_of_each_model(rows) {
+        let mut cells = vec![model.model.clone()];
+        for (metric, with_interval) in SHOWN {
+            let row = rows.iter().find(|row| row.model == model.model && row.metric == metric);
+            cells.push(match row {
+                Some(row) if with_interval => interval(row),
+                Some(row) => figure(row.value),
+                None => String::new(),
+            });
+        }
+        table.row(cells);
+    }
+    if let Some(ranks) = ranks {
+        let expected = SHOWN.iter().map(|&(metric, _)| figure(chance(metric, &ranks.candidates)));
+        table.row(std::iter::once("(chance)".to_owned()).chain(expected).collect());
+    }
+    table
+}
+
+fn interval(row: &ResultRow) -> String {
+    format!("{} [{}, {}]", figure(row.value), figure(row.low), figure(row.high))
+}
+
+/// Our figures beside the published ones; sources are collected as numbered notes.
+fn comparison(rows: &[&ResultRow], published: &[Published], sources: &mut Vec<String>) -> Table {
+    let mut table =
+        Table::new(&["<model", "<metric", "ours", "published", "difference", "<verdict", "<source"]);
+    for row in rows {
+        let same = |figure: &&Published| {
+            figure.dataset == row.dataset
+                && figure.model == row.model
+                && figure.protocol == row.protocol
+                && figure.metric == row.metric
+        };
+        for theirs in published.iter().filter(same) {
+            let note = theirs.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+            let source = format!("{}{note}", theirs.source);
+            let at = sources.iter().position(|known| *known == source).unwrap_or_else(|| {
+                sources.push(source);
+                sources.len() - 1
+            });
+            let dagger = if theirs.from_memory { "†" } else { "" };
+            let difference = row.value - theirs.value;
+            let sign = if difference < 0.0 { "" } else { "+" };
+            table.row(vec![
+                row.model.clone(),
+                short(row.metric),
+                interval(row),
+                format!("{}{dagger}", figure(theirs.value)),
+                format!("{sign}{}", figure(difference)),
+                Verdict::of(row.low, row.high, theirs).to_string(),
+                format!("[{}]", at + 1),
+            ]);
+        }
+    }
+    table
+}
+
+fn footer(bootstrap: &Bootstrap) -> String {
+    let percent = bootstrap.confidence * 100.0;
+    let resamples = count(bootstrap.resamples);
+    format!(
+        "\n---\n\n\
+         R = recall = hit rate, N = NDCG, MRR = mean reciprocal rank, of one held-out item a user.\n\
+         A tie counts against the model: rank = 1 + the other candidates that score at least as high.\n\
+         Sampled negatives are seeded per user, the same for all models, never from the user's history;\n\
+         by popularity means in proportion to the counts in training, without replacement.\n\
+         In brackets: {percent:.0} % percentile bootstrap interval over users, {resamples} resamples; several seeds are\n\
+         averaged for each user first. (chance): the expected figure of a random order of the candidates.\n\
+         Verdicts: \"agrees\" when the published figure is inside our interval. It says nothing about the spread of\n\
+         the published figure. † quoted from memory, no verdict.\n"
+    )
+}

@@ -1,0 +1,154 @@
+//! From evaluations to rows of a results table.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bootstrap::{Bootstrap, Interval};
+use crate::comparable::{check_comparable, check_seeds};
+use crate::error::EvalError;
+use crate::evaluation::{Evaluation, Fit};
+use crate::files::write_json;
+use crate::metrics::Metric;
+use crate::protocol::Protocol;
+use crate::published::Published;
+
+/// One figure: a metric of a model under a protocol. Serialized in this order of fields.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResultRow {
+    /// Data set.
+    pub dataset: String,
+    /// Kind of split.
+    pub split: String,
+    /// What the model was fitted on.
+    pub fit: Fit,
+    /// Model.
+    pub model: String,
+    /// Candidate protocol.
+    pub protocol: Protocol,
+    /// Metric.
+    pub metric: Metric,
+    /// Mean over users of the mean over seeds.
+    pub value: f64,
+    /// Lower end of the bootstrap interval.
+    pub low: f64,
+    /// Upper end of the bootstrap interval.
+    pub high: f64,
+    /// Number of seeds.
+    pub seeds: usize,
+    /// Number of users.
+    pub users: usize,
+    /// Training and scoring, mean over seeds.
+    pub seconds: f64,
+    /// The first published figure for this row that is comparable, if any.
+    pub published: Option<f64>,
+}
+
+/// The rows of all evaluations, with the default [`Bootstrap`].
+///
+/// # Errors
+/// As [`results_with`].
+pub fn results(evaluations: &[Evaluation], published: &[Published]) -> Result<Vec<ResultRow>, EvalError> {
+    results_with(evaluations, published, &Bootstrap::default())
+}
+
+/// The rows of all evaluations: one per (data set, fit, model), protocol and metric of [`Metric::ALL`], in
+/// the order in which the models first appear.
+///
+/// Evaluations that differ only in the model's seed make one row: each user's metric is averaged over the
+/// seeds, then users are averaged and resampled. The interval thus covers the choice of users, not that of
+/// seeds.
+///
+/// # Errors
+/// [`EvalError::NotComparable`] when evaluations of one data set differ in split, split hash, target, users,
+/// or in the candidates of a protocol; [`EvalError::DuplicateRun`] when one seed is given twice;
+/// [`EvalError::NoUsers`], or [`EvalError::Option`] for options of the bootstrap.
+pub fn results_with(
+    evaluations: &[Evaluation],
+    published: &[Published],
+    bootstrap: &Bootstrap,
+) -> Result<Vec<ResultRow>, EvalError> {
+    for (at, evaluation) in evaluations.iter().enumerate() {
+        let same_data = |other: &&Evaluation| other.meta.dataset == evaluation.meta.dataset;
+        if let Some(first) = evaluations[..at].iter().find(same_data) {
+            check_comparable(first, evaluation)?;
+        }
+    }
+    let mut rows = Vec::new();
+    for seeds in group(evaluations) {
+        check_seeds(&seeds)?;
+        for at in 0..seeds[0].protocols.len() {
+            rows.extend(protocol_rows(&seeds, at, published, bootstrap)?);
+        }
+    }
+    Ok(rows)
+}
+
+/// Writes rows as a JSON array, to a temporary name that is renamed.
+///
+/// # Errors
+/// [`EvalError::Io`] when writing fails.
+pub fn write_results(path: &Path, rows: &[ResultRow]) -> Result<(), EvalError> {
+    write_json(path, &rows)
+}
+
+/// Evaluations of the same (data set, fit, model), in the order of first appearance.
+fn group(evaluations: &[Evaluation]) -> Vec<Vec<&Evaluation>> {
+    let key = |evaluation: &Evaluation| {
+        let meta = &evaluation.meta;
+        (meta.dataset.clone(), meta.fit, meta.model.clone())
+    };
+    let mut groups: Vec<Vec<&Evaluation>> = Vec::new();
+    for evaluation in evaluations {
+        match groups.iter_mut().find(|group| key(group[0]) == key(evaluation)) {
+            Some(group) => group.push(evaluation),
+            None => groups.push(vec![evaluation]),
+        }
+    }
+    groups
+}
+
+fn protocol_rows(
+    seeds: &[&Evaluation],
+    at: usize,
+    published: &[Published],
+    bootstrap: &Bootstrap,
+) -> Result<Vec<ResultRow>, EvalError> {
+    let meta = &seeds[0].meta;
+    let protocol = seeds[0].protocols[at].protocol;
+    let columns: Vec<Vec<f64>> = Metric::ALL
+        .iter()
+        .map(|&metric| {
+            let ranks: Vec<&[u32]> = seeds.iter().map(|seed| &seed.protocols[at].ranks[..]).collect();
+            let over_seeds = |user: usize| ranks.iter().map(|seed| metric.of(seed[user])).sum::<f64>();
+            (0..ranks[0].len()).map(|user| over_seeds(user) / seeds.len() as f64).collect()
+        })
+        .collect();
+    let seconds = seeds.iter().map(|seed| seed.meta.seconds).sum::<f64>() / seeds.len() as f64;
+    let row = |(&metric, interval): (&Metric, Interval)| ResultRow {
+        dataset: meta.dataset.clone(),
+        split: meta.split.clone(),
+        fit: meta.fit,
+        model: meta.model.clone(),
+        protocol,
+        metric,
+        value: interval.value,
+        low: interval.low,
+        high: interval.high,
+        seeds: seeds.len(),
+        users: meta.users,
+        seconds,
+        published: published
+            .iter()
+            .find(|figure| {
+                figure.comparable
+                    && figure.dataset == meta.dataset
+                    && figure.model == meta.model
+                    && figure.protocol == protocol
+                    && figure.metric == metric
+            })
+            .map(|figure| figure.value),
+    };
+    Ok(Metric::ALL.iter().zip(bootstrap.intervals(&columns)?).map(row).collect())
+}

@@ -1,0 +1,109 @@
+//! Markdown tables that also line up in a terminal.
+
+use std::fmt;
+
+use crate::metrics::Metric;
+
+/// A table; numbers stand to the right, text to the left.
+pub(crate) struct Table {
+    header: Vec<&'static str>,
+    text: Vec<bool>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// Column titles; a title that begins with `<` is a column of text.
+    pub(crate) fn new(titles: &[&'static str]) -> Self {
+        Self {
+            header: titles.iter().map(|title| title.trim_start_matches('<')).collect(),
+            text: titles.iter().map(|title| title.starts_with('<')).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
+        debug_assert_eq!(cells.len(), self.header.len());
+        // A bar inside a cell would end it.
+        self.rows.push(cells.into_iter().map(|cell| cell.replace('|', "/")).collect());
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header: Vec<String> = self.header.iter().map(|title| (*title).to_owned()).collect();
+        let width = |column: usize| {
+            let cells = self.rows.iter().chain([&header]).map(|row| row[column].chars().count());
+            cells.max().unwrap_or(0).max(3)
+        };
+        let widths: Vec<usize> = (0..header.len()).map(width).collect();
+        let rule = |column: usize| {
+            if self.text[column] { "-".repeat(widths[column]) } else { "-".repeat(widths[column] - 1) + ":" }
+        };
+        let rules: Vec<String> = (0..header.len()).map(rule).collect();
+        for row in [&header, &rules].into_iter().chain(&self.rows) {
+            for ((cell, &width), &text) in row.iter().zip(&widths).zip(&self.text) {
+                if text {
+                    write!(f, "| {cell:<width$} ")?;
+                } else {
+                    write!(f, "| {cell:>width$} ")?;
+                }
+            }
+            writeln!(f, "|")?;
+        }
+        Ok(())
+    }
+}
+
+/// Four decimals without the leading zero, as papers print them: `.2853`, `-.0032`, `1.0000`.
+pub(crate) fn figure(value: f64) -> String {
+    let text = format!("{value:.4}");
+    match text.strip_prefix("0.") {
+        Some(digits) => format!(".{digits}"),
+        None => text.replacen("-0.", "-.", 1),
+    }
+}
+
+/// A whole number with a comma between thousands.
+pub(crate) fn count(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A metric as in a column title: `R@10`, `N@10`, `M@10`, `MRR`.
+pub(crate) fn short(metric: Metric) -> String {
+    match metric {
+        Metric::Recall(k) => format!("R@{k}"),
+        Metric::Ndcg(k) => format!("N@{k}"),
+        Metric::MrrAt(k) => format!("M@{k}"),
+        Metric::Mrr => "MRR".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_printed_as_in_papers() {
+        assert_eq!([0.28531, 1.0, -0.0032, 0.0].map(figure), [".2853", "1.0000", "-.0032", ".0000"]);
+        assert_eq!([7, 999, 1000, 1_234_567].map(count), ["7", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let mut table = Table::new(&["<model", "R@10"]);
+        table.row(vec!["a|b".to_owned(), ".1000".to_owned()]);
+        assert_eq!(table.to_string(), "| model |  R@10 |\n| ----- | ----: |\n| a/b   | .1000 |\n");
+    }
+}

@@ -1,0 +1,166 @@
+//! From evaluations to results, and what is refused.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not see as tests")]
+
+mod common;
+
+use cloze_eval::{
+    Bootstrap, EvalError, Evaluation, Fit, Metric, Protocol, Published, ResultRow, report, results,
+    write_results,
+};
+use common::evaluation;
+
+fn figure(value: f64, metric: Metric) -> Published {
+    Published {
+        dataset: "ml-1m".to_owned(),
+        model: "bert4rec".to_owned(),
+        protocol: Protocol::Popularity(100),
+        metric,
+        value,
+        source: "Sun et al. 2019".to_owned(),
+        from_memory: false,
+        comparable: true,
+        note: None,
+    }
+}
+
+fn row(rows: &[ResultRow], model: &str, metric: Metric) -> ResultRow {
+    rows.iter().find(|row| row.model == model && row.metric == metric).unwrap().clone()
+}
+
+#[test]
+fn a_row_is_the_mean_over_users_and_seeds() {
+    // Hits at 10: seed 0 two of four, seed 1 three of four.
+    let evaluations = [evaluation("bert4rec", 0, &[1, 20, 4, 50]), evaluation("bert4rec", 1, &[1, 2, 4, 50])];
+    let rows = results(&evaluations, &[figure(0.7, Metric::Recall(10))]).unwrap();
+    assert_eq!(rows.len(), Metric::ALL.len());
+    let recall = row(&rows, "bert4rec", Metric::Recall(10));
+    assert!((recall.value - 0.625).abs() < 1e-12);
+    assert!(recall.low <= recall.value && recall.value <= recall.high);
+    assert_eq!((recall.seeds, recall.users, recall.published), (2, 4, Some(0.7)));
+    assert!((recall.seconds - 2.5).abs() < 1e-12);
+    let mrr = row(&rows, "bert4rec", Metric::Mrr);
+    let by_hand = (1.0 + f64::midpoint(0.05, 0.5) + 0.25 + 0.02) / 4.0;
+    assert!((mrr.value - by_hand).abs() < 1e-12);
+    assert_eq!(mrr.published, None);
+}
+
+#[test]
+fn the_json_has_exactly_these_fields_in_this_order() {
+    let rows = results(&[evaluation("bert4rec", 0, &[1, 20])], &[]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    write_results(&path, &rows).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let first = text.split('}').next().unwrap();
+    let names: Vec<&str> = first.lines().filter_map(|line| line.trim().split('"').nth(1)).collect();
+    let expected = [
+        "dataset",
+        "split",
+        "fit",
+        "model",
+        "protocol",
+        "metric",
+        "value",
+        "low",
+        "high",
+        "seeds",
+        "users",
+        "seconds",
+        "published",
+    ];
+    assert_eq!(names, expected);
+    assert!(first.contains("\"published\": null") && first.contains("\"fit\": \"train\""));
+    assert!(first.contains("\"protocol\": \"popularity-100\"") && first.contains("\"metric\": \"recall@1\""));
+    assert_eq!(serde_json::from_str::<Vec<ResultRow>>(&text).unwrap(), rows);
+}
+
+/// Results of one evaluation and a changed copy under another model's name.
+fn beside(change: impl Fn(&mut Evaluation)) -> Result<Vec<ResultRow>, EvalError> {
+    let left = evaluation("bert4rec", 0, &[1, 20]);
+    let mut right = evaluation("item-knn", 0, &[3, 4]);
+    change(&mut right);
+    results(&[left, right], &[])
+}
+
+#[test]
+fn evaluations_that_differ_in_data_or_candidates_are_refused() {
+    assert!(beside(|_| ()).is_ok());
+    let refused = |change: fn(&mut Evaluation)| beside(change).unwrap_err().to_string();
+    assert_eq!(
+        refused(|right| right.meta.split_hash = "ffff".to_owned()),
+        "evaluations of ml-1m cannot be compared: split hash is 0123abcd for bert4rec (fit on train, seed 0), \
+         but ffff for item-knn (fit on train, seed 0)"
+    );
+    assert!(refused(|right| right.meta.target = cloze_eval::Target::Validation).contains("target is test"));
+    assert!(refused(|right| right.meta.split = "time".to_owned()).contains("split is"));
+    assert!(refused(|right| right.protocols[0].candidate_seed = 9).contains("candidate seed is 0"));
+    assert!(refused(|right| right.protocols[0].users[1] = 7).contains("list of users is 1 at row 1"));
+    assert!(refused(|right| right.protocols[0].targets[0] = 7).contains("list of targets"));
+    assert!(refused(|right| right.protocols[0].candidates[0] = 7).contains("number of candidates"));
+    assert!(beside(|right| right.meta.dataset = "beauty".to_owned()).is_ok(), "another data set");
+    assert!(beside(|right| right.meta.fit = Fit::TrainAndValidation).is_ok(), "another table");
+}
+
+#[test]
+fn a_seed_given_twice_or_with_other_protocols_is_refused() {
+    let run = evaluation("bert4rec", 4, &[1, 20]);
+    let error = results(&[run.clone(), run.clone()], &[]).unwrap_err();
+    assert_eq!(error.to_string(), "bert4rec on ml-1m (fit on train) was given twice with seed 4");
+    let mut other = evaluation("bert4rec", 5, &[1, 20]);
+    other.protocols[0].protocol = Protocol::Full;
+    let error = results(&[run, other], &[]).unwrap_err();
+    assert!(error.to_string().contains("list of protocols is popularity-100"), "{error}");
+}
+
+fn sample_report(synthetic: bool) -> String {
+    let ranks: Vec<u32> = (0..400).map(|user| 1 + user * 7 % 90).collect();
+    let mut evaluations =
+        [evaluation("bert4rec", 0, &ranks), evaluation("a-model-with-a-longer-name", 0, &vec![101; 400])];
+    for evaluation in &mut evaluations {
+        evaluation.meta.synthetic = synthetic;
+    }
+    let published = [
+        figure(0.11, Metric::Recall(10)),
+        figure(0.99, Metric::Ndcg(10)),
+        Published { from_memory: true, ..figure(0.2, Metric::Mrr) },
+        Published {
+            comparable: false,
+            note: Some("99 negatives".to_owned()),
+            ..figure(0.3, Metric::Recall(5))
+        },
+    ];
+    let bootstrap = Bootstrap::default();
+    let rows = results(&evaluations, &published).unwrap();
+    report(&rows, &evaluations, &published, &bootstrap)
+}
+
+#[test]
+fn the_report_shows_figures_verdicts_and_chance_within_110_columns() {
+    let text = sample_report(false);
+    for line in text.lines().filter(|line| line.starts_with('|')) {
+        assert!(line.chars().count() <= 110, "{line}");
+    }
+    let line = |start: &str, part: &str| {
+        let found = text.lines().find(|line| line.starts_with(start) && line.contains(part));
+        found.unwrap_or_else(|| panic!("no {start} {part} in\n{text}")).to_owned()
+    };
+    assert!(line("| bert4rec", "| R@10").contains("agrees"));
+    assert!(line("| bert4rec", "| N@10").contains("ours below"));
+    assert!(line("| bert4rec", "| MRR").contains(".2000†"));
+    assert!(line("| bert4rec", "| R@5").contains("not comparable"));
+    assert!(
+        text.contains("[2] Sun et al. 2019 (99 negatives)")
+            || text.contains("[1] Sun et al. 2019 (99 negatives)")
+    );
+    assert!(line("| (chance)", ".0990").contains(".0099"), "10/101 and 1/101");
+    assert!(text.contains("Split leave-one-out, hash 0123abcd; test items of 400 users."));
+    assert!(!text.contains("SYNTHETIC"));
+}
+
+#[test]
+fn a_report_on_generated_data_says_so_in_its_titles() {
+    let text = sample_report(true);
+    assert!(text.starts_with("# Results (SYNTHETIC"));
+    assert!(text.contains("## SYNTHETIC data: ml-1m, fit on train"));
+    assert!(text.contains("### SYNTHETIC data: ml-1m, popularity-100: 100 negatives by popularity"));
+}
