@@ -76,21 +76,34 @@ impl Dropout {
         }
     }
 
-    /// Factor of one attention probability.
+    /// Factors of the attention probabilities of one sequence and head, `[queries, keys]` row-major.
     ///
-    /// `sequence_head` is `sequence · heads + head`; `query` and `key` count within the sequence. In the block of
-    /// query tile `query / 16` and key block `key / 32`, lane `4 · (query mod 8) + (key mod 8) / 2` makes the call
-    /// with counter word 0 `lane + 32 · ((block mod 16) + 16 · tile) + (block / 16 << 27)` and word 1
-    /// `sequence_head`; word `(key mod 32) / 8` of the result holds the byte number
-    /// `2 · ((query mod 16) / 8) + key mod 2`. It keeps the element if it is below `round(keep · 256)`.
-    pub fn attention(&self, site: u32, sequence_head: u32, query: usize, key: usize) -> f32 {
-        let (tile, block) = (query as u32 / 16, key as u32 / 32);
-        let lane = 4 * (query as u32 % 8) + (key as u32 % 8) / 2;
-        let counter = lane + 32 * ((block % 16) + 16 * tile) + ((block / 16) << 27);
-        let words = philox4x32([counter, sequence_head, self.step, site], self.key);
-        let byte = 2 * ((query % 16) / 8) + key % 2;
-        let bits = (words[(key % 32) / 8] >> (8 * byte)) & 0xFF;
-        if bits < self.keep8 { 256.0 / self.keep8 as f32 } else { 0.0 }
+    /// `sequence_head` is `sequence · heads + head`; queries and keys count within the sequence. In the block of query
+    /// tile `query / 16` and key block `key / 32`, lane `4 · (query mod 8) + (key mod 8) / 2` makes the call with
+    /// counter word 0 `lane + 32 · ((block mod 16) + 16 · tile) + (block / 16 << 27)` and word 1 `sequence_head`; word
+    /// `(key mod 32) / 8` of the result holds the byte number `2 · ((query mod 16) / 8) + key mod 2`. It keeps the
+    /// element if it is below `round(keep · 256)`.
+    pub fn attention(&self, site: u32, sequence_head: u32, keys: usize, factors: &mut [f32]) {
+        let queries = factors.len() / keys.max(1);
+        let scale = 256.0 / self.keep8 as f32;
+        for tile in 0..queries.div_ceil(16) as u32 {
+            for block in 0..keys.div_ceil(32) as u32 {
+                for lane in 0..32u32 {
+                    let counter = lane + 32 * ((block % 16) + 16 * tile) + ((block / 16) << 27);
+                    let words = philox4x32([counter, sequence_head, self.step, site], self.key);
+                    let (query, key) = (16 * tile + lane / 4, 32 * block + 2 * (lane % 4));
+                    for (query, half) in [(query as usize, 0), (query as usize + 8, 2)] {
+                        for element in 0..8 {
+                            let key = key as usize + 8 * (element / 2) + element % 2;
+                            let bits = (words[element / 2] >> (8 * (half + element % 2))) & 0xFF;
+                            if query < queries && key < keys {
+                                factors[query * keys + key] = if bits < self.keep8 { scale } else { 0.0 };
+                            }
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -122,12 +135,31 @@ mod tests {
         let bound = 5.0 * (0.16 / n).sqrt();
         assert!((kept as f64 / n - 0.8).abs() < bound);
         assert!((sum / n - 1.0).abs() < bound / 0.8);
-        let side = 256;
-        let mean = (0..side * side)
-            .map(|i| f64::from(dropout.attention(1, 9, i / side, i % side)))
-            .sum::<f64>()
-            / (side * side) as f64;
-        assert!((mean - 1.0).abs() < 5.0 * (0.25 / (side * side) as f64).sqrt(), "{mean}");
+        let mut plane = vec![0.0; 256 * 300];
+        dropout.attention(1, 9, 300, &mut plane);
+        let n = plane.len() as f64;
+        let mean = plane.iter().map(|&factor| f64::from(factor)).sum::<f64>() / n;
+        assert!((mean - 1.0).abs() < 5.0 * (0.25 / n).sqrt(), "{mean}");
+    }
+
+    /// The mapping, element by element as the documentation states it, apart from the code that draws whole lanes.
+    #[test]
+    fn attention_follows_the_documented_mapping() {
+        let (queries, keys, step, site, plane) = (37, 600, 5, 4, 3);
+        let dropout = Dropout::new(0.3, 11, step);
+        let mut factors = vec![-1.0; queries * keys];
+        dropout.attention(site, plane, keys, &mut factors);
+        for query in 0..queries {
+            for key in 0..keys {
+                let (tile, block) = (query as u32 / 16, key as u32 / 32);
+                let lane = 4 * (query as u32 % 8) + (key as u32 % 8) / 2;
+                let counter = lane + 32 * ((block % 16) + 16 * tile) + ((block / 16) << 27);
+                let words = philox4x32([counter, plane, step as u32, site], super::key(11));
+                let byte = 2 * ((query % 16) / 8) + key % 2;
+                let kept = words[(key % 32) / 8].to_le_bytes()[byte] < 179;
+                assert_eq!(factors[query * keys + key] > 0.0, kept, "query {query} key {key}");
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::config::{Attention, EncoderConfig, Head, Norm, Positions};
 use crate::dropout::Dropout;
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor, Var};
+use rayon::prelude::*;
 use std::collections::HashMap;
 
 pub(super) struct Forward<'a> {
@@ -128,11 +129,11 @@ impl Forward<'_> {
             return Ok(weights);
         }
         let site = Dropout::attention_site(layer);
-        let cells = rows.longest * columns.longest;
-        let factors: Vec<f32> = (0..rows.sequences * self.config.heads)
-            .flat_map(|plane| (0..cells).map(move |cell| (plane as u32, cell)))
-            .map(|(plane, cell)| self.dropout.attention(site, plane, cell / columns.longest, cell % columns.longest))
-            .collect();
+        let mut factors = vec![0.0f32; weights.elem_count()];
+        let planes = factors.par_chunks_mut((rows.longest * columns.longest).max(1));
+        planes.enumerate().for_each(|(plane, factors)| {
+            self.dropout.attention(site, plane as u32, columns.longest, factors);
+        });
         let factors = Tensor::from_vec(factors, weights.shape(), self.device)?.to_dtype(self.dtype)?;
         Ok((weights * factors)?)
     }
@@ -142,9 +143,8 @@ impl Forward<'_> {
             return Ok(x);
         }
         let mut factors = vec![0.0f32; x.elem_count()];
-        for (row, line) in factors.chunks_mut(self.config.hidden).enumerate() {
-            self.dropout.hidden_row(site, row, line);
-        }
+        let lines = factors.par_chunks_mut(self.config.hidden);
+        lines.enumerate().for_each(|(row, line)| self.dropout.hidden_row(site, row, line));
         let factors = Tensor::from_vec(factors, x.shape(), self.device)?.to_dtype(self.dtype)?;
         Ok((x * factors)?)
     }
