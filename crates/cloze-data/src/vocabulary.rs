@@ -1,6 +1,7 @@
 //! External ids and the dense ids that models count with.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use crate::error::{DataError, did_you_mean};
 ///
 /// Dense ids are numbered by first appearance in the source file, after filters. The serialized form is
 /// `{"ids": [...], "titles": [... or null]}`; duplicate ids or a wrong number of titles are errors on loading too.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "Record", into = "Record")]
 pub struct Vocabulary {
     ids: Vec<String>,
@@ -184,6 +185,13 @@ impl TryFrom<Record> for Vocabulary {
 impl From<Vocabulary> for Record {
     fn from(vocabulary: Vocabulary) -> Self {
         Self { ids: vocabulary.ids, titles: vocabulary.titles }
+    }
+}
+
+impl fmt::Debug for Vocabulary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Vocabulary");
+        debug.field("len", &self.len()).field("has_titles", &self.has_titles()).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The published numbers, on the real files: run when `CLOZE_DATA_DIR` has them, else skipped with a word.
 //!
 //! `CLOZE_TEST_NETWORK=1` adds the tests that fetch.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::path::PathBuf;
 

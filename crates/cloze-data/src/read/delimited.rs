@@ -138,7 +138,9 @@ pub(crate) struct Row<'t> {
 impl<'t> Row<'t> {
     /// The cell of a column that must be there, possibly empty.
     pub(crate) fn cell(&self, place: Place) -> Result<&'t str, DataError> {
-        self.cells.get(place.index).copied().ok_or_else(|| DataError::Fields {
+        // An empty line splits into one empty cell: to a person it has none.
+        let cell = self.cells.get(place.index).filter(|_| !self.text.is_empty());
+        cell.copied().ok_or_else(|| DataError::Fields {
             file: self.path.to_owned(),
             line: self.line,
             found: if self.text.is_empty() { 0 } else { self.cells.len() },

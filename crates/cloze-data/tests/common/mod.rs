@@ -1,0 +1,141 @@
+//! What several test files share.
+#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside a test function")]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use cloze_data::{DataOptions, Progress};
+use sha2::{Digest as _, Sha256};
+
+/// Options that see nothing of the machine they run on.
+pub(crate) fn options(data_dir: Option<&Path>, cache: &Path) -> DataOptions {
+    DataOptions {
+        data_dir: data_dir.map(Path::to_owned),
+        cache: Some(cache.to_owned()),
+        offline: data_dir.is_some(),
+    }
+}
+
+/// The sha256 of `bytes`, hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+/// A manifest of one form with the file `tiny.data` (user, item, time; tabs), and the given `sources`.
+pub(crate) fn manifest(sources: &str) -> String {
+    format!(
+        r#"
+name = "tiny"
+title = "Tiny"
+citation = "nobody"
+licence = "none"
+licence_url = "https://example.org/tiny"
+expected = {{ users = 2, items = 3, interactions = 4 }}
+[[forms]]
+name = "text"
+[forms.interactions]
+files = ["tiny/tiny.data"]
+table = {{ separator = "\t" }}
+columns = {{ user = 1, item = 2, time = 3 }}
+{sources}"#
+    )
+}
+
+/// The content that [`manifest`] expects.
+pub(crate) const TINY: &str = "a\tx\t3\nb\ty\t1\na\tz\t2\nb\tx\t1\n";
+
+/// Remembers what it was told.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    pub(crate) started: Vec<(String, Option<u64>)>,
+    pub(crate) advanced: u64,
+    pub(crate) finished: usize,
+}
+
+impl Progress for Recorder {
+    fn start(&mut self, what: &str, total: Option<u64>) {
+        self.started.push((what.to_owned(), total));
+    }
+    fn advance(&mut self, delta: u64) {
+        self.advanced += delta;
+    }
+    fn finish(&mut self) {
+        self.finished += 1;
+    }
+}
+
+/// What the server does with one request.
+#[derive(Clone, Copy)]
+pub(crate) enum Answer {
+    /// Serves the rest of the content after the `Range` asked for.
+    Serve,
+    /// Serves all of the content whatever was asked for.
+    IgnoreRange,
+    /// Announces the content and closes after so many bytes.
+    Cut(usize),
+    /// Answers with this status.
+    Status(u16),
+}
+
+/// An HTTP server on this machine, which answers one request after the other as told, then no more.
+pub(crate) struct Server {
+    pub(crate) url: String,
+    /// The `Range` header of each request, empty if none.
+    pub(crate) ranges: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    pub(crate) fn start(content: Vec<u8>, answers: Vec<Answer>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/tiny.data", listener.local_addr().unwrap());
+        let ranges = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&ranges);
+        std::thread::spawn(move || {
+            for answer in answers {
+                let (stream, _) = listener.accept().unwrap();
+                seen.lock().unwrap().push(serve(stream, &content, answer));
+            }
+        });
+        Self { url, ranges }
+    }
+
+    pub(crate) fn ranges(&self) -> Vec<String> {
+        self.ranges.lock().unwrap().clone()
+    }
+}
+
+fn serve(mut stream: TcpStream, content: &[u8], answer: Answer) -> String {
+    let mut range = String::new();
+    for line in BufReader::new(stream.try_clone().unwrap()).lines() {
+        let line = line.unwrap();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(value) = line.to_lowercase().strip_prefix("range: ") {
+            value.clone_into(&mut range);
+        }
+    }
+    let asked = range.strip_prefix("bytes=").and_then(|text| text.strip_suffix('-'));
+    let from: usize = asked.map_or(0, |text| text.parse().unwrap());
+    let (status, from, until) = match answer {
+        Answer::Serve if from > 0 => (206, from, content.len()),
+        Answer::Serve | Answer::IgnoreRange => (200, 0, content.len()),
+        Answer::Cut(bytes) if from > 0 => (206, from, from + bytes),
+        Answer::Cut(bytes) => (200, 0, bytes),
+        Answer::Status(status) => (status, content.len(), content.len()),
+    };
+    let (length, last, all) = (content.len() - from, content.len() - 1, content.len());
+    let part =
+        if status == 206 { format!("Content-Range: bytes {from}-{last}/{all}\r\n") } else { String::new() };
+    let head = format!("HTTP/1.1 {status} Answer\r\nContent-Length: {length}\r\nConnection: close\r\n{part}");
+    write!(stream, "{head}\r\n").unwrap();
+    stream.write_all(&content[from..until]).unwrap();
+    range
+}

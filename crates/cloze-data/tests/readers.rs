@@ -1,0 +1,265 @@
+//! Every reader on small files, and every bad input with the message that names it.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+use std::collections::HashMap;
+use std::io::Write as _;
+
+use cloze_data::read::{
+    Column, Encoding, IdMapColumns, InteractionColumns, Table, TitleColumns, read_id_map, read_interactions,
+    read_titles,
+};
+use cloze_data::{DataError, Dataset, Filters, Interactions, Manifest};
+use proptest::prelude::*;
+
+fn table(separator: &str, header: bool, encoding: Encoding) -> Table {
+    Table { separator: separator.to_owned(), header, encoding }
+}
+
+fn at(position: usize) -> Column {
+    Column::Position(position)
+}
+
+fn named(name: &str) -> Column {
+    Column::Name(name.to_owned())
+}
+
+/// User, item, value, time, as in `u.data` and `ratings.dat`.
+fn movielens() -> InteractionColumns {
+    InteractionColumns { user: at(1), item: at(2), value: Some(at(3)), time: Some(at(4)) }
+}
+
+fn by_name(user: &str, item: &str, value: &str, time: &str) -> InteractionColumns {
+    InteractionColumns {
+        user: named(user),
+        item: named(item),
+        value: Some(named(value)),
+        time: Some(named(time)),
+    }
+}
+
+fn file(content: &[u8]) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(content).unwrap();
+    file
+}
+
+fn read(content: &[u8], table: &Table, columns: &InteractionColumns) -> Result<Interactions, DataError> {
+    read_interactions(file(content).path(), table, columns)
+}
+
+fn message(content: &[u8], table: &Table, columns: &InteractionColumns) -> String {
+    read(content, table, columns).unwrap_err().to_string()
+}
+
+fn tabs() -> Table {
+    table("\t", false, Encoding::Utf8)
+}
+
+fn check(content: &[u8], table: &Table, columns: &InteractionColumns) {
+    let rows = read(content, table, columns).unwrap();
+    assert_eq!(rows.users().iter().flatten().collect::<Vec<_>>(), ["196", "186"]);
+    assert_eq!(rows.items().iter().flatten().collect::<Vec<_>>(), ["242", "302"]);
+    assert_eq!(rows.times().unwrap(), [881_250_949, 891_717_742]);
+    assert_eq!(rows.values().unwrap(), [3.0, 4.5]);
+}
+
+#[test]
+fn movielens_files_in_their_three_shapes_are_read() {
+    let tabbed = b"196\t242\t3\t881250949\n186\t302\t4.5\t891717742\n";
+    check(tabbed, &tabs(), &movielens());
+    let colons = b"196::242::3::881250949\r\n186::302::4.5::891717742\r\n\r\n";
+    check(colons, &table("::", false, Encoding::Latin1), &movielens());
+    let commas =
+        b"\xef\xbb\xbfuserId,movieId,rating,timestamp\r\n196,242,3.0,881250949\r\n186,302,4.5,891717742";
+    let columns = by_name("userId", "movieId", "rating", "timestamp");
+    check(commas, &table(",", true, Encoding::Utf8), &columns);
+}
+
+#[test]
+fn recbole_files_are_read_by_their_typed_header() {
+    let inter = b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n196\t242\t3\t881250949\n186\t302\t4.5\t891717742.0\n";
+    let columns = by_name("user_id:token", "item_id:token", "rating:float", "timestamp:float");
+    check(inter, &table("\t", true, Encoding::Utf8), &columns);
+}
+
+#[test]
+fn sequence_text_and_gzip_are_read() {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(b"1 10\n1  20\n2\t10\n").unwrap();
+    let packed = gzip.finish().unwrap();
+    let columns = InteractionColumns { user: at(1), item: at(2), time: None, value: None };
+    let words = table("whitespace", false, Encoding::Utf8);
+    let rows = read(&packed, &words, &columns).unwrap();
+    assert_eq!(rows.items().iter().flatten().collect::<Vec<_>>(), ["10", "20", "10"]);
+    assert!(rows.times().is_none() && rows.values().is_none());
+
+    let error = message(&packed[..packed.len() - 9], &words, &columns);
+    assert!(error.contains("truncated gzip data"), "{error}");
+}
+
+#[test]
+fn a_bad_cell_is_named_by_file_line_column_and_value() {
+    let content = file(b"1\t2\t3\t4\n1\t2\t3\tlater\n");
+    let error = read_interactions(content.path(), &tabs(), &movielens()).unwrap_err().to_string();
+    let name = content.path().display().to_string();
+    assert_eq!(
+        error,
+        format!(
+            r#"{name}, line 2, column 4 (time): found "later", expected a whole number, such as Unix seconds"#
+        )
+    );
+    for (cell, expected) in [("1\t2\tNaN\t4", "finite"), ("1\t2\tinf\t4", "finite"), ("1\t2\tx\t4", "finite")]
+    {
+        let error = message(cell.as_bytes(), &tabs(), &movielens());
+        assert!(error.contains("line 1, column 3 (value)") && error.contains(expected), "{error}");
+    }
+    for time in ["1.5", "NaN", "1e300", ""] {
+        let error = message(format!("1\t2\t3\t{time}").as_bytes(), &tabs(), &movielens());
+        assert!(error.contains("column 4 (time)") && error.contains("whole number"), "{error}");
+    }
+    let error = message(b"\t2\t3\t4", &tabs(), &movielens());
+    assert!(error.contains("column 1 (user)") && error.contains("expected an id"), "{error}");
+    let error = message(b"\"1\"\t2\t3\t4", &tabs(), &movielens());
+    assert!(error.contains("without quotation marks"), "{error}");
+}
+
+#[test]
+fn a_line_with_too_few_cells_is_named() {
+    let error = message(b"1\t2\t3\t4\n5\t6\n", &tabs(), &movielens());
+    assert!(
+        error.contains("line 2: 2 fields, expected at least 4 separated by a tab in \"5\\t6\""),
+        "{error}"
+    );
+    let error = message(b"1\t2\t3\t4\n\n1\t2\t3\t4\n", &tabs(), &movielens());
+    assert!(error.contains("line 2: 0 fields"), "{error}");
+}
+
+#[test]
+fn a_missing_column_is_named_with_the_header_found() {
+    let columns = by_name("userId", "movieId", "stars", "timestamp");
+    let error =
+        message(b"userId,movieId,rating,timestamp\n1,2,3,4\n", &table(",", true, Encoding::Utf8), &columns);
+    assert!(
+        error.contains(r#"no column "stars" (value); the header has userId, movieId, rating, timestamp"#),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_empty_file_is_an_error() {
+    for content in ["", "\n", "\r\n\r\n"] {
+        assert!(message(content.as_bytes(), &tabs(), &movielens()).contains("has no interactions"));
+    }
+    let header = message(
+        b"user,item\n",
+        &table(",", true, Encoding::Utf8),
+        &InteractionColumns { user: named("user"), item: named("item"), time: None, value: None },
+    );
+    assert!(header.contains("has no interactions"), "{header}");
+}
+
+#[test]
+fn other_bytes_than_utf8_are_named_by_line() {
+    let error = message(b"1\t2\t3\t4\n1\t\xe9\t3\t4\n", &tabs(), &movielens());
+    assert!(error.contains("line 2: byte 0xe9 is not UTF-8") && error.contains("latin-1"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = read_interactions("nowhere/u.data".as_ref(), &tabs(), &movielens()).unwrap_err().to_string();
+    assert!(error.starts_with("cannot read nowhere/u.data"), "{error}");
+}
+
+#[test]
+fn titles_are_read_as_they_stand_and_with_a_year() {
+    let columns = TitleColumns { id: at(1), title: at(2), year: None };
+    let items =
+        file(b"1|Toy Story (1995)|01-Jan-1995\n1542|Postino, Il (1994)|x\n543|Mis\xe9rables, Les (1995)|\n");
+    let titles = read_titles(items.path(), &table("|", false, Encoding::Latin1), &columns).unwrap();
+    assert_eq!(titles["1"], "Toy Story (1995)");
+    assert_eq!(titles["1542"], "Postino, Il (1994)");
+    assert_eq!(titles["543"], "Mis\u{e9}rables, Les (1995)");
+
+    let movies = file(b"1::Toy Story (1995)::Animation|Comedy\n");
+    let titles = read_titles(movies.path(), &table("::", false, Encoding::Latin1), &columns).unwrap();
+    assert_eq!(titles["1"], "Toy Story (1995)");
+
+    let recbole = file(
+        b"item_id:token\tmovie_title:token_seq\trelease_year:token\n1\tToy Story\t1995\n2\tX\t\n3\t\t\n",
+    );
+    let columns = TitleColumns {
+        id: named("item_id:token"),
+        title: named("movie_title:token_seq"),
+        year: Some(named("release_year:token")),
+    };
+    let titles = read_titles(recbole.path(), &table("\t", true, Encoding::Utf8), &columns).unwrap();
+    let expected =
+        [("1", "Toy Story (1995)"), ("2", "X")].map(|(id, title)| (id.to_owned(), title.to_owned()));
+    assert_eq!(titles, HashMap::from(expected), "an empty title is none");
+}
+
+#[test]
+fn an_id_with_two_titles_is_an_error() {
+    let twice = file(b"1|A\n1|B\n");
+    let columns = TitleColumns { id: at(1), title: at(2), year: None };
+    let error =
+        read_titles(twice.path(), &table("|", false, Encoding::Utf8), &columns).unwrap_err().to_string();
+    assert!(error.contains("line 2, column 1 (id)") && error.contains("not stood above"), "{error}");
+}
+
+#[test]
+fn a_map_of_ids_is_read() {
+    let map = file(b"1 1198\n2 3552\n");
+    let columns = IdMapColumns { id: at(1), original: at(2) };
+    let map = read_id_map(map.path(), &table("whitespace", false, Encoding::Utf8), &columns).unwrap();
+    assert_eq!((map["1"].as_str(), map["2"].as_str()), ("1198", "3552"));
+}
+
+#[test]
+fn rows_are_filtered_once_numbered_by_appearance_and_sorted_stably() {
+    // Without item `rare`, user u2 has no row left; b and c are ties in time and keep their order.
+    let content = b"u1\tb\t1\t5\nu2\trare\t1\t1\nu1\tc\t1\t5\nu3\tc\t1\t9\nu1\tb\t1\t2\n";
+    let rows = read(content, &tabs(), &movielens()).unwrap();
+    let titles = HashMap::from([("c".to_owned(), "C (2000)".to_owned())]);
+    let filters = Filters { min_item_interactions: 2 };
+    let data = Dataset::from_interactions("t", "T", &rows, Some(&titles), &filters).unwrap();
+    assert_eq!(data.users.ids(), ["u1", "u3"]);
+    assert_eq!(data.items.ids(), ["b", "c"]);
+    assert_eq!(data.sequences.get(0), [0, 0, 1], "repeated pairs stay");
+    assert_eq!(data.sequences.times(0).unwrap(), [2, 5, 5]);
+    assert_eq!(data.sequences.get(1), [1]);
+    assert_eq!((data.items.title(0), data.items.title(1)), (None, Some("C (2000)")));
+
+    let filters = Filters { min_item_interactions: 3 };
+    let error = Dataset::from_interactions("t", "T", &rows, None, &filters).unwrap_err().to_string();
+    assert!(
+        error.contains("no interaction is left of 5") && error.contains("min_item_interactions"),
+        "{error}"
+    );
+}
+
+/// Bytes that look a little like the files: many separators, digits and line ends, now and then a gzip header.
+fn content() -> impl Strategy<Value = Vec<u8>> {
+    let byte =
+        prop_oneof![3 => b'0'..=b'9', 3 => Just(b'\t'), 2 => Just(b'\n'), 1 => Just(b':'), 1 => any::<u8>()];
+    (any::<bool>(), proptest::collection::vec(byte, 0..80)).prop_map(|(gzip, rest)| {
+        let head: &[u8] = if gzip { &[0x1f, 0x8b, 8, 0] } else { &[] };
+        [head, &rest].concat()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_content_makes_a_reader_panic(content in content(), header: bool, latin: bool, kind in 0..3_usize) {
+        let encoding = if latin { Encoding::Latin1 } else { Encoding::Utf8 };
+        let table = table(["\t", "::", "whitespace"][kind], header, encoding);
+        let file = file(&content);
+        let result = read_interactions(file.path(), &table, &movielens());
+        prop_assert!(result.is_err() || !result.unwrap().is_empty());
+        let columns = TitleColumns { id: at(1), title: at(2), year: Some(at(3)) };
+        let _ = read_titles(file.path(), &table, &columns);
+        let _ = Manifest::parse("fuzz", &String::from_utf8_lossy(&content));
+    }
+}
