@@ -31,10 +31,12 @@ impl Download<'_> {
         name.push(".part");
         let part = Part::open(PathBuf::from(name))?;
         progress.start(&format!("Downloading {}", self.url), Some(self.size));
-        let fetched = self.fetch(&part, progress);
+        let fetched = self.fetch(&part, progress).and_then(|()| self.verify(&part));
         progress.finish();
+        if fetched.is_err() && part.len()? == 0 {
+            std::fs::remove_file(&part.path).map_err(DataError::io("remove", &part.path))?;
+        }
         fetched?;
-        self.verify(&part)?;
         std::fs::rename(&part.path, target).map_err(DataError::io("rename", &part.path))
     }
 

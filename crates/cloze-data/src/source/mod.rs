@@ -41,7 +41,11 @@ pub(crate) fn obtain<'m>(
         let fetched = match &raw {
             _ if options.offline => Err("not tried: offline".to_owned()),
             Err(_) => Err(DataError::NoCache.to_string()),
-            Ok(raw) => remote.fetch(raw, progress).map_err(|error| error.to_string()),
+            Ok(raw) => remote.fetch(raw, progress).map_err(|error| match error {
+                // The attempt names the address already.
+                DataError::Download { reason, .. } => reason,
+                other => other.to_string(),
+            }),
         };
         match fetched {
             Ok(obtained) => return Ok(obtained),
