@@ -42,7 +42,13 @@ impl PackedBatch {
     /// # Errors
     /// [`EncoderError::Batch`] for an empty sequence, an output row out of order or beyond the sequence, or a number
     /// of targets that is neither zero nor that of the outputs.
-    pub fn push(&mut self, tokens: &[u32], first_position: u32, outputs: &[u32], targets: &[u32]) -> Result<()> {
+    pub fn push(
+        &mut self,
+        tokens: &[u32],
+        first_position: u32,
+        outputs: &[u32],
+        targets: &[u32],
+    ) -> Result<()> {
         let sequence = self.sequences();
         let problem = if tokens.is_empty() {
             Some("is empty".to_owned())
@@ -130,7 +136,9 @@ impl PackedBatch {
             return Err(EncoderError::Position { position, row, max_length });
         }
         match self.targets.iter().position(|&target| target as usize >= config.outputs) {
-            Some(row) => Err(EncoderError::Target { target: self.targets[row], row, outputs: config.outputs }),
+            Some(row) => {
+                Err(EncoderError::Target { target: self.targets[row], row, outputs: config.outputs })
+            }
             None => Ok(()),
         }
     }
@@ -160,9 +168,12 @@ mod tests {
     #[test]
     fn broken_sequences_are_refused() {
         let mut batch = PackedBatch::new();
-        for (tokens, outputs, targets) in
-            [(&[][..], &[][..], &[][..]), (&[1, 2], &[2], &[]), (&[1, 2], &[1, 0], &[]), (&[1, 2], &[0, 1], &[1])]
-        {
+        for (tokens, outputs, targets) in [
+            (&[][..], &[][..], &[][..]),
+            (&[1, 2], &[2], &[]),
+            (&[1, 2], &[1, 0], &[]),
+            (&[1, 2], &[0, 1], &[1]),
+        ] {
             assert!(matches!(batch.push(tokens, 0, outputs, targets), Err(EncoderError::Batch(_))));
         }
         assert_eq!(batch, PackedBatch::new());

@@ -148,6 +148,6 @@ impl EncoderConfig {
     }
 }
 
-fn check(holds: bool, key: &'static str, value: impl ToString, rule: &'static str) -> Result<()> {
+fn check(holds: bool, key: &'static str, value: impl std::fmt::Display, rule: &'static str) -> Result<()> {
     if holds { Ok(()) } else { Err(EncoderError::Config { key, value: value.to_string(), rule }) }
 }

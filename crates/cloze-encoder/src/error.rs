@@ -25,7 +25,9 @@ pub enum EncoderError {
         vocabulary: usize,
     },
     /// A position beyond the position table.
-    #[error("position {position} at row {row} of the batch: the encoder was built for at most {max_length} positions")]
+    #[error(
+        "position {position} at row {row} of the batch: the encoder was built for at most {max_length} positions"
+    )]
     Position {
         /// The position.
         position: u32,
@@ -59,7 +61,9 @@ pub enum EncoderError {
     #[error("parameter `{0}` received no gradient")]
     NoGradient(String),
     /// Training diverged.
-    #[error("step {step}: the gradient's norm is {norm}. Training diverged: lower the learning rate or lengthen the warm-up")]
+    #[error(
+        "step {step}: the gradient's norm is {norm}. Training diverged: lower the learning rate or lengthen the warm-up"
+    )]
     Diverged {
         /// Optimizer step, counted from 0.
         step: u64,

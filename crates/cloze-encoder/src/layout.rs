@@ -51,7 +51,11 @@ impl ParameterLayout {
         let hidden = config.hidden;
         layout.push("bert.embeddings.word_embeddings.weight", &[config.vocabulary, hidden], Role::Matrix);
         if config.positions == Positions::Learned {
-            layout.push("bert.embeddings.position_embeddings.weight", &[config.max_length, hidden], Role::Matrix);
+            layout.push(
+                "bert.embeddings.position_embeddings.weight",
+                &[config.max_length, hidden],
+                Role::Matrix,
+            );
         }
         if config.embedding_norm {
             layout.norm("bert.embeddings.LayerNorm", hidden);

@@ -25,7 +25,14 @@ pub struct AdamWOptions {
 
 impl Default for AdamWOptions {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, decay_vectors: false, clip: Some(5.0) }
+        Self {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.01,
+            decay_vectors: false,
+            clip: Some(5.0),
+        }
     }
 }
 
@@ -148,7 +155,8 @@ mod tests {
     #[test]
     fn first_step_moves_against_the_sign_by_the_rate() {
         let layout = ParameterLayout::new(&EncoderConfig::bert4rec(3, 4, 1, 1, 3));
-        let mut optimizer = AdamW::new(&layout, AdamWOptions { weight_decay: 0.5, ..AdamWOptions::default() });
+        let mut optimizer =
+            AdamW::new(&layout, AdamWOptions { weight_decay: 0.5, ..AdamWOptions::default() });
         let mut values = vec![1.0; layout.len()];
         let gradient = vec![-1e-3; layout.len()];
         optimizer.update(&mut values, &gradient, 0.1).unwrap();

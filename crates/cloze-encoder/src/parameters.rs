@@ -29,7 +29,9 @@ impl Parameters {
                     let mut generator = Philox::new(seed, INITIALIZATION_STREAM + number as u32);
                     for pair in slice.chunks_mut(2) {
                         let drawn = generator.normal_pair();
-                        pair.iter_mut().zip(drawn).for_each(|(value, normal)| *value = (scale * normal) as f32);
+                        pair.iter_mut()
+                            .zip(drawn)
+                            .for_each(|(value, normal)| *value = (scale * normal) as f32);
                     }
                 }
             }

@@ -52,7 +52,9 @@ impl Philox {
     pub fn normal_pair(&mut self) -> [f64; 2] {
         let [a, b, c, d] = self.block();
         // In (0, 1]: the logarithm never sees zero.
-        let unit = |high: u32, low: u32| (f64::from(high) * 2_097_152.0 + f64::from(low >> 11) + 1.0) / 9_007_199_254_740_992.0;
+        let unit = |high: u32, low: u32| {
+            (f64::from(high) * 2_097_152.0 + f64::from(low >> 11) + 1.0) / 9_007_199_254_740_992.0
+        };
         let radius = (-2.0 * unit(a, b).ln()).sqrt();
         let angle = std::f64::consts::TAU * unit(c, d);
         [radius * angle.cos(), radius * angle.sin()]

@@ -4,8 +4,8 @@
 use candle_core::{DType, Device};
 use cloze_encoder::reference::ReferenceEngine;
 use cloze_encoder::{
-    Activation, AdamWOptions, Attention, EncoderConfig, Engine, Head, Mode, Norm, ParameterLayout, Parameters,
-    Positions,
+    Activation, AdamWOptions, Attention, EncoderConfig, Engine, Head, Mode, Norm, ParameterLayout,
+    Parameters, Positions,
 };
 use cloze_testkit::compare::{assert_close, assert_gradients_close};
 use cloze_testkit::{batches, finite_differences, golden::Golden, splitmix};
@@ -15,7 +15,12 @@ use std::sync::Arc;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn engine(config: EncoderConfig, parameters: Parameters, options: AdamWOptions, seed: u64) -> Box<dyn Engine> {
+fn engine(
+    config: EncoderConfig,
+    parameters: Parameters,
+    options: AdamWOptions,
+    seed: u64,
+) -> Box<dyn Engine> {
     Box::new(ReferenceEngine::new(config, parameters, options, seed, Device::Cpu, DType::F32).unwrap())
 }
 
@@ -25,16 +30,17 @@ mod contract {
 
 /// Every configuration differs from BERT4Rec's in one or two places.
 fn configurations() -> Vec<EncoderConfig> {
-    let base = EncoderConfig {
-        dropout: 0.0,
-        intermediate: 12,
-        ..EncoderConfig::bert4rec(7, 8, 2, 2, 6)
-    };
+    let base = EncoderConfig { dropout: 0.0, intermediate: 12, ..EncoderConfig::bert4rec(7, 8, 2, 2, 6) };
     vec![
         base.clone(),
         EncoderConfig { norm: Norm::Pre, embedding_norm: false, head: Head::Plain, ..base.clone() },
         EncoderConfig { activation: Activation::GeluTanh, attention: Attention::Causal, ..base.clone() },
-        EncoderConfig { activation: Activation::Relu, positions: Positions::None, head: Head::Transform, ..base },
+        EncoderConfig {
+            activation: Activation::Relu,
+            positions: Positions::None,
+            head: Head::Transform,
+            ..base
+        },
     ]
 }
 
@@ -43,15 +49,22 @@ fn gradients_agree_with_finite_differences() {
     for config in configurations() {
         let layout = Arc::new(ParameterLayout::new(&config));
         let parameters = Parameters::initialize(layout, 0.3, 2);
-        let mut engine =
-            ReferenceEngine::new(config.clone(), parameters, AdamWOptions::default(), 0, Device::Cpu, DType::F64)
-                .unwrap();
+        let mut engine = ReferenceEngine::new(
+            config.clone(),
+            parameters,
+            AdamWOptions::default(),
+            0,
+            Device::Cpu,
+            DType::F64,
+        )
+        .unwrap();
         finite_differences::assert_gradients(&mut engine, &batches::drawn(&config, &[6, 1, 4], 3), 1e-6);
     }
 }
 
 fn golden_case() -> (Golden, EncoderConfig) {
-    let golden = Golden::open(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/bert_post_norm.safetensors"));
+    let golden =
+        Golden::open(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/bert_post_norm.safetensors"));
     let config = EncoderConfig {
         vocabulary: 23,
         outputs: 21,
@@ -73,7 +86,12 @@ fn hidden_states_and_gradients_agree_with_hugging_face_bert() {
         let batch = golden.batch();
         engine.forward(&batch, Mode::Inference).unwrap();
         assert_close("hidden", &engine.hidden().unwrap(), &golden.floats("expected.hidden"), bound);
-        assert_close("transformed", &engine.transformed().unwrap(), &golden.floats("expected.transformed"), bound);
+        assert_close(
+            "transformed",
+            &engine.transformed().unwrap(),
+            &golden.floats("expected.transformed"),
+            bound,
+        );
         assert_close("logits", &engine.logits().unwrap(), &golden.floats("expected.logits"), bound);
         let loss = engine.cloze_step(&batch).unwrap();
         assert_close("loss", &[loss], &golden.floats("expected.loss"), bound);

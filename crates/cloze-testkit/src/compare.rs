@@ -36,7 +36,12 @@ pub fn assert_gradients_close(layout: &ParameterLayout, found: &[f32], expected:
         if gradient_is_zero(&entry.name) {
             let query = layout.get(&entry.name.replace("key", "query")).unwrap();
             let scale = norm(&expected[query.range()]);
-            assert!(norm(found) < bound.max(1e-6) * scale, "{}: {:.2e} of {scale:.2e}", entry.name, norm(found));
+            assert!(
+                norm(found) < bound.max(1e-6) * scale,
+                "{}: {:.2e} of {scale:.2e}",
+                entry.name,
+                norm(found)
+            );
         } else {
             assert_close(&entry.name, found, truth, bound);
         }

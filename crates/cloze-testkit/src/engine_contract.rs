@@ -82,7 +82,9 @@ pub fn causal_attention_sees_no_future(make: Make, bound: f64) {
         if config.attention == Attention::Causal {
             assert_close("earlier rows", &a[..before], &b[..before], bound);
         } else {
-            assert!(norm(&a[..before]) > 0.0 && crate::compare::relative_error(&a[..before], &b[..before]) > 1e-3);
+            assert!(
+                norm(&a[..before]) > 0.0 && crate::compare::relative_error(&a[..before], &b[..before]) > 1e-3
+            );
         }
         assert!(crate::compare::relative_error(&a[before..], &b[before..]) > 1e-3);
     }

@@ -35,11 +35,13 @@ impl Golden {
     /// The batch under `batch.*`.
     pub fn batch(&self) -> PackedBatch {
         let [tokens, positions, ends, outputs, targets] =
-            ["tokens", "positions", "cu_seqlens", "outputs", "targets"].map(|name| self.ids(&format!("batch.{name}")));
+            ["tokens", "positions", "cu_seqlens", "outputs", "targets"]
+                .map(|name| self.ids(&format!("batch.{name}")));
         let mut batch = PackedBatch::new();
         for ends in ends.windows(2) {
             let (start, end) = (ends[0] as usize, ends[1] as usize);
-            let range = outputs.partition_point(|&row| row < ends[0])..outputs.partition_point(|&row| row < ends[1]);
+            let range =
+                outputs.partition_point(|&row| row < ends[0])..outputs.partition_point(|&row| row < ends[1]);
             let local: Vec<u32> = outputs[range.clone()].iter().map(|row| row - ends[0]).collect();
             batch.push(&tokens[start..end], positions[start], &local, &targets[range]).unwrap();
         }
@@ -49,7 +51,8 @@ impl Golden {
 
     /// The parameters, by the layout's names.
     pub fn parameters(&self, layout: &Arc<ParameterLayout>) -> Parameters {
-        Parameters::read::<cloze_encoder::EncoderError>(layout.clone(), |name, _| Ok(self.floats(name))).unwrap()
+        Parameters::read::<cloze_encoder::EncoderError>(layout.clone(), |name, _| Ok(self.floats(name)))
+            .unwrap()
     }
 
     /// The gradients under `gradient.*`, flat in the layout's order.

@@ -72,9 +72,8 @@ pub fn batch(shape: Shape) -> PackedBatch {
     let mut batch = PackedBatch::new();
     for sequence in 0..shape.sequences {
         let length = if sequence % 4 == 3 { shape.length / 2 } else { shape.length };
-        let mut tokens: Vec<u32> = (0..length)
-            .map(|_| 1 + ((shape.items as f64 - 1.0) * generator.unit().powi(3)) as u32)
-            .collect();
+        let mut tokens: Vec<u32> =
+            (0..length).map(|_| 1 + ((shape.items as f64 - 1.0) * generator.unit().powi(3)) as u32).collect();
         let mut outputs = std::collections::BTreeSet::new();
         while outputs.len() < shape.masked {
             outputs.insert((length as u64 - 1 - generator.next_u64() % length as u64) as u32);

@@ -5,7 +5,9 @@
 //! | `config.json` | [`Card`]: which model, its options, what it was trained on |
 //! | `vocabulary.json` | the items' (and where needed the users') ids and titles, so that inference takes raw ids |
 //! | `model.safetensors` | the weights; nothing that can execute on load |
+//! | `metrics.jsonl` | a line for each [`Record`] of the training run |
 
+use crate::progress::Record;
 use crate::tensors::{self, NamedTensor};
 use cloze_data::Vocabulary;
 use safetensors::tensor::Dtype;
@@ -20,6 +22,8 @@ pub const CONFIG_FILE: &str = "config.json";
 pub const VOCABULARY_FILE: &str = "vocabulary.json";
 /// Weights file.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
+/// Training records.
+pub const METRICS_FILE: &str = "metrics.jsonl";
 /// Version of the folder's layout, written into `config.json`.
 pub const FORMAT: u32 = 1;
 
@@ -185,6 +189,7 @@ impl ModelFolder {
         card: &Card,
         vocabularies: &Vocabularies,
         tensors: &[NamedTensor<'_>],
+        records: &[Record],
     ) -> Result<(), FolderError> {
         Self::check_free(path)?;
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -196,6 +201,13 @@ impl ModelFolder {
         write_synced(&staging.path().join(CONFIG_FILE), &json(card, path)?)?;
         write_synced(&staging.path().join(VOCABULARY_FILE), &json(vocabularies, path)?)?;
         write_synced(&staging.path().join(WEIGHTS_FILE), &tensors::serialize(tensors, path)?)?;
+        let mut lines = Vec::new();
+        for record in records {
+            serde_json::to_writer(&mut lines, record)
+                .map_err(|error| FolderError::Json { path: path.to_owned(), reason: error.to_string() })?;
+            lines.push(b'\n');
+        }
+        write_synced(&staging.path().join(METRICS_FILE), &lines)?;
         swap(staging, path, parent)
     }
 

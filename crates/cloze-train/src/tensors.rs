@@ -84,7 +84,10 @@ pub(crate) fn read<const SIZE: usize, T>(
         present: summary(&file),
     })?;
     if view.dtype() != dtype {
-        return Err(weights(format!("`{name}` has elements of type {:?}, {dtype:?} was expected", view.dtype())));
+        return Err(weights(format!(
+            "`{name}` has elements of type {:?}, {dtype:?} was expected",
+            view.dtype()
+        )));
     }
     if let Some(expected) = shape.filter(|expected| *expected != view.shape()) {
         return Err(FolderError::Shape {

@@ -88,7 +88,8 @@ impl Forward<'_> {
         let v = self.heads(&self.linear(x, &format!("{prefix}.value"))?, &key_grid)?;
         let scale = 1.0 / (self.config.head_width() as f64).sqrt();
         let scores = (q.matmul(&k.transpose(2, 3)?.contiguous()?)? * scale)?;
-        let weights = softmax(&scores.broadcast_add(&self.mask(queries, keys, &query_grid, &key_grid)?)?)?;
+        let weights =
+            softmax(&scores.broadcast_add(&self.mask(queries, keys, &query_grid, &key_grid)?)?)?;
         let weights = self.drop_attention(weights, layer, &query_grid, &key_grid)?;
         let mixed = weights.matmul(&v)?.transpose(1, 2)?.contiguous()?;
         let mixed = mixed.reshape((query_grid.sequences * query_grid.longest, self.config.hidden))?;
@@ -210,7 +211,12 @@ fn dense(variables: &HashMap<String, Var>, x: &Tensor, prefix: &str) -> Result<T
     Ok(linear(x, &variables[&format!("{prefix}.weight")], &variables[&format!("{prefix}.bias")])?)
 }
 
-fn norm(config: &EncoderConfig, variables: &HashMap<String, Var>, x: &Tensor, prefix: &str) -> Result<Tensor> {
+fn norm(
+    config: &EncoderConfig,
+    variables: &HashMap<String, Var>,
+    x: &Tensor,
+    prefix: &str,
+) -> Result<Tensor> {
     let (scale, bias) = (&variables[&format!("{prefix}.weight")], &variables[&format!("{prefix}.bias")]);
     Ok(layer_norm(x, scale, bias, config.norm_epsilon)?)
 }

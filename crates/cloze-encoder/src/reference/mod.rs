@@ -80,8 +80,14 @@ impl ReferenceEngine {
             Mode::Training => Dropout::new(self.config.dropout, self.seed, self.optimizer.step()),
             Mode::Inference => Dropout::new(0.0, 0, 0),
         };
-        let hidden = Forward { config: &self.config, variables: &variables, dropout, device: &self.device, dtype: self.dtype }
-            .hidden(batch)?;
+        let hidden = Forward {
+            config: &self.config,
+            variables: &variables,
+            dropout,
+            device: &self.device,
+            dtype: self.dtype,
+        }
+        .hidden(batch)?;
         Ok(Pass { variables, hidden, mode })
     }
 

@@ -1,0 +1,112 @@
+//! What a model is to the command line: trained from sequences, kept in a folder, asked for scores.
+
+use crate::folder::{FolderError, ModelFolder};
+use crate::progress::Reporter;
+use crate::tensors::NamedTensor;
+use cloze_data::Sequences;
+use cloze_encoder::EncoderError;
+use cloze_eval::{EvalError, Recommender};
+use serde::{Serialize, de::DeserializeOwned};
+use std::path::PathBuf;
+
+/// What a model may learn from: nothing that is held out is reachable from here.
+#[derive(Debug, Clone, Copy)]
+pub struct TrainingData<'a> {
+    /// The users' items in time order, held-out interactions removed.
+    pub sequences: &'a Sequences,
+    /// Number of items.
+    pub items: usize,
+    /// Each user's validation item, for early stopping only; absent where validation items are trained on.
+    pub validation: Option<&'a [Option<u32>]>,
+}
+
+/// The circumstances of a training run.
+pub struct Run<'a> {
+    /// Seed of everything drawn.
+    pub seed: u64,
+    /// Where progress is shown and metrics are recorded.
+    pub reporter: &'a mut Reporter,
+    /// Folder of a trained model whose parts are to be reused instead of trained again.
+    pub reuse: Option<PathBuf>,
+}
+
+/// A trainable recommender.
+///
+/// An option's name is the same everywhere: as a key of a configuration file, as a flag, in `config.json`.
+pub trait Model: Recommender + Sized {
+    /// Kind of model, kebab-case, as the command line takes it.
+    const NAME: &'static str;
+    /// One line for the help text.
+    const ABOUT: &'static str;
+    /// Each option with one line of help, in the order in which they are to be listed.
+    const HELP: &'static [(&'static str, &'static str)];
+    /// The options; unknown keys are refused, absent ones take their defaults.
+    type Options: Serialize + DeserializeOwned + Default + Clone + Send;
+
+    /// Trains the model.
+    ///
+    /// # Errors
+    /// Options that contradict each other or the data, and divergence.
+    fn fit(data: &TrainingData<'_>, options: &Self::Options, run: &mut Run<'_>) -> Result<Self, TrainError>;
+
+    /// The options that it was trained with.
+    fn options(&self) -> &Self::Options;
+
+    /// Its weights.
+    ///
+    /// # Errors
+    /// A failure of the engine.
+    fn tensors(&self) -> Result<Vec<NamedTensor<'static>>, TrainError>;
+
+    /// The model of a folder.
+    ///
+    /// # Errors
+    /// Weights that are damaged or belong to another configuration.
+    fn load(folder: &ModelFolder) -> Result<Self, TrainError>;
+}
+
+/// What can go wrong while training or loading.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// An option that cannot be.
+    #[error("{key} = {value}: {rule}")]
+    Option {
+        /// The option.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must be.
+        rule: String,
+    },
+    /// Data that cannot be trained on.
+    #[error("{0}")]
+    Data(String),
+    /// A part given for reuse that does not fit.
+    #[error("{}: {problem}", path.display())]
+    Reuse {
+        /// The folder given.
+        path: PathBuf,
+        /// Why it does not fit.
+        problem: String,
+    },
+    /// The model folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The encoder.
+    #[error(transparent)]
+    Encoder(#[from] EncoderError),
+    /// The evaluation on validation items.
+    #[error(transparent)]
+    Evaluation(#[from] EvalError),
+    /// The data layer.
+    #[error(transparent)]
+    Sequences(#[from] cloze_data::DataError),
+}
+
+impl TrainError {
+    /// An option's value with the rule that it breaks.
+    pub fn option(key: &'static str, value: impl std::fmt::Display, rule: impl Into<String>) -> Self {
+        Self::Option { key, value: value.to_string(), rule: rule.into() }
+    }
+}
