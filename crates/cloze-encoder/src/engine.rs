@@ -4,9 +4,33 @@ use crate::batch::PackedBatch;
 use crate::config::EncoderConfig;
 use crate::error::Result;
 use crate::layout::ParameterLayout;
+use crate::optimizer::AdamWOptions;
 use crate::optimizer::GradientNorm;
 use crate::parameters::Parameters;
+use crate::reference::ReferenceEngine;
+use candle_core::{DType, Device};
 use std::sync::Arc;
+
+/// The best engine for this machine, around `parameters`; `seed` is the dropout's.
+///
+/// The one place where an engine is chosen: models never name one.
+///
+/// # Errors
+/// An invalid configuration, or parameters of another layout.
+pub fn open(
+    config: EncoderConfig,
+    parameters: Parameters,
+    options: AdamWOptions,
+    seed: u64,
+) -> Result<Box<dyn Engine>> {
+    let engine = ReferenceEngine::new(config, parameters, options, seed, Device::Cpu, DType::F32)?;
+    Ok(Box::new(engine))
+}
+
+/// Names of the engines that this machine can run, the one that [`open`] takes first.
+pub fn available() -> Vec<&'static str> {
+    vec!["reference"]
+}
 
 /// Whether a forward pass is to be followed by a backward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

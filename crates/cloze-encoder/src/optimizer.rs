@@ -95,7 +95,16 @@ impl AdamW {
                 _ => runs.push((entry.range(), decays)),
             }
         }
-        Self { options, first: vec![0.0; layout.len()], second: vec![0.0; layout.len()], runs, step: 0 }
+        Self::over(runs, layout.len(), options)
+    }
+
+    /// A fresh optimizer for plain buffers of `len` values, all of them decaying.
+    pub fn flat(len: usize, options: AdamWOptions) -> Self {
+        Self::over(vec![(0..len, true)], len, options)
+    }
+
+    fn over(runs: Vec<(Range<usize>, bool)>, len: usize, options: AdamWOptions) -> Self {
+        Self { options, first: vec![0.0; len], second: vec![0.0; len], runs, step: 0 }
     }
 
     /// Steps taken.

@@ -1,1 +1,10 @@
-//! HybridBERT4Rec: a content tower and a collaborative tower joined by matrix factorization.
+//! Hybrids of content and collaboration: HybridBERT4Rec (Channarong et al. 2022, IEEE Access 10:56193).
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod head;
+mod hybrid;
+mod options;
+mod pairs;
+
+pub use hybrid::HybridBert4Rec;
+pub use options::{HybridOptions, Variant};

@@ -1,6 +1,6 @@
 //! What a model is to the command line: trained from sequences, kept in a folder, asked for scores.
 
-use crate::folder::{FolderError, ModelFolder};
+use crate::folder::{FolderError, ModelFolder, TrainedOn};
 use crate::progress::Reporter;
 use crate::tensors::NamedTensor;
 use cloze_data::Sequences;
@@ -16,6 +16,8 @@ pub struct TrainingData<'a> {
     pub sequences: &'a Sequences,
     /// Number of items.
     pub items: usize,
+    /// Where the sequences come from: a part that is reused must come from the same.
+    pub origin: &'a TrainedOn,
     /// Each user's validation item, for early stopping only; absent where validation items are trained on.
     pub validation: Option<&'a [Option<u32>]>,
 }

@@ -59,16 +59,6 @@ impl ReferenceEngine {
         Ok(Self { config, parameters, gradients, optimizer, seed, device, dtype, pass: None })
     }
 
-    /// An engine on the CPU in `f32`, its parameters drawn with standard deviation `scale`.
-    ///
-    /// # Errors
-    /// An invalid configuration.
-    pub fn on_cpu(config: EncoderConfig, options: AdamWOptions, scale: f64, seed: u64) -> Result<Self> {
-        config.validate()?;
-        let parameters = Parameters::initialize(Arc::new(ParameterLayout::new(&config)), scale, seed);
-        Self::new(config, parameters, options, seed, Device::Cpu, DType::F32)
-    }
-
     fn run(&self, batch: &PackedBatch, mode: Mode) -> Result<Pass> {
         batch.validate(&self.config)?;
         let mut variables = HashMap::new();

@@ -1,0 +1,166 @@
+//! The options of HybridBERT4Rec.
+
+use cloze_sequential::{Bert4RecOptions, Profile};
+use cloze_train::TrainError;
+use serde::{Deserialize, Serialize};
+
+/// How the paper's ill-typed product of two distributions is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Variant {
+    /// The literal reading: projected profiles of whole histories, frozen towers; only w and b are trained.
+    Paper,
+    /// As `paper` with the hidden states for profiles.
+    Hidden,
+    /// A trained linear map on either profile aligns the two spaces; each positive is predicted from the history
+    /// before it.
+    TrainedProjections,
+}
+
+impl Variant {
+    /// The vector that stands for a sequence.
+    pub fn profile(self) -> Profile {
+        match self {
+            Self::Paper | Self::TrainedProjections => Profile::Projected,
+            Self::Hidden => Profile::Hidden,
+        }
+    }
+
+    /// The model's name in results.
+    pub fn model_name(self) -> &'static str {
+        match self {
+            Self::Paper => "hybridbert4rec",
+            Self::Hidden => "hybridbert4rec-hidden",
+            Self::TrainedProjections => "hybridbert4rec-trained-projections",
+        }
+    }
+}
+
+/// Options of HybridBERT4Rec: those of BERT4Rec for both towers, with `max-length` and `steps` for the content tower,
+/// and the rest here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct HybridOptions {
+    /// Options of the content tower.
+    #[serde(flatten)]
+    pub cbf: Bert4RecOptions,
+    /// Reading of the paper.
+    pub variant: Variant,
+    /// Longest user sequence of the collaborative tower.
+    pub user_max_length: usize,
+    /// Optimizer steps of the collaborative tower.
+    pub cf_steps: u64,
+    /// Optimizer steps of the head.
+    pub head_steps: u64,
+    /// Positives a step of the head.
+    pub head_batch: usize,
+    /// Learning rate of the head.
+    pub head_learning_rate: f64,
+    /// Sampled negatives for each positive.
+    pub negatives: usize,
+    /// Prefixes of each history that the trained projections learn from.
+    pub prefixes: usize,
+}
+
+impl Default for HybridOptions {
+    fn default() -> Self {
+        Self {
+            cbf: Bert4RecOptions::default(),
+            variant: Variant::Paper,
+            user_max_length: 300,
+            cf_steps: 5000,
+            head_steps: 2000,
+            head_batch: 512,
+            head_learning_rate: 1e-3,
+            negatives: 4,
+            prefixes: 16,
+        }
+    }
+}
+
+/// Lines of help beyond BERT4Rec's.
+const OWN_HELP: [(&str, &str); 8] = [
+    ("variant", "Reading of the paper: paper, hidden, trained-projections"),
+    ("user-max-length", "Longest user sequence of the collaborative tower"),
+    ("cf-steps", "Optimizer steps of the collaborative tower"),
+    ("head-steps", "Optimizer steps of the head"),
+    ("head-batch", "Positives a step of the head"),
+    ("head-learning-rate", "Learning rate of the head"),
+    ("negatives", "Sampled negatives for each positive of the head"),
+    ("prefixes", "Prefixes of each history that the trained projections learn from"),
+];
+
+const HELP_LINES: usize = Bert4RecOptions::HELP.len() + OWN_HELP.len();
+
+const fn joined() -> [(&'static str, &'static str); HELP_LINES] {
+    let mut lines = [("", ""); HELP_LINES];
+    let mut i = 0;
+    while i < HELP_LINES {
+        let own = Bert4RecOptions::HELP.len();
+        lines[i] = if i < own { Bert4RecOptions::HELP[i] } else { OWN_HELP[i - own] };
+        i += 1;
+    }
+    lines
+}
+
+impl HybridOptions {
+    /// Every option with a line of help.
+    pub const HELP: &'static [(&'static str, &'static str)] = &joined();
+
+    /// Options of the collaborative tower.
+    pub fn cf(&self) -> Bert4RecOptions {
+        let steps = self.cf_steps;
+        // A short run keeps the share of its warm-up.
+        let warmup = self.cbf.warmup * steps / self.cbf.steps.max(1);
+        Bert4RecOptions { max_length: self.user_max_length, steps, warmup, ..self.cbf.clone() }
+    }
+
+    /// Checks what the towers do not check themselves.
+    ///
+    /// # Errors
+    /// [`TrainError::Option`] naming the option and its rule.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let counts = [
+            ("cf-steps", self.cf_steps as usize),
+            ("head-steps", self.head_steps as usize),
+            ("head-batch", self.head_batch),
+            ("negatives", self.negatives),
+            ("prefixes", self.prefixes),
+        ];
+        if let Some((key, value)) = counts.into_iter().find(|(_, value)| *value == 0) {
+            return Err(TrainError::option(key, value, "must be at least 1"));
+        }
+        if self.user_max_length < 2 {
+            return Err(TrainError::option("user-max-length", self.user_max_length, "must be at least 2"));
+        }
+        let rate = self.head_learning_rate;
+        if rate > 0.0 && rate.is_finite() {
+            Ok(())
+        } else {
+            Err(TrainError::option("head-learning-rate", rate, "must be positive"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_has_a_line_of_help_and_no_line_is_stale() {
+        let options = serde_json::to_value(HybridOptions::default()).unwrap();
+        let mut keys: Vec<&str> = options.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut lines: Vec<&str> = HybridOptions::HELP.iter().map(|(key, _)| *key).collect();
+        keys.sort_unstable();
+        lines.sort_unstable();
+        assert_eq!(keys, lines);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_in_spite_of_the_flattened_tower() {
+        let read = |text: &str| serde_json::from_str::<HybridOptions>(text);
+        assert_eq!(read(r#"{"hidden": 32, "negatives": 2}"#).unwrap().cbf.hidden, 32);
+        let error = read(r#"{"hiden": 32}"#).unwrap_err().to_string();
+        assert!(error.contains("hiden"), "{error}");
+    }
+}
