@@ -1,0 +1,87 @@
+//! `cloze compare`: evaluations in one table, beside published figures.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use cloze_eval::{Bootstrap, Evaluation, Published, report, results_with, write_results};
+
+use crate::output::{print, print_json};
+
+const EXAMPLES: &str = "\
+Examples:
+  cloze compare runs/knn runs/popularity
+  cloze compare runs/bert-s0 runs/bert-s1 runs/knn --published published.json --output runs/table";
+
+/// The evaluation's own file: what tells its folder from a model folder.
+const EVALUATION_FILE: &str = "evaluation.json";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Compare {
+    /// Folders of evaluations, or model folders with an evaluation in them; several seeds of a model make one row
+    #[arg(value_name = "DIR", required = true)]
+    folders: Vec<PathBuf>,
+    /// Published figures: a JSON array of {dataset, model, protocol, metric, value, source}
+    #[arg(long, value_name = "FILE")]
+    published: Option<PathBuf>,
+    /// Title of the report
+    #[arg(long)]
+    title: Option<String>,
+    /// Text below the title (Markdown)
+    #[arg(long)]
+    note: Option<String>,
+    /// Folder for results.json and report.md
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Print the results as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Compare {
+    pub(crate) fn run(self) -> Result<()> {
+        let evaluations = self.folders.iter().map(|folder| load(folder)).collect::<Result<Vec<_>>>()?;
+        let published = self.published.as_deref().map(read_published).transpose()?.unwrap_or_default();
+        let bootstrap = Bootstrap::default();
+        let rows = results_with(&evaluations, &published, &bootstrap)?;
+        let text = self.headed(&report(&rows, &evaluations, &published, &bootstrap));
+        if let Some(output) = &self.output {
+            std::fs::create_dir_all(output).with_context(|| format!("cannot create {}", output.display()))?;
+            let path = output.join("report.md");
+            std::fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+            write_results(&output.join("results.json"), &rows)?;
+        }
+        if self.json { print_json(&rows) } else { print(&text) }
+    }
+
+    /// The report with the title and the note of the command line.
+    fn headed(&self, report: &str) -> String {
+        let (first, rest) = report.split_once('\n').unwrap_or((report, ""));
+        // What the heading says of generated data stays.
+        let head = match &self.title {
+            Some(title) => first.replacen("Results", title, 1),
+            None => first.to_owned(),
+        };
+        match &self.note {
+            Some(note) => format!("{head}\n\n{}\n{rest}", note.trim()),
+            None => format!("{head}\n{rest}"),
+        }
+    }
+}
+
+fn load(folder: &Path) -> Result<Evaluation> {
+    let inside = folder.join("evaluation");
+    let is_model = !folder.join(EVALUATION_FILE).is_file() && inside.join(EVALUATION_FILE).is_file();
+    let from = if is_model { &inside } else { folder };
+    Evaluation::load(from).with_context(|| {
+        format!("{} has no complete evaluation: `cloze evaluate` writes one", folder.display())
+    })
+}
+
+fn read_published(path: &Path) -> Result<Vec<Published>> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the published figures {shown}"))?;
+    serde_json::from_str(&text).with_context(|| format!("{shown} is no JSON array of published figures"))
+}

@@ -1,0 +1,125 @@
+//! `cloze data`: which data sets there are, obtaining them, preparing them.
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use cloze_data::{LeaveOneOut, fetch, load, manifest, manifests};
+use cloze_train::Reporter;
+
+use crate::data_args::DataArgs;
+use crate::output::{note, print};
+use crate::table::{Column, Table};
+use crate::text::count;
+
+const EXAMPLES: &str = "\
+Examples:
+  cloze data list
+  cloze data fetch ml-100k
+  cloze data prepare my-data.toml";
+
+const LIST_EXAMPLES: &str = "Example:\n  cloze data list";
+
+const FETCH_EXAMPLES: &str = "\
+Examples:
+  cloze data fetch ml-100k
+  cloze data fetch ml-1m --data-dir ~/datasets --offline";
+
+const PREPARE_EXAMPLES: &str = "\
+Examples:
+  cloze data prepare ml-100k
+  cloze data prepare my-data.toml";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Data {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the built-in data sets
+    #[command(after_help = LIST_EXAMPLES)]
+    List,
+    /// Obtain the raw files of a data set and print their paths
+    #[command(after_help = FETCH_EXAMPLES)]
+    Fetch(Named),
+    /// Obtain, read and check a data set, and print its numbers
+    #[command(after_help = PREPARE_EXAMPLES)]
+    Prepare(Named),
+}
+
+#[derive(Debug, Args)]
+struct Named {
+    /// A built-in data set, or the path of a manifest (.toml)
+    name: String,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+impl Data {
+    pub(crate) fn run(self) -> Result<()> {
+        match self.command {
+            Command::List => list(),
+            Command::Fetch(named) => named.fetch(),
+            Command::Prepare(named) => named.prepare(),
+        }
+    }
+}
+
+fn list() -> Result<()> {
+    let mut table = Table::new(&[
+        ("name", Column::Text),
+        ("title", Column::Text),
+        ("users", Column::Number),
+        ("items", Column::Number),
+        ("interactions", Column::Number),
+        ("licence", Column::Wrapped),
+    ]);
+    for manifest in manifests() {
+        let number = |number: Option<u64>| number.map_or_else(String::new, |number| count(number as usize));
+        table.row([
+            manifest.name.clone(),
+            manifest.title.clone(),
+            number(manifest.expected.map(|expected| expected.users)),
+            number(manifest.expected.map(|expected| expected.items)),
+            number(manifest.expected.map(|expected| expected.interactions)),
+            manifest.licence.clone(),
+        ]);
+    }
+    print(&table.render())
+}
+
+impl Named {
+    fn fetch(&self) -> Result<()> {
+        let files = fetch(&self.name, &self.data.options(), &mut Reporter::stderr())?;
+        if files.is_empty() {
+            note(&format!("{}: the data are generated, there are no files", self.name));
+        }
+        print(&files.iter().map(|file| format!("{}\n", file.display())).collect::<String>())
+    }
+
+    fn prepare(&self) -> Result<()> {
+        let dataset = load(&self.name, &self.data.options(), &mut Reporter::stderr())?;
+        let split = LeaveOneOut::new(&dataset.sequences)?;
+        let manifest = manifest(&self.name)?;
+        let rows = [
+            ("data set", dataset.name.clone()),
+            ("title", dataset.title.clone()),
+            ("users", count(dataset.users.len())),
+            ("items", count(dataset.items.len())),
+            ("interactions", count(dataset.sequences.interactions())),
+            ("titles", if dataset.items.has_titles() { "yes" } else { "no" }.to_owned()),
+            ("times", if dataset.sequences.has_times() { "yes" } else { "no" }.to_owned()),
+            ("users held out", count(split.held_out())),
+            ("split hash", split.hash()),
+            ("licence", manifest.licence),
+            ("citation", manifest.citation),
+        ];
+        let mut table = Table::new(&[("", Column::Text), ("", Column::Wrapped)]);
+        for (name, value) in rows {
+            table.row([name.to_owned(), value]);
+        }
+        // Without titles the first two lines are empty or rules.
+        print(&table.render().lines().skip(2).map(|line| format!("{line}\n")).collect::<String>())
+    }
+}

@@ -1,0 +1,8 @@
+//! The subcommands, one a file.
+
+pub(crate) mod compare;
+pub(crate) mod data;
+pub(crate) mod doctor;
+pub(crate) mod evaluate;
+pub(crate) mod recommend;
+pub(crate) mod train;

@@ -1,0 +1,235 @@
+//! `cloze train`: a subcommand for each model, made from the registry.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use clap::error::{Error, ErrorKind};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
+use cloze_data::{Dataset, LeaveOneOut, load};
+use cloze_eval::Fit;
+use cloze_train::folder::FORMAT;
+use cloze_train::{Card, ModelFolder, Reporter, Run, TrainedOn, TrainingData, Vocabularies};
+use serde_json::Value;
+
+use crate::data_args::DataArgs;
+use crate::models::{Entry, MODELS, Trained};
+use crate::options::{self, Options};
+use crate::output::{note, print};
+use crate::text::{count, quoted};
+use crate::trained::SPLIT;
+
+const EXAMPLES: &str = "\
+Examples:
+  cloze train item-knn --data ml-100k --output runs/knn
+  cloze train item-knn --data ml-100k --output runs/knn --neighbours 50
+  cloze train item-knn --help   the model's options";
+
+/// A model to train, with its options.
+#[derive(Debug)]
+pub(crate) struct Train {
+    entry: &'static Entry,
+    common: Common,
+    flags: Options,
+    reuse: Option<PathBuf>,
+}
+
+/// What every model needs.
+#[derive(Debug, Args)]
+struct Common {
+    /// Data set: a built-in name (see `cloze data list`) or the path of a manifest (.toml)
+    #[arg(long = "data", value_name = "NAME")]
+    dataset: String,
+    /// Folder for the trained model
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+    /// What to learn from; the last item of each user is never learnt from
+    #[arg(long, value_enum, default_value_t = FitArg::Train)]
+    fit: FitArg,
+    /// Seed of everything that is drawn
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// File with model options, `option = value` (TOML); flags go before it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FitArg {
+    /// Without each user's last two items; the second last chooses the best step
+    #[value(name = "train")]
+    Train,
+    /// Without each user's last item
+    #[value(name = "train+validation")]
+    TrainAndValidation,
+}
+
+impl From<FitArg> for Fit {
+    fn from(fit: FitArg) -> Self {
+        match fit {
+            FitArg::Train => Self::Train,
+            FitArg::TrainAndValidation => Self::TrainAndValidation,
+        }
+    }
+}
+
+impl Args for Train {
+    fn augment_args(command: Command) -> Command {
+        command
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+            .subcommand_value_name("MODEL")
+            .subcommand_help_heading("Models")
+            .subcommands(MODELS.iter().map(subcommand))
+            .after_help(EXAMPLES)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+/// The subcommand of a model: the common flags, then a flag for each of its options.
+fn subcommand(entry: &'static Entry) -> Command {
+    let defaults = entry.defaults();
+    let options = entry.help.iter().map(|&(name, help)| {
+        let default = match defaults.get(name) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Null) | None => "none".to_owned(),
+            Some(value) => value.to_string(),
+        };
+        Arg::new(name)
+            .long(name)
+            .value_name("VALUE")
+            .help(format!("{help} [default: {default}]"))
+            .help_heading("Model options (also keys of --config)")
+            .allow_negative_numbers(true)
+            .value_parser(move |text: &str| options::from_flag(entry, name, text))
+    });
+    let reuse = entry.reuse.iter().map(|&(name, help)| {
+        let others = entry.reuse.iter().map(|(other, _)| *other).filter(move |other| *other != name);
+        Arg::new(name)
+            .long(name)
+            .value_name("DIR")
+            .help(help)
+            .help_heading("Trained parts")
+            .value_parser(value_parser!(PathBuf))
+            .conflicts_with_all(others)
+    });
+    let (name, mut example) =
+        (entry.name, format!("Examples:\n  cloze train {} --data ml-100k --output runs/{0}", entry.name));
+    if let Some((option, _)) = entry.help.first() {
+        let value = defaults.get(*option).map(ToString::to_string).unwrap_or_default();
+        example.push_str(&format!(
+            "\n  cloze train {name} --data synthetic --output runs/{name} --{option} {value}"
+        ));
+    }
+    Common::augment_args(Command::new(name).about(entry.about)).args(options).args(reuse).after_help(example)
+}
+
+impl FromArgMatches for Train {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let missing = || Error::raw(ErrorKind::MissingSubcommand, "no model was named\n");
+        let (name, matches) = matches.subcommand().ok_or_else(missing)?;
+        let entry = MODELS.iter().find(|entry| entry.name == name).ok_or_else(missing)?;
+        let value = |name: &str| matches.get_one::<Value>(name).map(|value| (name.to_owned(), value.clone()));
+        Ok(Self {
+            entry,
+            common: Common::from_arg_matches(matches)?,
+            flags: entry.help.iter().filter_map(|(name, _)| value(name)).collect(),
+            reuse: entry.reuse.iter().find_map(|(name, _)| matches.get_one::<PathBuf>(name).cloned()),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Train {
+    pub(crate) fn run(self) -> Result<()> {
+        // All that can be refused is refused before the long work.
+        let options = options::resolve(self.entry, self.common.config.as_deref(), &self.flags)?;
+        ModelFolder::check_free(&self.common.output)?;
+        let mut reporter = Reporter::stderr();
+        let dataset = load(&self.common.dataset, &self.common.data.options(), &mut reporter)?;
+        let split = LeaveOneOut::new(&dataset.sequences)?;
+        let trained_on = TrainedOn {
+            dataset: self.common.dataset.clone(),
+            synthetic: dataset.synthetic,
+            split: SPLIT.to_owned(),
+            split_hash: split.hash(),
+            fit: Fit::from(self.common.fit).to_string(),
+        };
+        let began = Instant::now();
+        let trained = self.fit(&dataset, &split, &trained_on, options.clone(), &mut reporter)?;
+        self.tell_overruled(&options, &trained.options);
+        let card = Card {
+            format: FORMAT,
+            model: self.entry.name.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            options: trained.options,
+            trained_on,
+            seed: self.common.seed,
+            seconds: began.elapsed().as_secs_f64(),
+        };
+        let example = dataset.users.id(0).unwrap_or_default().to_owned();
+        let vocabularies = Vocabularies { items: dataset.items, users: dataset.users };
+        let output = &self.common.output;
+        ModelFolder::write(output, &card, &vocabularies, &trained.tensors, reporter.records())?;
+        self.print_next(&card, &example)
+    }
+
+    fn fit(
+        &self,
+        dataset: &Dataset,
+        split: &LeaveOneOut,
+        origin: &TrainedOn,
+        options: Options,
+        reporter: &mut Reporter,
+    ) -> Result<Trained> {
+        let (sequences, validation) = match self.common.fit {
+            FitArg::Train => (split.train.clone(), Some(&split.validation[..])),
+            FitArg::TrainAndValidation => (split.train_and_validation(), None),
+        };
+        note(&format!(
+            "Training {} on {}{}: {} users, {} items, {} interactions",
+            self.entry.name,
+            dataset.name,
+            if dataset.synthetic { " (generated data)" } else { "" },
+            count(dataset.users.len()),
+            count(dataset.items.len()),
+            count(sequences.interactions()),
+        ));
+        let data = TrainingData { sequences: &sequences, items: dataset.items.len(), origin, validation };
+        let mut run = Run { seed: self.common.seed, reporter, reuse: self.reuse.clone() };
+        let name = self.entry.name;
+        self.entry.train(&data, options, &mut run).with_context(|| format!("cannot train {name}"))
+    }
+
+    /// A reused part brings options with it; what was asked for instead is not passed over in silence.
+    fn tell_overruled(&self, asked: &Options, trained: &Value) {
+        let defaults = self.entry.defaults();
+        for (key, value) in asked {
+            let is_default = defaults.get(key) == Some(value) && !self.flags.contains_key(key);
+            if let Some(used) = trained.get(key).filter(|used| !is_default && *used != value) {
+                note(&format!("note: {key} = {value} was not used: the reused part was trained with {used}"));
+            }
+        }
+    }
+
+    fn print_next(&self, card: &Card, user: &str) -> Result<()> {
+        let folder = quoted(&self.common.output.display().to_string());
+        let data = self.common.data.repeat();
+        print(&format!(
+            "Trained {} in {:.1} s: {}\nNext:\n  cloze evaluate {folder}{data}\n  cloze recommend {folder} --user {}{data}\n",
+            card.model,
+            card.seconds,
+            self.common.output.display(),
+            quoted(user),
+        ))
+    }
+}

@@ -1,0 +1,44 @@
+//! The flags that say where data come from, the same for every command.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use cloze_data::DataOptions;
+
+use crate::text::quoted;
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DataArgs {
+    /// Folder with raw files, searched first [default: the environment variable CLOZE_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Folder for downloads and prepared data [default: CLOZE_CACHE, else the platform's cache folder]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Never use the network
+    #[arg(long)]
+    offline: bool,
+}
+
+impl DataArgs {
+    pub(crate) fn options(&self) -> DataOptions {
+        let default = DataOptions::default();
+        DataOptions {
+            data_dir: self.data_dir.clone().or(default.data_dir),
+            cache: self.cache.clone().or(default.cache),
+            offline: self.offline,
+        }
+    }
+
+    /// The same flags once more, for a command that is suggested to the user.
+    pub(crate) fn repeat(&self) -> String {
+        let mut flags = String::new();
+        for (flag, folder) in [("--data-dir", &self.data_dir), ("--cache", &self.cache)] {
+            if let Some(folder) = folder {
+                let _ = write!(flags, " {flag} {}", quoted(&folder.display().to_string()));
+            }
+        }
+        flags
+    }
+}

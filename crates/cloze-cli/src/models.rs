@@ -1,0 +1,156 @@
+//! The models of this binary. Everything else asks here; a new model is one line in [`MODELS`].
+
+use anyhow::{Context as _, Result, bail};
+use cloze_cf::{ItemKnn, Popularity};
+use cloze_eval::Recommender;
+use cloze_hybrid::HybridBert4Rec;
+use cloze_sequential::Bert4Rec;
+use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
+use serde_json::Value;
+
+use crate::options::Options;
+use crate::text::did_you_mean;
+
+/// All models, in the order of the help text.
+pub(crate) static MODELS: &[Entry] = &[
+    Entry::of::<Popularity>(),
+    Entry::of::<ItemKnn>(),
+    Entry::of::<Bert4Rec>(),
+    Entry::of::<HybridBert4Rec>().reusing(TOWERS),
+];
+
+/// Training a tower is most of the work of a hybrid, and its towers are models of their own.
+const TOWERS: &[Reuse] = &[
+    ("cbf", "Folder of a trained bert4rec: its encoder becomes the tower over items, and its options hold"),
+    ("towers", "Folder of a trained hybridbert4rec: both its towers are taken, only the head is trained"),
+];
+
+/// A flag of `cloze train` that takes the folder of a trained model whose parts are reused, with its help.
+pub(crate) type Reuse = (&'static str, &'static str);
+
+/// A model as the command line needs it, without its type.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// Each option with a line of help.
+    pub(crate) help: &'static [(&'static str, &'static str)],
+    /// What it can reuse.
+    pub(crate) reuse: &'static [Reuse],
+    defaults: fn() -> Result<Options>,
+    check: fn(Options) -> serde_json::Result<()>,
+    train: fn(&TrainingData<'_>, Options, &mut Run<'_>) -> Result<Trained>,
+    load: fn(&ModelFolder) -> Result<Box<dyn Recommender>, TrainError>,
+}
+
+/// What a model folder needs of a trained model.
+pub(crate) struct Trained {
+    pub(crate) options: Value,
+    pub(crate) tensors: Vec<NamedTensor<'static>>,
+}
+
+impl Entry {
+    const fn of<M: Model + 'static>() -> Self {
+        Self {
+            name: M::NAME,
+            about: M::ABOUT,
+            help: M::HELP,
+            reuse: &[],
+            defaults: || plain(&M::Options::default()),
+            check: |options| serde_json::from_value::<M::Options>(Value::Object(options)).map(drop),
+            train: train::<M>,
+            load: |folder| Ok(Box::new(M::load(folder)?)),
+        }
+    }
+
+    const fn reusing(self, reuse: &'static [Reuse]) -> Self {
+        Self { reuse, ..self }
+    }
+
+    /// The options with their default values.
+    pub(crate) fn defaults(&self) -> Options {
+        (self.defaults)().expect("default options are plain values: tested for each model")
+    }
+
+    /// Whether the model takes these options: their names and types, and values that are no numbers.
+    pub(crate) fn check(&self, options: Options) -> serde_json::Result<()> {
+        (self.check)(options)
+    }
+
+    pub(crate) fn train(
+        &self,
+        data: &TrainingData<'_>,
+        options: Options,
+        run: &mut Run<'_>,
+    ) -> Result<Trained> {
+        (self.train)(data, options, run)
+    }
+
+    pub(crate) fn load(&self, folder: &ModelFolder) -> Result<Box<dyn Recommender>> {
+        let model = (self.load)(folder)?;
+        let (scores, known) = (model.catalogue(), folder.vocabularies.items.len());
+        if scores != known {
+            let path = folder.path().display();
+            bail!(
+                "{path}: the model scores {scores} items, vocabulary.json has {known}: the folder is damaged"
+            );
+        }
+        Ok(model)
+    }
+}
+
+fn train<M: Model>(data: &TrainingData<'_>, options: Options, run: &mut Run<'_>) -> Result<Trained> {
+    let options: M::Options = serde_json::from_value(Value::Object(options))?;
+    let model = M::fit(data, &options, run)?;
+    Ok(Trained { options: Value::Object(plain(model.options())?), tensors: model.tensors()? })
+}
+
+/// Options as JSON. Through text, so that 0.1 in 32 bits stays 0.1 and does not become 0.10000000149.
+fn plain(options: &impl serde::Serialize) -> Result<Options> {
+    Ok(serde_json::from_str(&serde_json::to_string(options)?)?)
+}
+
+/// The names of all models.
+pub(crate) fn names() -> Vec<&'static str> {
+    MODELS.iter().map(|entry| entry.name).collect()
+}
+
+/// The model of that name.
+pub(crate) fn find(name: &str) -> Result<&'static Entry> {
+    MODELS.iter().find(|entry| entry.name == name).with_context(|| {
+        format!("unknown model `{name}`{}; known: {}", did_you_mean(name, names()), names().join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_option_has_help_and_every_help_an_option() {
+        for entry in MODELS {
+            let options: BTreeSet<String> = entry.defaults().keys().cloned().collect();
+            let helped: BTreeSet<String> = entry.help.iter().map(|(name, _)| (*name).to_owned()).collect();
+            assert_eq!(options, helped, "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn names_are_kebab_case_and_distinct() {
+        let distinct: BTreeSet<&str> = names().into_iter().collect();
+        assert_eq!(distinct.len(), MODELS.len());
+        let options = MODELS.iter().flat_map(|entry| entry.help).map(|(name, _)| *name);
+        for name in options.chain(distinct) {
+            let kebab = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+            assert!(kebab && !name.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn default_options_are_taken() {
+        for entry in MODELS {
+            entry.check(entry.defaults()).unwrap();
+        }
+    }
+}

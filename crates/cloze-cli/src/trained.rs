@@ -1,0 +1,68 @@
+//! A trained model with the data that it was trained on.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use cloze_data::{DataOptions, Dataset, LeaveOneOut, Vocabulary, load};
+use cloze_eval::Recommender;
+use cloze_train::{ModelFolder, Reporter};
+
+use crate::models;
+
+/// The only kind of split so far.
+pub(crate) const SPLIT: &str = "leave-one-out";
+
+/// Opens a model folder and loads its model, whichever it is.
+pub(crate) fn open(path: &Path) -> Result<(ModelFolder, Box<dyn Recommender>)> {
+    let folder = ModelFolder::open(path)?;
+    let entry = models::find(&folder.card.model).with_context(|| {
+        format!("{} holds a model that this version of cloze does not have", path.display())
+    })?;
+    let model = entry.load(&folder)?;
+    Ok((folder, model))
+}
+
+/// Loads the model's data set (or the one named), splits it, and makes sure that it is the one trained on.
+pub(crate) fn data(
+    folder: &ModelFolder,
+    name: Option<&str>,
+    options: &DataOptions,
+    reporter: &mut Reporter,
+) -> Result<(Dataset, LeaveOneOut)> {
+    let (path, trained_on) = (folder.path().display(), &folder.card.trained_on);
+    ensure!(
+        trained_on.split == SPLIT,
+        "{path} was trained on a {} split, this version knows {SPLIT}",
+        trained_on.split
+    );
+    let name = name.unwrap_or(&trained_on.dataset);
+    let dataset = load(name, options, reporter)?;
+    let split = LeaveOneOut::new(&dataset.sequences)?;
+    let hash = split.hash();
+    ensure!(
+        hash == trained_on.split_hash,
+        "{path} was trained on another split: its config.json has the split hash {} of {}, the data set {name} \
+         now gives {hash}. Held-out items may have been trained on, so nothing was computed. Give the data set \
+         that it was trained on with --data or --data-dir, or train again",
+        trained_on.split_hash,
+        trained_on.dataset,
+    );
+    check_order("items", &folder.vocabularies.items, &dataset.items)
+        .and_then(|()| check_order("users", &folder.vocabularies.users, &dataset.users))
+        .with_context(|| format!("{path} was trained on other data than {name}: train again"))?;
+    Ok((dataset, split))
+}
+
+/// Dense ids must mean the same in the model and in the data.
+fn check_order(what: &str, model: &Vocabulary, data: &Vocabulary) -> Result<()> {
+    let (ours, theirs) = (model.ids(), data.ids());
+    ensure!(ours.len() == theirs.len(), "the model has {} {what}, the data {}", ours.len(), theirs.len());
+    match ours.iter().zip(theirs).position(|(ours, theirs)| ours != theirs) {
+        None => Ok(()),
+        Some(at) => anyhow::bail!(
+            "number {at} of the {what} is {:?} in the model and {:?} in the data",
+            ours[at],
+            theirs[at]
+        ),
+    }
+}

@@ -1,0 +1,244 @@
+//! What a user can get wrong, and what the message then says.
+
+mod common;
+
+use common::{World, overwrite_first};
+
+const TRAIN: [&str; 6] = ["train", "item-knn", "--data", "synthetic", "--output", "knn"];
+
+#[test]
+fn an_unknown_model_is_named_with_the_nearest() {
+    let world = World::new();
+    world.fails_saying(
+        2,
+        &["train", "item-kn"],
+        &["item-kn", "similar", "item-knn", "Known models: popularity"],
+    );
+    world.fails_saying(2, &["train", "qqq"], &["qqq", "Known models: popularity, item-knn"]);
+    world.fails_saying(2, &["trian"], &["trian", "train"]);
+}
+
+#[test]
+fn an_unknown_data_set_is_named_with_the_nearest() {
+    let world = World::new();
+    let arguments = ["train", "popularity", "--data", "ml-100", "--output", "pop"];
+    world.fails_saying(
+        1,
+        &arguments,
+        &["error: ", "ml-100\"", "did you mean ml-100k", "known: ml-100k, ml-1m"],
+    );
+    world.fails_saying(1, &["data", "fetch", "sinthetic"], &["sinthetic", "synthetic"]);
+    assert!(!world.path("pop").exists());
+}
+
+#[test]
+fn an_unknown_option_is_named_with_the_nearest() {
+    let world = World::new();
+    let flag = [&TRAIN[..], &["--neighbors", "5"]].concat();
+    world.fails_saying(2, &flag, &["--neighbors", "--neighbours"]);
+    std::fs::write(world.path("knn.toml"), "neighbors = 5\n").unwrap();
+    let file = [&TRAIN[..], &["--config", "knn.toml"]].concat();
+    let parts = ["knn.toml", "`neighbors`", "did you mean neighbours?", "known: neighbours, shrinkage"];
+    world.fails_saying(1, &file, &parts);
+    // A model without options says so.
+    std::fs::write(world.path("pop.toml"), "neighbours = 5\n").unwrap();
+    let pop = ["train", "popularity", "--data", "synthetic", "--output", "pop", "--config", "pop.toml"];
+    world.fails_saying(1, &pop, &["popularity", "it has none"]);
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_named_with_its_key_and_type() {
+    let world = World::new();
+    for (value, expected) in [("many", "a whole number"), ("2.5", "a whole number"), ("-1", "a whole number")]
+    {
+        let flag = [&TRAIN[..], &["--neighbours", value]].concat();
+        world.fails_saying(2, &flag, &["--neighbours", value, expected]);
+    }
+    for (line, parts) in [
+        ("neighbours = \"many\"", ["`neighbours`", "many", "a whole number"]),
+        ("neighbours = 2.5", ["`neighbours`", "2.5", "a whole number"]),
+        ("neighbours = -1", ["`neighbours`", "-1", "a whole number"]),
+        ("shrinkage = true", ["`shrinkage`", "true", "a number"]),
+        ("shrinkage = nan", ["`shrinkage`", "nan", "a number"]),
+    ] {
+        std::fs::write(world.path("knn.toml"), line).unwrap();
+        world.fails_saying(1, &[&TRAIN[..], &["--config", "knn.toml"]].concat(), &parts);
+    }
+    std::fs::write(world.path("knn.toml"), "neighbours 5").unwrap();
+    world.fails_saying(1, &[&TRAIN[..], &["--config", "knn.toml"]].concat(), &["knn.toml", "TOML"]);
+    world.fails_saying(1, &[&TRAIN[..], &["--config", "absent.toml"]].concat(), &["absent.toml"]);
+    assert!(!world.path("knn").exists());
+}
+
+#[test]
+fn a_value_out_of_range_is_refused_by_the_model() {
+    let world = World::new();
+    world.fails_saying(1, &[&TRAIN[..], &["--neighbours", "0"]].concat(), &["neighbours", "0", "at least 1"]);
+}
+
+#[test]
+fn words_of_text_options_are_checked() {
+    let world = World::new();
+    let bert = ["train", "bert4rec", "--data", "synthetic", "--output", "bert"];
+    world.fails_saying(2, &[&bert[..], &["--windows", "lost"]].concat(), &["--windows", "lost", "last"]);
+    world.fails_saying(2, &[&bert[..], &["--head-norm", "yes"]].concat(), &["true or false"]);
+}
+
+#[test]
+fn missing_data_are_told_with_sources_and_places() {
+    let world = World::new();
+    let parts = [
+        "ml-100k could not be obtained",
+        "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
+        "recbole",
+        "ml-100k/u.data",
+        "ml-100k/ml-100k.inter",
+        "CLOZE_DATA_DIR",
+        "--data-dir",
+    ];
+    world.fails_saying(1, &["data", "fetch", "ml-100k", "--offline"], &parts);
+    let train = ["train", "popularity", "--data", "ml-100k", "--offline", "--output", "pop"];
+    world.fails_saying(1, &train, &parts);
+    let folder = ["data", "prepare", "ml-100k", "--offline", "--data-dir", "nowhere"];
+    world.fails_saying(1, &folder, &["nowhere", "no such folder"]);
+}
+
+#[test]
+fn other_files_than_the_published_ones_are_refused() {
+    let world = World::new();
+    std::fs::create_dir_all(world.path("raw/ml-100k")).unwrap();
+    std::fs::write(world.path("raw/ml-100k/u.data"), "1\t2\t3\t4\n").unwrap();
+    let arguments = ["data", "prepare", "ml-100k", "--data-dir", "raw"];
+    world.fails_saying(1, &arguments, &["u.data", "sha256"]);
+}
+
+#[test]
+fn an_occupied_output_folder_is_refused_before_any_work() {
+    let world = World::new();
+    std::fs::create_dir(world.path("knn")).unwrap();
+    std::fs::write(world.path("knn/thesis.txt"), "years of work").unwrap();
+    let message = world.fails(1, &TRAIN);
+    assert!(message.contains("knn exists and is not a model folder"), "{message}");
+    assert!(!message.contains("Training"), "{message}");
+    assert!(world.path("knn/thesis.txt").exists());
+}
+
+#[test]
+fn a_folder_that_is_no_model_is_refused() {
+    let world = World::new();
+    world.fails_saying(1, &["evaluate", "absent"], &["absent is not a model folder", "no config.json"]);
+    world.train("item-knn", "knn");
+    std::fs::remove_file(world.path("knn/config.json")).unwrap();
+    world.fails_saying(1, &["evaluate", "knn"], &["no config.json"]);
+    world.fails_saying(1, &["compare", "knn"], &["knn has no complete evaluation", "cloze evaluate"]);
+}
+
+#[test]
+fn damaged_weights_are_refused() {
+    let world = World::new();
+    world.train("item-knn", "knn");
+    let path = world.path("knn/model.safetensors");
+    let whole = std::fs::read(&path).unwrap();
+
+    overwrite_first(&path, "similarity.values", f32::NAN);
+    world.fails_saying(1, &["evaluate", "knn"], &["similarity.values", "NaN"]);
+    world.fails_saying(1, &["recommend", "knn", "--history", "i1"], &["similarity.values", "NaN"]);
+
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    world.fails_saying(1, &["evaluate", "knn"], &["model.safetensors", "damaged"]);
+    std::fs::remove_file(&path).unwrap();
+    world.fails_saying(1, &["evaluate", "knn"], &["model.safetensors"]);
+}
+
+#[test]
+fn a_configuration_that_is_not_the_weights_is_refused() {
+    let world = World::new();
+    world.train("item-knn", "knn");
+    let card = world.json("knn/config.json");
+
+    world.edit("knn/config.json", |card| card["options"]["neighbors"] = 3.into());
+    world.fails_saying(1, &["evaluate", "knn"], &["config.json", "neighbors"]);
+    world.edit("knn/config.json", |now| {
+        *now = card.clone();
+        now["model"] = "item-kn".into();
+    });
+    world.fails_saying(1, &["evaluate", "knn"], &["unknown model `item-kn`", "did you mean item-knn"]);
+    world.edit("knn/config.json", |now| {
+        *now = card.clone();
+        now["model"] = "popularity".into();
+        now["options"] = serde_json::json!({});
+    });
+    // The counts are there, so that this one can be read: it is popularity then, and nothing is wrong with it.
+    world.ok(&["recommend", "knn", "--history", "i1"]);
+    world.edit("knn/config.json", |now| *now = card.clone());
+    world.edit("knn/vocabulary.json", |vocabulary| {
+        for list in ["ids", "titles"] {
+            vocabulary["items"][list].as_array_mut().unwrap().pop();
+        }
+    });
+    world.fails_saying(1, &["evaluate", "knn"], &["shape", "another configuration"]);
+}
+
+#[test]
+fn another_split_is_never_evaluated() {
+    let world = World::new();
+    world.train("popularity", "pop");
+    let hash = world.json("pop/config.json")["trained_on"]["split_hash"].as_str().unwrap().to_owned();
+    world.edit("pop/config.json", |card| card["trained_on"]["split_hash"] = "0123abcd".into());
+    world.fails_saying(1, &["evaluate", "pop"], &["another split", "0123abcd", &hash]);
+    world.fails_saying(1, &["recommend", "pop", "--user", "u1"], &["another split"]);
+}
+
+#[test]
+fn other_items_under_the_same_split_are_found() {
+    let world = World::new();
+    world.train("popularity", "pop");
+    world.edit("pop/vocabulary.json", |vocabulary| {
+        vocabulary["items"]["ids"].as_array_mut().unwrap().swap(3, 5);
+    });
+    world.fails_saying(1, &["evaluate", "pop"], &["other data", "number 3 of the items is \"i5\""]);
+}
+
+#[test]
+fn unknown_users_and_items_are_named_with_the_nearest() {
+    let world = World::new();
+    world.train("item-knn", "knn");
+    let user = ["recommend", "knn", "--user", "u3000"];
+    world.fails_saying(1, &user, &["unknown user \"u3000\"", "did you mean u30", "300 users"]);
+    let item = ["recommend", "knn", "--history", "i1", "--history", "Synthetic itm 12"];
+    world.fails_saying(1, &item, &["Synthetic itm 12", "did you mean", "Synthetic item 12"]);
+}
+
+#[test]
+fn misuse_is_told_with_code_2() {
+    let world = World::new();
+    let forms = ["best", "full, uniform-N, popularity-N"];
+    world.fails_saying(2, &["evaluate", "knn", "--protocols", "full,best"], &forms);
+    world.fails_saying(2, &["evaluate", "knn", "--split", "tset"], &["tset", "test"]);
+    world.fails_saying(2, &["recommend", "knn"], &["--user"]);
+    world.fails_saying(2, &["recommend", "knn", "--user", "u1", "--history", "i1"], &["cannot be used with"]);
+    world.fails_saying(2, &["recommend", "knn", "--user", "u1", "--top", "0"], &["0"]);
+    world.fails_saying(2, &["compare"], &["DIR"]);
+    world.fails_saying(2, &["train", "popularity", "--data", "synthetic"], &["--output"]);
+    let fit = ["train", "popularity", "--data", "synthetic", "--output", "pop", "--fit", "all"];
+    world.fails_saying(2, &fit, &["train+validation"]);
+}
+
+#[test]
+fn options_of_the_evaluation_are_checked() {
+    let world = World::new();
+    world.train("popularity", "pop");
+    world.fails_saying(1, &["evaluate", "pop", "--batch", "0"], &["batch", "at least 1"]);
+    world.fails_saying(1, &["evaluate", "pop", "--protocols", "full,full"], &["named twice"]);
+}
+
+#[test]
+fn a_table_of_one_run_given_twice_is_refused() {
+    let world = World::new();
+    world.train("popularity", "pop");
+    world.ok(&["evaluate", "pop", "--protocols", "full"]);
+    world.fails_saying(1, &["compare", "pop", "pop/evaluation"], &["popularity", "twice"]);
+    std::fs::write(world.path("figures.json"), r#"[{"dataset": "x"}]"#).unwrap();
+    let published = ["compare", "pop", "--published", "figures.json"];
+    world.fails_saying(1, &published, &["figures.json", "missing field"]);
+}

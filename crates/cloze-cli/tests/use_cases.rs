@@ -1,0 +1,272 @@
+//! What works: from data to recommendations, on generated data.
+
+mod common;
+
+use common::{World, check_width};
+use serde_json::Value;
+
+#[test]
+fn a_model_is_trained_evaluated_compared_and_asked() {
+    let world = World::new();
+    let said = world.train("item-knn", "runs/knn");
+    assert!(said.contains("cloze evaluate runs/knn"), "{said}");
+    assert!(said.contains("cloze recommend runs/knn --user u0"), "{said}");
+    let card = world.json("runs/knn/config.json");
+    assert_eq!(card["model"], "item-knn");
+    assert_eq!(card["options"]["neighbours"], 100);
+    assert_eq!(card["trained_on"]["dataset"], "synthetic");
+    assert_eq!(card["trained_on"]["synthetic"], true);
+    assert_eq!(card["trained_on"]["fit"], "train");
+
+    let report = world.ok(&["evaluate", "runs/knn"]);
+    assert!(report.contains("SYNTHETIC"), "{report}");
+    for line in report.lines().filter(|line| line.starts_with('|')) {
+        check_width(line);
+    }
+    assert!(world.path("runs/knn/evaluation/evaluation.json").is_file());
+
+    world.train("popularity", "runs/pop");
+    world.ok(&["evaluate", "runs/pop", "--output", "runs/pop-evaluation"]);
+    let table = world.ok(&[
+        "compare",
+        "runs/knn",
+        "runs/pop-evaluation",
+        "--title",
+        "Baselines",
+        "--note",
+        "Quick.",
+        "--output",
+        "table",
+    ]);
+    assert!(table.starts_with("# Baselines (SYNTHETIC"), "{table}");
+    assert!(table.contains("\n\nQuick.\n"), "{table}");
+    assert!(table.contains("| item-knn"), "{table}");
+    assert!(table.contains("| popularity"), "{table}");
+    assert_eq!(std::fs::read_to_string(world.path("table/report.md")).unwrap(), table);
+    check_rows(&world.json("table/results.json"), 2);
+}
+
+/// The rows that other programs read.
+fn check_rows(results: &Value, models: usize) {
+    let rows = results.as_array().unwrap();
+    let mut fields: Vec<&str> = rows[0].as_object().unwrap().keys().map(String::as_str).collect();
+    let mut expected = vec![
+        "dataset",
+        "split",
+        "fit",
+        "model",
+        "protocol",
+        "metric",
+        "value",
+        "low",
+        "high",
+        "seeds",
+        "users",
+        "seconds",
+        "published",
+    ];
+    fields.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(fields, expected);
+    for protocol in ["full", "uniform-100", "popularity-100"] {
+        for metric in ["recall@10", "ndcg@10", "mrr"] {
+            let found = rows.iter().filter(|row| row["protocol"] == protocol && row["metric"] == metric);
+            assert_eq!(found.count(), models, "{protocol} {metric}");
+        }
+    }
+}
+
+#[test]
+fn evaluation_prints_rows_as_json() {
+    let world = World::new();
+    world.train("popularity", "pop");
+    let rows: Value = serde_json::from_str(&world.ok(&["evaluate", "pop", "--json"])).unwrap();
+    check_rows(&rows, 1);
+    assert_eq!(rows[0]["users"], 300);
+}
+
+#[test]
+fn validation_items_are_looked_for_in_a_folder_of_their_own() {
+    let world = World::new();
+    world.train("popularity", "pop");
+    world.ok(&["evaluate", "pop", "--split", "validation", "--protocols", "full"]);
+    let stored = world.json("pop/evaluation-validation/evaluation.json");
+    assert_eq!(stored["meta"]["target"], "validation");
+}
+
+#[test]
+fn published_figures_stand_beside_ours() {
+    let world = World::new();
+    world.train("popularity", "pop");
+    world.ok(&["evaluate", "pop", "--protocols", "full"]);
+    let figure = r#"[{"dataset": "synthetic", "model": "popularity", "protocol": "full", "metric": "ndcg@10",
+        "value": 0.5, "source": "Nobody 2020"}]"#;
+    std::fs::write(world.path("published.json"), figure).unwrap();
+    let rows = world.ok(&["compare", "pop", "--published", "published.json", "--json"]);
+    let rows: Value = serde_json::from_str(&rows).unwrap();
+    let row = rows.as_array().unwrap().iter().find(|row| row["metric"] == "ndcg@10").unwrap();
+    assert_eq!(row["published"], 0.5);
+    let table = world.ok(&["compare", "pop", "--published", "published.json"]);
+    assert!(table.contains("Nobody 2020") && table.contains("ours below"), "{table}");
+}
+
+#[test]
+fn a_user_gets_recommendations_from_the_whole_history() {
+    let world = World::new();
+    world.train("item-knn", "knn");
+    let text = world.ok(&["recommend", "knn", "--user", "u7", "--top", "3"]);
+    check_width(&text);
+    assert!(text.contains("item-knn (synthetic, generated data) for user u7, based on"), "{text}");
+    assert!(text.contains("Synthetic item"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.trim_start().starts_with(['1', '2', '3'])).count(), 3);
+
+    let answer = world.ok(&["recommend", "knn", "--user", "u7", "--json"]);
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let ids = |key: &str| -> Vec<String> {
+        answer[key].as_array().unwrap().iter().map(|item| item["id"].to_string()).collect()
+    };
+    let (history, best) = (ids("history"), ids("recommendations"));
+    assert_eq!(best.len(), 10);
+    assert!(best.iter().all(|item| !history.contains(item)), "items of the history are not recommended");
+    assert_eq!(answer["recommendations"][0]["rank"], 1);
+}
+
+#[test]
+fn a_typed_history_takes_ids_and_titles() {
+    let world = World::new();
+    world.train("item-knn", "knn");
+    let one = ["recommend", "knn", "--history", "i3", "--history", "synthetic ITEM 8 (group 3)", "--json"];
+    let two = ["recommend", "knn", "--json", "--history", "i3", "i8"];
+    assert_eq!(world.ok(&one), world.ok(&two));
+    let text = world.ok(&["recommend", "knn", "--history", "i3", "--top", "500"]);
+    assert!(text.contains("based on 1 item: Synthetic item 3 (group 3) (i3)"), "{text}");
+    assert!(!text.lines().skip(2).any(|line| line.contains("(i3)")), "{text}");
+    let kept = world.ok(&["recommend", "knn", "--history", "i3", "--top", "500", "--keep-seen"]);
+    assert!(kept.lines().skip(2).any(|line| line.contains("(i3)")), "{kept}");
+}
+
+#[test]
+fn flags_go_before_the_configuration_file() {
+    let world = World::new();
+    std::fs::write(world.path("knn.toml"), "neighbours = 7\nshrinkage = 2\n").unwrap();
+    let arguments = ["train", "item-knn", "--data", "synthetic", "--output", "knn", "--config", "knn.toml"];
+    world.ok(&[&arguments[..], &["--neighbours", "9"]].concat());
+    let options = &world.json("knn/config.json")["options"];
+    assert_eq!(options["neighbours"], 9);
+    assert_eq!(options["shrinkage"], 2.0);
+}
+
+#[test]
+fn a_fit_on_validation_items_is_tested_with_the_same_histories() {
+    let world = World::new();
+    let fit = ["--fit", "train+validation"];
+    world.ok(&[&["train", "popularity", "--data", "synthetic", "--output", "pop"][..], &fit].concat());
+    assert_eq!(world.json("pop/config.json")["trained_on"]["fit"], "train+validation");
+    let rows: Value = serde_json::from_str(&world.ok(&["evaluate", "pop", "--json"])).unwrap();
+    assert_eq!(rows[0]["fit"], "train+validation");
+    world.fails_saying(
+        1,
+        &["evaluate", "pop", "--split", "validation"],
+        &["train+validation", "--split test"],
+    );
+}
+
+#[test]
+fn training_again_replaces_the_model() {
+    let world = World::new();
+    world.train("popularity", "model");
+    world.train("item-knn", "model");
+    assert_eq!(world.json("model/config.json")["model"], "item-knn");
+}
+
+/// Settings with which a step takes milliseconds.
+const TINY: [&str; 14] = [
+    "--hidden",
+    "8",
+    "--heads",
+    "2",
+    "--layers",
+    "1",
+    "--max-length",
+    "20",
+    "--steps",
+    "3",
+    "--batch",
+    "8",
+    "--warmup",
+    "1",
+];
+
+#[test]
+fn bert4rec_and_a_hybrid_on_its_tower() {
+    let world = World::new();
+    let data = ["--data", "synthetic", "--seed", "1", "--output"];
+    world.ok(&[&["train", "bert4rec"][..], &data, &["bert"], &TINY].concat());
+    world.ok(&["evaluate", "bert", "--protocols", "full"]);
+    let text = world.ok(&["recommend", "bert", "--history", "i1", "i2"]);
+    assert!(text.starts_with("bert4rec (synthetic"), "{text}");
+    let metrics = std::fs::read_to_string(world.path("bert/metrics.jsonl")).unwrap();
+    assert!(!metrics.is_empty());
+
+    let hybrid = ["--cbf", "bert", "--cf-steps", "2", "--head-steps", "2", "--user-max-length", "20"];
+    let variant = ["--variant", "trained-projections"];
+    world.ok(&[&["train", "hybridbert4rec"][..], &data, &["hybrid"], &hybrid, &variant].concat());
+    let rows = world.ok(&["evaluate", "hybrid", "--protocols", "full", "--json"]);
+    let rows: Value = serde_json::from_str(&rows).unwrap();
+    assert_eq!(rows[0]["model"], "hybridbert4rec-trained-projections");
+    world.ok(&["recommend", "hybrid", "--user", "u1"]);
+
+    // An option that the reused part overrules is not passed over in silence.
+    let call = world
+        .run(&[&["train", "hybridbert4rec"][..], &data, &["other"], &hybrid, &["--hidden", "16"]].concat());
+    assert!(call.stderr.contains("hidden = 16") && call.stderr.contains("8"), "{}", call.stderr);
+
+    // Weights of another shape than the configuration says.
+    world.edit("bert/config.json", |card| card["options"]["hidden"] = 16.into());
+    world.fails_saying(1, &["evaluate", "bert"], &["shape", "config.json", "another configuration"]);
+}
+
+#[test]
+fn data_commands() {
+    let world = World::new();
+    let list = world.ok(&["data", "list"]);
+    check_width(&list);
+    for part in ["ml-100k", "ml-1m", "synthetic", "100,000", "no redistribution"] {
+        assert!(list.contains(part), "{list}");
+    }
+    let prepared = world.ok(&["data", "prepare", "synthetic"]);
+    check_width(&prepared);
+    assert!(prepared.contains("8,882") && prepared.contains("split hash"), "{prepared}");
+    assert_eq!(world.ok(&["data", "fetch", "synthetic"]), "", "generated data have no files");
+}
+
+#[test]
+fn the_doctor_reports_what_is_there() {
+    let report = World::new().ok(&["doctor"]);
+    check_width(&report);
+    for part in ["reference", "cache folder", "item-knn", "CLOZE_DATA_DIR", "generated", "data fetch ml-100k"]
+    {
+        assert!(report.contains(part), "no {part} in\n{report}");
+    }
+}
+
+#[test]
+fn help_shows_options_with_defaults_and_examples() {
+    let world = World::new();
+    let help = world.ok(&["train", "item-knn", "--help"]);
+    for part in ["--neighbours", "[default: 100]", "--config", "Examples:"] {
+        assert!(help.contains(part), "{help}");
+    }
+    assert!(!help.contains("--cbf"), "{help}");
+    assert!(world.ok(&["--version"]).starts_with("cloze "));
+}
+
+#[test]
+fn a_reader_who_leaves_is_no_error() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let world = World::new();
+    let output = world.command().args(["data", "list"]).stdout(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty());
+}
