@@ -1,5 +1,4 @@
 //! Hybrids of content and collaboration: HybridBERT4Rec (Channarong et al. 2022, IEEE Access 10:56193).
-#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod head;
 mod hybrid;

@@ -1,5 +1,4 @@
 //! Sequential recommenders: BERT4Rec (Sun et al. 2019, arXiv 1904.06690).
-#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod bert4rec;
 mod options;

@@ -2,7 +2,7 @@
 //! a generator that PyTorch can repeat, and the contract that every encoder engine keeps.
 //!
 //! Functions here panic on failure: they are the bodies of tests.
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+#![allow(clippy::unwrap_used, clippy::float_cmp, reason = "bodies of tests")]
 
 pub mod batches;
 pub mod compare;

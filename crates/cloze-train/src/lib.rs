@@ -1,5 +1,4 @@
 //! The training loop, progress, and the model folder that training leaves behind.
-#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod folder;
 mod model;

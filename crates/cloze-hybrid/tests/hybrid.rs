@@ -1,0 +1,196 @@
+//! HybridBERT4Rec: reuse of towers, cached profiles, the folder, and what its parts can see.
+#![allow(clippy::unwrap_used)]
+
+use cloze_data::{LeaveOneOut, Sequences, Vocabulary};
+use cloze_eval::{Query, Recommender};
+use cloze_hybrid::{HybridBert4Rec, HybridOptions, Variant};
+use cloze_sequential::{Bert4Rec, Bert4RecOptions};
+use cloze_train::{
+    Card, Model, ModelFolder, Reporter, Run, TrainError, TrainedOn, TrainingData, Vocabularies, folder,
+};
+use std::path::{Path, PathBuf};
+
+const ITEMS: usize = 24;
+const USERS: usize = 40;
+
+fn origin(fit: &str) -> TrainedOn {
+    TrainedOn {
+        dataset: "groups".to_owned(),
+        synthetic: true,
+        split: "leave-one-out".to_owned(),
+        split_hash: "0".to_owned(),
+        fit: fit.to_owned(),
+    }
+}
+
+/// Two groups of users, each with half of the items.
+fn sequences() -> Sequences {
+    let list =
+        |user: usize| (0..8).map(|step| ((user % 2) * 12 + (user / 2 + step * 5) % 12) as u32).collect();
+    let lists: Vec<Vec<u32>> = (0..USERS).map(list).collect();
+    let times: Vec<Vec<i64>> =
+        (0..USERS as i64).map(|user| (0..8).map(|step| 100 * step + user).collect()).collect();
+    Sequences::from_lists(&lists, Some(&times)).unwrap()
+}
+
+fn options(variant: Variant) -> HybridOptions {
+    HybridOptions {
+        cbf: Bert4RecOptions {
+            hidden: 16,
+            layers: 1,
+            max_length: 9,
+            steps: 40,
+            batch: 20,
+            warmup: 5,
+            learning_rate: 1e-2,
+            validate_every: 0,
+            ..Bert4RecOptions::default()
+        },
+        variant,
+        user_max_length: 12,
+        cf_steps: 40,
+        head_steps: 150,
+        head_batch: 64,
+        head_learning_rate: 1e-2,
+        ..HybridOptions::default()
+    }
+}
+
+fn fit<M: Model>(options: &M::Options, origin: &TrainedOn, reuse: Option<PathBuf>) -> Result<M, TrainError> {
+    let sequences = sequences();
+    let data = TrainingData { sequences: &sequences, items: ITEMS, origin, validation: None };
+    let mut reporter = Reporter::quiet();
+    M::fit(&data, options, &mut Run { seed: 3, reporter: &mut reporter, reuse })
+}
+
+fn write<M: Model>(path: &Path, model: &M, origin: TrainedOn) {
+    let ids = |n: usize| Vocabulary::new((0..n).map(|i| i.to_string()).collect(), None).unwrap();
+    let card = Card {
+        format: folder::FORMAT,
+        model: M::NAME.to_owned(),
+        version: "0".to_owned(),
+        options: serde_json::to_value(model.options()).unwrap(),
+        trained_on: origin,
+        seed: 3,
+        seconds: 0.0,
+    };
+    let vocabularies = Vocabularies { items: ids(ITEMS), users: ids(USERS) };
+    ModelFolder::write(path, &card, &vocabularies, &model.tensors().unwrap(), &[]).unwrap();
+}
+
+fn scores(model: &mut impl Recommender, history: &[u32]) -> Vec<f32> {
+    let mut scores = vec![f32::NAN; ITEMS];
+    model.score(&[Query { user: None, history }], &mut scores).unwrap();
+    scores
+}
+
+/// Tensors whose name begins with `prefix`, for comparison.
+fn weights(model: &impl Model, prefix: &str) -> String {
+    let tensors = model.tensors().unwrap();
+    format!("{:?}", tensors.iter().filter(|tensor| tensor.name.starts_with(prefix)).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_folder_brings_the_same_scores_back() {
+    for variant in [Variant::Paper, Variant::Hidden, Variant::TrainedProjections] {
+        let mut model: HybridBert4Rec = fit(&options(variant), &origin("train"), None).unwrap();
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("model");
+        write(&path, &model, origin("train"));
+        let mut again = HybridBert4Rec::load(&ModelFolder::open(&path).unwrap()).unwrap();
+        assert_eq!(scores(&mut model, &[0, 5, 3]), scores(&mut again, &[0, 5, 3]), "{variant:?}");
+        assert_eq!(model.item_profiles(), again.item_profiles());
+        assert_eq!(model.name(), variant.model_name());
+    }
+}
+
+/// Log loss at the end of the head's training.
+fn final_loss(variant: Variant) -> f64 {
+    let sequences = sequences();
+    let origin = origin("train");
+    let data = TrainingData { sequences: &sequences, items: ITEMS, origin: &origin, validation: None };
+    let mut reporter = Reporter::quiet();
+    let mut options = HybridOptions { head_steps: 600, cf_steps: 300, ..options(variant) };
+    options.cbf.steps = 200;
+    HybridBert4Rec::fit(&data, &options, &mut Run { seed: 3, reporter: &mut reporter, reuse: None }).unwrap();
+    reporter.records().iter().rfind(|record| record.phase == "head").unwrap().loss
+}
+
+#[test]
+fn trained_projections_learn_what_frozen_profiles_cannot() {
+    // One positive in five pairs: a head that knows nothing pays the entropy of that share.
+    let ignorant = -(0.2f64 * 0.2f64.ln() + 0.8 * 0.8f64.ln());
+    let (paper, projected) = (final_loss(Variant::Paper), final_loss(Variant::TrainedProjections));
+    assert!(paper < 1.02 * ignorant, "paper {paper}, knowing nothing {ignorant}");
+    assert!(projected < 0.9 * paper, "projected {projected}, paper {paper}, knowing nothing {ignorant}");
+}
+
+#[test]
+fn reused_towers_are_the_given_ones() {
+    let parent = tempfile::tempdir().unwrap();
+    let (bert, hybrid) = (parent.path().join("bert"), parent.path().join("hybrid"));
+    let tower: Bert4Rec = fit(&options(Variant::Paper).cbf, &origin("train"), None).unwrap();
+    write(&bert, &tower, origin("train"));
+    let first: HybridBert4Rec = fit(&options(Variant::Paper), &origin("train"), Some(bert)).unwrap();
+    assert_eq!(weights(&first, "cbf.").replace("cbf.", ""), weights(&tower, ""));
+    write(&hybrid, &first, origin("train"));
+    let mut other = options(Variant::TrainedProjections);
+    // The given towers' own options hold, whatever is asked for.
+    other.cbf.hidden = 64;
+    let second: HybridBert4Rec = fit(&other, &origin("train"), Some(hybrid)).unwrap();
+    assert_eq!(weights(&second, "cbf."), weights(&first, "cbf."));
+    assert_eq!(weights(&second, "cf."), weights(&first, "cf."));
+    assert_eq!(second.options().cbf.hidden, 16);
+}
+
+#[test]
+fn a_tower_that_may_know_the_held_out_items_is_refused() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("bert");
+    let tower: Bert4Rec = fit(&options(Variant::Paper).cbf, &origin("train"), None).unwrap();
+    write(&path, &tower, origin("train+validation"));
+    let error = fit::<HybridBert4Rec>(&options(Variant::Paper), &origin("train"), Some(path)).err().unwrap();
+    assert!(matches!(error, TrainError::Reuse { .. }));
+    assert!(error.to_string().contains("train+validation"), "{error}");
+}
+
+/// The collaborative tower is trained on the transposed training part: a held-out user is not among an item's users.
+#[test]
+fn item_sequences_hold_no_held_out_interaction() {
+    let all = sequences();
+    let split = LeaveOneOut::new(&all).unwrap();
+    let users_of = split.train.transpose(ITEMS).unwrap();
+    let held: Vec<(usize, u32)> = (0..USERS)
+        .flat_map(|user| [split.validation[user], split.test[user]].map(|item| (user, item.unwrap())))
+        .collect();
+    assert_eq!(held.len(), 2 * USERS);
+    for (user, item) in held {
+        assert!(!users_of.get(item as usize).contains(&(user as u32)), "user {user}, item {item}");
+        assert!(all.transpose(ITEMS).unwrap().get(item as usize).contains(&(user as u32)));
+    }
+}
+
+#[test]
+fn an_item_nobody_had_has_a_profile_and_a_score() {
+    let sequences = sequences();
+    let origin = origin("train");
+    let data = TrainingData { sequences: &sequences, items: ITEMS + 1, origin: &origin, validation: None };
+    let mut reporter = Reporter::quiet();
+    let mut run = Run { seed: 3, reporter: &mut reporter, reuse: None };
+    let mut model = HybridBert4Rec::fit(&data, &options(Variant::Paper), &mut run).unwrap();
+    let mut scores = vec![f32::NAN; ITEMS + 1];
+    model.score(&[Query { user: None, history: &[] }], &mut scores).unwrap();
+    assert!(scores.iter().all(|score| score.is_finite()));
+}
+
+#[test]
+fn impossible_options_are_errors_that_name_them() {
+    for (broken, word) in [
+        (HybridOptions { negatives: 0, ..options(Variant::Paper) }, "negatives"),
+        (HybridOptions { user_max_length: 1, ..options(Variant::Paper) }, "user-max-length"),
+        (HybridOptions { head_learning_rate: -1.0, ..options(Variant::Paper) }, "head-learning-rate"),
+    ] {
+        let error = fit::<HybridBert4Rec>(&broken, &origin("train"), None).err().unwrap().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+}
