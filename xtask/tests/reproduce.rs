@@ -83,7 +83,7 @@ fn every_row_is_trained_evaluated_and_compared() {
             .starts_with("train bert4rec --data ml-100k --data-dir /raw --fit train --seed 0 --output ")
     );
     assert!(trained[2].contains("/rows/ml-100k/bert4rec-train-s0-") && trained[2].contains(" --hidden "));
-    assert!(trained[3].contains(" --variant paper ") && trained[3].contains(" --cbf "));
+    assert!(trained[3].contains(" --variant paper ") && trained[3].contains(" --reuse "));
     let evaluated = case.calls("evaluate");
     assert_eq!(evaluated.len(), 5);
     assert!(evaluated.iter().all(|call| call.contains("/model --data-dir /raw --output ")), "{evaluated:?}");

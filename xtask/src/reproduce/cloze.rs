@@ -79,7 +79,7 @@ impl Cloze {
             command.args(["--variant", variant]);
         }
         if let Some(tower) = tower {
-            command.arg("--cbf").arg(tower);
+            command.arg("--reuse").arg(tower);
         }
         for (option, value) in &settings.options {
             command.arg(format!("--{option}")).arg(value.to_string());

@@ -91,7 +91,7 @@ pub(crate) struct Row {
     pub(crate) variant: Option<String>,
     /// What the results call the row; the model's name unless given.
     name: Option<String>,
-    /// An earlier row whose trained model is passed as `--cbf`: same data set, fit and seed.
+    /// An earlier row whose trained model is passed as `--reuse`: same data set, fit and seed.
     pub(crate) uses: Option<String>,
     /// Rough cost in seconds, on a data set of weight 1; the remaining time is estimated from it.
     weight: f64,

@@ -31,16 +31,15 @@ fn every_experiment_of_the_repository_parses() {
 }
 
 #[test]
-fn hybridbert4rec_has_its_five_rows_and_reuses_the_tower() {
+fn hybridbert4rec_has_its_five_rows_and_reuses_the_towers() {
     let experiment = load(&workspace::root().join("xtask/experiments"), "hybridbert4rec").unwrap();
     let names: Vec<&str> = experiment.rows.iter().map(Row::name).collect();
     assert_eq!(
         names,
         ["popularity", "item-knn", "bert4rec", "hybridbert4rec", "hybridbert4rec-trained-projections"]
     );
-    for row in &experiment.rows[3..] {
-        assert_eq!(row.uses.as_deref(), Some("bert4rec"));
-    }
+    let uses: Vec<Option<&str>> = experiment.rows.iter().map(|row| row.uses.as_deref()).collect();
+    assert_eq!(uses, [None, None, None, Some("bert4rec"), Some("hybridbert4rec")]);
     assert_eq!(experiment.quick.datasets.as_deref(), Some(["ml-100k".to_owned()].as_slice()));
     assert!(experiment.published.iter().all(|figure| figure.dataset == "ml-1m"));
 }
