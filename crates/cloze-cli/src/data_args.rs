@@ -10,10 +10,10 @@ use crate::text::quoted;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DataArgs {
-    /// Folder with raw files, searched first [default: the environment variable CLOZE_DATA_DIR]
+    /// Folder with raw files, searched first [default: the environment variable `CLOZE_DATA_DIR`]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Folder for downloads and prepared data [default: CLOZE_CACHE, else the platform's cache folder]
+    /// Folder for downloads and prepared data [default: `CLOZE_CACHE`, else the platform's cache folder]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Never use the network

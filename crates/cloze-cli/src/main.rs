@@ -12,6 +12,7 @@ mod table;
 mod text;
 mod trained;
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -55,7 +56,7 @@ fn fail(error: &anyhow::Error) {
     for cause in error.chain().skip(1).map(ToString::to_string) {
         // Many messages have their cause's in them already.
         if !shown.contains(&cause) {
-            text.push_str(&format!("  caused by: {cause}\n"));
+            let _ = writeln!(text, "  caused by: {cause}");
             shown = cause;
         }
     }

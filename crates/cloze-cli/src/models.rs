@@ -20,13 +20,8 @@ pub(crate) static MODELS: &[Entry] = &[
 ];
 
 /// Training a tower is most of the work of a hybrid, and its towers are models of their own.
-const TOWERS: &[Reuse] = &[
-    ("cbf", "Folder of a trained bert4rec: its encoder becomes the tower over items, and its options hold"),
-    ("towers", "Folder of a trained hybridbert4rec: both its towers are taken, only the head is trained"),
-];
-
-/// A flag of `cloze train` that takes the folder of a trained model whose parts are reused, with its help.
-pub(crate) type Reuse = (&'static str, &'static str);
+const TOWERS: &str = "Folder of a trained model on the same data and fit, whose towers and their options are taken: of a \
+                      bert4rec the item tower, of a hybridbert4rec both";
 
 /// A model as the command line needs it, without its type.
 #[derive(Debug)]
@@ -35,8 +30,8 @@ pub(crate) struct Entry {
     pub(crate) about: &'static str,
     /// Each option with a line of help.
     pub(crate) help: &'static [(&'static str, &'static str)],
-    /// What it can reuse.
-    pub(crate) reuse: &'static [Reuse],
+    /// Help of the flag that names a trained model to reuse, for a model that can.
+    pub(crate) reuse: Option<&'static str>,
     defaults: fn() -> Result<Options>,
     check: fn(Options) -> serde_json::Result<()>,
     train: fn(&TrainingData<'_>, Options, &mut Run<'_>) -> Result<Trained>,
@@ -55,7 +50,7 @@ impl Entry {
             name: M::NAME,
             about: M::ABOUT,
             help: M::HELP,
-            reuse: &[],
+            reuse: None,
             defaults: || plain(&M::Options::default()),
             check: |options| serde_json::from_value::<M::Options>(Value::Object(options)).map(drop),
             train: train::<M>,
@@ -63,8 +58,8 @@ impl Entry {
         }
     }
 
-    const fn reusing(self, reuse: &'static [Reuse]) -> Self {
-        Self { reuse, ..self }
+    const fn reusing(self, help: &'static str) -> Self {
+        Self { reuse: Some(help), ..self }
     }
 
     /// The options with their default values.

@@ -20,13 +20,14 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// Columns by title; with empty titles only, the table has no head.
     pub(crate) fn new(columns: &[(&'static str, Column)]) -> Self {
         Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         debug_assert_eq!(N, self.columns.len());
-        self.rows.push(cells.to_vec());
+        self.rows.push(Vec::from(cells));
     }
 
     pub(crate) fn render(&self) -> String {
@@ -34,7 +35,9 @@ impl Table {
         let header = self.columns.iter().map(|(title, _)| (*title).to_owned()).collect();
         let rule = widths.iter().map(|&width| "-".repeat(width)).collect();
         let mut text = String::new();
-        for row in [&header, &rule].into_iter().chain(&self.rows) {
+        let titled = self.columns.iter().any(|(title, _)| !title.is_empty());
+        let head = if titled { vec![&header, &rule] } else { Vec::new() };
+        for row in head.into_iter().chain(&self.rows) {
             self.render_row(row, &widths, &mut text);
         }
         text

@@ -1,5 +1,7 @@
 //! What works: from data to recommendations, on generated data.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests, outside a test function")]
+
 mod common;
 
 use common::{World, check_width};
@@ -208,7 +210,7 @@ fn bert4rec_and_a_hybrid_on_its_tower() {
     let metrics = std::fs::read_to_string(world.path("bert/metrics.jsonl")).unwrap();
     assert!(!metrics.is_empty());
 
-    let hybrid = ["--cbf", "bert", "--cf-steps", "2", "--head-steps", "2", "--user-max-length", "20"];
+    let hybrid = ["--reuse", "bert", "--cf-steps", "2", "--head-steps", "2", "--user-max-length", "20"];
     let variant = ["--variant", "trained-projections"];
     world.ok(&[&["train", "hybridbert4rec"][..], &data, &["hybrid"], &hybrid, &variant].concat());
     let rows = world.ok(&["evaluate", "hybrid", "--protocols", "full", "--json"]);
@@ -219,7 +221,7 @@ fn bert4rec_and_a_hybrid_on_its_tower() {
     // An option that the reused part overrules is not passed over in silence.
     let call = world
         .run(&[&["train", "hybridbert4rec"][..], &data, &["other"], &hybrid, &["--hidden", "16"]].concat());
-    assert!(call.stderr.contains("hidden = 16") && call.stderr.contains("8"), "{}", call.stderr);
+    assert!(call.stderr.contains("hidden = 16") && call.stderr.contains('8'), "{}", call.stderr);
 
     // Weights of another shape than the configuration says.
     world.edit("bert/config.json", |card| card["options"]["hidden"] = 16.into());
@@ -257,7 +259,13 @@ fn help_shows_options_with_defaults_and_examples() {
     for part in ["--neighbours", "[default: 100]", "--config", "Examples:"] {
         assert!(help.contains(part), "{help}");
     }
-    assert!(!help.contains("--cbf"), "{help}");
+    assert!(!help.contains("--reuse"), "{help}");
+    let help = world.ok(&["train", "hybridbert4rec", "--help"]);
+    for part in ["--reuse", "--cbf", "--towers", "[default: 0.004]", "[default: paper]"] {
+        assert!(help.contains(part), "{help}");
+    }
+    let models = world.ok(&["train", "--help"]);
+    assert!(models.contains("item-knn") && models.contains("The most popular items"), "{models}");
     assert!(world.ok(&["--version"]).starts_with("cloze "));
 }
 

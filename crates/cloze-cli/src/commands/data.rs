@@ -1,5 +1,7 @@
 //! `cloze data`: which data sets there are, obtaining them, preparing them.
 
+use std::fmt::Write as _;
+
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use cloze_data::{LeaveOneOut, fetch, load, manifest, manifests};
@@ -95,7 +97,11 @@ impl Named {
         if files.is_empty() {
             note(&format!("{}: the data are generated, there are no files", self.name));
         }
-        print(&files.iter().map(|file| format!("{}\n", file.display())).collect::<String>())
+        let mut text = String::new();
+        for file in &files {
+            let _ = writeln!(text, "{}", file.display());
+        }
+        print(&text)
     }
 
     fn prepare(&self) -> Result<()> {
@@ -119,7 +125,6 @@ impl Named {
         for (name, value) in rows {
             table.row([name.to_owned(), value]);
         }
-        // Without titles the first two lines are empty or rules.
-        print(&table.render().lines().skip(2).map(|line| format!("{line}\n")).collect::<String>())
+        print(&table.render())
     }
 }

@@ -33,11 +33,11 @@ pub(crate) struct Evaluate {
     /// Data set, where it is no longer found under the name that it was trained by; must give the same split
     #[arg(long = "data", value_name = "NAME")]
     dataset: Option<String>,
-    /// Which held-out item to look for
+    /// Which held-out item to look for: each user's last or second last, from everything before it
     #[arg(long, value_enum, default_value_t = SplitArg::Test)]
     split: SplitArg,
-    /// What to rank it against: full, uniform-N, popularity-N
-    #[arg(long, value_delimiter = ',', default_values_t = Protocol::STANDARD)]
+    /// What to rank it against: full, uniform-N, popularity-N [default: full,uniform-100,popularity-100]
+    #[arg(long, value_delimiter = ',', default_values_t = Protocol::STANDARD, hide_default_value = true)]
     protocols: Vec<Protocol>,
     /// Users scored at a time
     #[arg(long, default_value_t = EvaluationOptions::default().batch)]
@@ -60,9 +60,7 @@ pub(crate) struct Evaluate {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum SplitArg {
-    /// Each user's last item, from everything before it
     Test,
-    /// Each user's second last item, from everything before it
     Validation,
 }
 

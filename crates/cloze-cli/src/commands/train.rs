@@ -1,5 +1,6 @@
 //! `cloze train`: a subcommand for each model, made from the registry.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -25,6 +26,9 @@ Examples:
   cloze train item-knn --data ml-100k --output runs/knn --neighbours 50
   cloze train item-knn --help   the model's options";
 
+/// The flag that names a trained model to reuse.
+const REUSE: &str = "reuse";
+
 /// A model to train, with its options.
 #[derive(Debug)]
 pub(crate) struct Train {
@@ -34,7 +38,7 @@ pub(crate) struct Train {
     reuse: Option<PathBuf>,
 }
 
-/// What every model needs.
+// What every model needs. No doc comment: it would become the description of each model.
 #[derive(Debug, Args)]
 struct Common {
     /// Data set: a built-in name (see `cloze data list`) or the path of a manifest (.toml)
@@ -43,7 +47,7 @@ struct Common {
     /// Folder for the trained model
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
-    /// What to learn from; the last item of each user is never learnt from
+    /// What to learn from: everything but each user's last two items, or but the last one
     #[arg(long, value_enum, default_value_t = FitArg::Train)]
     fit: FitArg,
     /// Seed of everything that is drawn
@@ -58,10 +62,8 @@ struct Common {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum FitArg {
-    /// Without each user's last two items; the second last chooses the best step
     #[value(name = "train")]
     Train,
-    /// Without each user's last item
     #[value(name = "train+validation")]
     TrainAndValidation,
 }
@@ -95,11 +97,7 @@ impl Args for Train {
 fn subcommand(entry: &'static Entry) -> Command {
     let defaults = entry.defaults();
     let options = entry.help.iter().map(|&(name, help)| {
-        let default = match defaults.get(name) {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Null) | None => "none".to_owned(),
-            Some(value) => value.to_string(),
-        };
+        let default = shown(defaults.get(name));
         Arg::new(name)
             .long(name)
             .value_name("VALUE")
@@ -108,25 +106,30 @@ fn subcommand(entry: &'static Entry) -> Command {
             .allow_negative_numbers(true)
             .value_parser(move |text: &str| options::from_flag(entry, name, text))
     });
-    let reuse = entry.reuse.iter().map(|&(name, help)| {
-        let others = entry.reuse.iter().map(|(other, _)| *other).filter(move |other| *other != name);
-        Arg::new(name)
-            .long(name)
+    let reuse = entry.reuse.map(|help| {
+        Arg::new(REUSE)
+            .long(REUSE)
+            .visible_aliases(["cbf", "towers"])
             .value_name("DIR")
             .help(help)
-            .help_heading("Trained parts")
             .value_parser(value_parser!(PathBuf))
-            .conflicts_with_all(others)
     });
-    let (name, mut example) =
-        (entry.name, format!("Examples:\n  cloze train {} --data ml-100k --output runs/{0}", entry.name));
+    let name = entry.name;
+    let mut examples = format!("Examples:\n  cloze train {name} --data ml-100k --output runs/{name}");
     if let Some((option, _)) = entry.help.first() {
-        let value = defaults.get(*option).map(ToString::to_string).unwrap_or_default();
-        example.push_str(&format!(
-            "\n  cloze train {name} --data synthetic --output runs/{name} --{option} {value}"
-        ));
+        let value = shown(defaults.get(*option));
+        let _ = write!(examples, " --{option} {value}");
     }
-    Common::augment_args(Command::new(name).about(entry.about)).args(options).args(reuse).after_help(example)
+    Common::augment_args(Command::new(name)).about(entry.about).args(options).args(reuse).after_help(examples)
+}
+
+/// A default value as one would type it.
+fn shown(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => "none".to_owned(),
+        Some(value) => value.to_string(),
+    }
 }
 
 impl FromArgMatches for Train {
@@ -139,7 +142,7 @@ impl FromArgMatches for Train {
             entry,
             common: Common::from_arg_matches(matches)?,
             flags: entry.help.iter().filter_map(|(name, _)| value(name)).collect(),
-            reuse: entry.reuse.iter().find_map(|(name, _)| matches.get_one::<PathBuf>(name).cloned()),
+            reuse: entry.reuse.and_then(|_| matches.get_one::<PathBuf>(REUSE).cloned()),
         })
     }
 
