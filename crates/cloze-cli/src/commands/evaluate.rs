@@ -48,7 +48,7 @@ pub(crate) struct Evaluate {
     /// Also rank items that the user had before (full catalogue only)
     #[arg(long)]
     keep_seen: bool,
-    /// Folder for the evaluation [default: <DIR>/evaluation, or <DIR>/evaluation-validation]
+    /// Folder for the evaluation [default: evaluation, or evaluation-validation, in the model folder]
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Print the results as JSON
