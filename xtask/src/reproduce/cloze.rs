@@ -68,7 +68,7 @@ impl Cloze {
         Ok(if status.success() { Ok(()) } else { Err(reason(&lines).unwrap_or_else(|| status.to_string())) })
     }
 
-    /// Trains a row's model into `model`; `tower` is the trained model that it reuses.
+    /// Trains a row's model into `model`, its hints on what to do next left out; `tower` is the trained model that it reuses.
     pub(crate) fn train(&self, row: &PlannedRow, model: &Path, tower: Option<&Path>) -> Result<()> {
         let settings = &row.configuration;
         let mut command = self.command(&["train", &settings.model, "--data", &settings.dataset]);
@@ -84,16 +84,16 @@ impl Cloze {
         for (option, value) in &settings.options {
             command.arg(format!("--{option}")).arg(value.to_string());
         }
-        run(&mut command)
+        run(command.stdout(Stdio::null()))
     }
 
-    /// Evaluates a trained model into `evaluation`.
+    /// Evaluates a trained model into `evaluation`; the table of all rows comes at the end.
     pub(crate) fn evaluate(&self, model: &Path, evaluation: &Path) -> Result<()> {
         let mut command = self.command(&["evaluate"]);
         command.arg(model);
         self.add_data_dir(&mut command);
         command.arg("--output").arg(evaluation);
-        run(&mut command)
+        run(command.stdout(Stdio::null()))
     }
 
     /// Compares evaluations with published figures and writes `results.json` and `report.md` into `output`.

@@ -107,12 +107,7 @@ fn subcommand(entry: &'static Entry) -> Command {
             .value_parser(move |text: &str| options::from_flag(entry, name, text))
     });
     let reuse = entry.reuse.map(|help| {
-        Arg::new(REUSE)
-            .long(REUSE)
-            .visible_aliases(["cbf", "towers"])
-            .value_name("DIR")
-            .help(help)
-            .value_parser(value_parser!(PathBuf))
+        Arg::new(REUSE).long(REUSE).value_name("DIR").help(help).value_parser(value_parser!(PathBuf))
     });
     let name = entry.name;
     let mut examples = format!("Examples:\n  cloze train {name} --data ml-100k --output runs/{name}");
