@@ -1,4 +1,4 @@
-//! What every engine must do, whatever it is made of: one test body each, instantiated by [`engine_contract!`].
+//! What every engine must do, whatever it is made of: one test body each, instantiated by [`engine_contract!`](crate::engine_contract!).
 
 use crate::batches::{all_rows, drawn};
 use crate::compare::{assert_close, assert_gradients_close, gradient_is_zero, norm};
