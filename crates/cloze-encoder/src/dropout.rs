@@ -1,7 +1,7 @@
 //! Which random bits belong to which element: part of the contract between engines, so that two engines agree with
 //! dropout on, and the backward pass can draw the same mask again instead of keeping it.
 //!
-//! All numbers come from Philox 4x32-10 with key [`key`](crate::philox::key)`(seed)`; counter words 2 and 3 are the optimizer step
+//! All numbers come from Philox 4x32-10 with key [`key`]`(seed)`; counter words 2 and 3 are the optimizer step
 //! and the site.
 //!
 //! **Sites.** 0: sum of the embeddings. Layer l: 3l+1 attention probabilities, 3l+2 output of the attention block,
