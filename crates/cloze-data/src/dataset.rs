@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use arrow::array::StringArray;
-use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Interactions, Sequences, Vocabulary};
+use crate::log::{Grouped, Maps, Numbers, Part, group};
+use crate::{DataError, Filters, Interactions, Sequences, Vocabulary};
 
 /// A data set ready for training: who, what, and in which order.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,22 +24,13 @@ pub struct Dataset {
     pub sequences: Sequences,
 }
 
-/// Which interactions are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Filters {
-    /// Drops items with fewer interactions than this: counted once, not repeated until nothing changes.
-    /// Repeated pairs of a user and an item count each time, and stay. Default: keep all.
-    #[serde(default)]
-    pub min_item_interactions: u64,
-}
-
 impl Dataset {
     /// Filters interactions, numbers users and items by first appearance among the rows kept, and orders each user's
     /// rows by time. The sort is stable: rows with equal times, or without times, keep the order of the file.
     ///
     /// # Errors
-    /// [`DataError::NothingLeft`] if the filters drop everything, [`DataError::TooManyIds`] beyond 32 bits.
+    /// [`DataError::NothingLeft`] if the filters drop everything, [`DataError::FilterNeeds`] for a filter on a column
+    /// that is not there, [`DataError::TooManyIds`] and [`DataError::TooManyRows`] beyond 32 bits.
     pub fn from_interactions(
         name: &str,
         title: &str,
@@ -47,81 +38,99 @@ impl Dataset {
         titles: Option<&HashMap<String, String>>,
         filters: &Filters,
     ) -> Result<Self, DataError> {
-        let kept = kept_rows(interactions, filters);
-        if kept.is_empty() {
-            let rows = interactions.len();
-            return Err(DataError::NothingLeft {
-                rows,
-                min_item_interactions: filters.min_item_interactions,
-            });
+        let times = interactions.times();
+        filters.check(times.is_some(), interactions.values().is_some())?;
+        let (part, numbers) = numbered(interactions, filters)?;
+        let one = |count: usize| vec![(0..count as u32).collect()];
+        let (user_count, item_count) = (numbers.users.len(), numbers.items.len());
+        let maps = Maps { users: one(user_count), items: one(item_count), user_count, item_count };
+        let mut rows = group(&[part], &maps, times.is_some(), 1, |time| filters.in_time(time), 1)?;
+        filters.apply(&mut rows);
+        Self::assemble(name, title, &rows, &numbers, titles)?
+            .ok_or_else(|| DataError::NothingLeft { rows: interactions.len(), filters: filters.to_string() })
+    }
+
+    /// Numbers users and items by first appearance among the rows that are left. `None` if no row is.
+    pub(crate) fn assemble(
+        name: &str,
+        title: &str,
+        rows: &Grouped,
+        numbers: &Numbers,
+        titles: Option<&HashMap<String, String>>,
+    ) -> Result<Option<Self>, DataError> {
+        let (mut user_first, mut item_first) =
+            (vec![u32::MAX; rows.users()], vec![u32::MAX; rows.item_count]);
+        for (user, first) in user_first.iter_mut().enumerate() {
+            for entry in rows.get(user) {
+                *first = entry.row.min(*first);
+                let item = &mut item_first[entry.item as usize];
+                *item = entry.row.min(*item);
+            }
         }
-        let (user_ids, users) = number(interactions.users(), &kept)?;
-        let (item_ids, items) = number(interactions.items(), &kept)?;
+        let (users, items) = (by_appearance(&user_first), by_appearance(&item_first));
+        if users.is_empty() {
+            return Ok(None);
+        }
+        let mut dense = item_first;
+        for (number, item) in items.iter().enumerate() {
+            dense[*item as usize] = number as u32;
+        }
+        let text = |id: &[u8]| String::from_utf8_lossy(id).into_owned();
+        let user_ids = users.iter().map(|user| text(numbers.users.get(*user))).collect();
+        let item_ids: Vec<String> = items.iter().map(|item| text(numbers.items.get(*item))).collect();
         let titles = titles.map(|titles| item_ids.iter().map(|id| titles.get(id).cloned()).collect());
-        let times = interactions.times().map(|times| kept.iter().map(|&row| times[row]).collect::<Vec<_>>());
-        Ok(Self {
+        Ok(Some(Self {
             name: name.to_owned(),
             title: title.to_owned(),
             synthetic: false,
-            sequences: group(user_ids.len(), &users, &items, times.as_deref())?,
+            sequences: sequences(rows, &users, &dense)?,
             users: Vocabulary::new(user_ids, None)?,
             items: Vocabulary::new(item_ids, titles)?,
-        })
+        }))
     }
 }
 
-/// The rows whose item has enough interactions.
-fn kept_rows(interactions: &Interactions, filters: &Filters) -> Vec<usize> {
-    let rows = 0..interactions.len();
-    if filters.min_item_interactions <= 1 {
-        return rows.collect();
-    }
-    let items = interactions.items();
-    let mut counts: HashMap<&str, u64> = HashMap::new();
-    for row in rows.clone() {
-        *counts.entry(items.value(row)).or_default() += 1;
-    }
-    rows.filter(|&row| counts[items.value(row)] >= filters.min_item_interactions).collect()
+/// Those with a row, by their first one.
+fn by_appearance(first: &[u32]) -> Vec<u32> {
+    let mut seen: Vec<u32> =
+        (0..first.len() as u32).filter(|number| first[*number as usize] != u32::MAX).collect();
+    // A user has a row of its own; so has an item: no two are equal.
+    seen.sort_unstable_by_key(|number| first[*number as usize]);
+    seen
 }
 
-/// Distinct ids by first appearance, and for each row the number of its id.
-fn number(column: &StringArray, rows: &[usize]) -> Result<(Vec<String>, Vec<u32>), DataError> {
-    let mut index: HashMap<&str, u32> = HashMap::new();
-    let mut ids = Vec::new();
-    let mut numbers = Vec::with_capacity(rows.len());
-    for &row in rows {
-        let id = column.value(row);
-        let next = u32::try_from(ids.len()).map_err(|_| DataError::TooManyIds { found: ids.len() })?;
-        let number = *index.entry(id).or_insert(next);
-        if number == next {
-            ids.push(id.to_owned());
+fn sequences(rows: &Grouped, users: &[u32], dense: &[u32]) -> Result<Sequences, DataError> {
+    let room = rows.rows();
+    let mut offsets = Vec::with_capacity(users.len() + 1);
+    offsets.push(0_i64);
+    let mut values = Vec::with_capacity(room);
+    let mut times = rows.has_times.then(|| Vec::with_capacity(room));
+    for user in users {
+        let sequence = rows.get(*user as usize);
+        values.extend(sequence.iter().map(|entry| dense[entry.item as usize]));
+        if let Some(times) = &mut times {
+            times.extend(sequence.iter().map(|entry| entry.time));
         }
-        numbers.push(number);
+        offsets.push(values.len() as i64);
     }
-    Ok((ids, numbers))
+    Sequences::from_parts(offsets, values, times)
 }
 
-/// Sequences of items by user, each in the order of time, ties in the order of rows.
-fn group(
-    user_count: usize,
-    users: &[u32],
-    items: &[u32],
-    times: Option<&[i64]>,
-) -> Result<Sequences, DataError> {
-    let mut order: Vec<usize> = (0..users.len()).collect();
-    // One stable sort does both: by user, then by time, then by row.
-    match times {
-        Some(times) => order.sort_by_key(|&row| (users[row], times[row])),
-        None => order.sort_by_key(|&row| users[row]),
+/// The rows with a sufficient value, as numbers.
+fn numbered(interactions: &Interactions, filters: &Filters) -> Result<(Part, Numbers), DataError> {
+    let (mut part, mut numbers) = (Part::new(0), Numbers::default());
+    let (users, items): (&StringArray, &StringArray) = (interactions.users(), interactions.items());
+    for row in 0..interactions.len() {
+        let value = interactions.values().map(|values| values[row]);
+        if let (Some(least), Some(value)) = (filters.min_value, value)
+            && value < least
+        {
+            continue;
+        }
+        let time = interactions.times().map(|times| crate::log::Time::number(times[row]));
+        let (user, item) = (users.value(row).as_bytes(), items.value(row).as_bytes());
+        let room = part.push(&mut numbers, user, item, time);
+        room.ok_or(DataError::TooManyIds { found: u32::MAX as usize })?;
     }
-    let mut offsets = vec![0_i64; user_count + 1];
-    for &user in users {
-        offsets[user as usize + 1] += 1;
-    }
-    for i in 0..user_count {
-        offsets[i + 1] += offsets[i];
-    }
-    let values: Vec<u32> = order.iter().map(|&row| items[row]).collect();
-    let times: Option<Vec<i64>> = times.map(|times| order.iter().map(|&row| times[row]).collect());
-    Sequences::from_parts(offsets, values, times)
+    Ok((part, numbers))
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use arrow::error::ArrowError;
 
+use crate::error_text::{did_you_mean, unobtainable};
+
 /// An error of this crate. Messages name the file, the line and the value, and say what would be right.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -78,6 +80,39 @@ pub enum DataError {
         /// The decoder's reason.
         source: std::io::Error,
     },
+    /// A zstd file is truncated or damaged.
+    #[error("{}: damaged or truncated zstd data ({source}); obtain the file again", file.display())]
+    Zstd {
+        /// The file.
+        file: PathBuf,
+        /// The decoder's reason.
+        source: std::io::Error,
+    },
+    /// A file is not what its format or the options promise.
+    #[error("{}: {reason}", file.display())]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The times of a file have two units.
+    #[error(
+        "{}, line {line}: the time {value:?} is in {found}, those before it in {expected}: one file has one unit",
+        file.display()
+    )]
+    MixedTimes {
+        /// The file.
+        file: PathBuf,
+        /// Line, counted from 1 (a row of a Parquet file, counted from 1).
+        line: usize,
+        /// The time.
+        value: String,
+        /// Its unit.
+        found: &'static str,
+        /// The unit of the first time.
+        expected: &'static str,
+    },
     /// A zip archive is damaged, or lacks a member.
     #[error("{}: {reason}", file.display())]
     Archive {
@@ -142,15 +177,40 @@ pub enum DataError {
         /// The file that was read.
         file: PathBuf,
     },
-    /// A filter left no interaction.
-    #[error(
-        "no interaction is left of {rows}: no item has {min_item_interactions} of them; lower filters.min_item_interactions"
-    )]
+    /// Filters left no interaction.
+    #[error("no interaction is left of {rows}: the filters ({filters}) removed all; loosen them")]
     NothingLeft {
-        /// Rows before the filter.
+        /// Rows before the filters.
         rows: usize,
+        /// The filters, as in a manifest.
+        filters: String,
+    },
+    /// A filter is about a column that the data do not have.
+    #[error("the filter {filter} needs a column with the {column}: name it, or leave the filter out")]
+    FilterNeeds {
         /// The filter.
-        min_item_interactions: u64,
+        filter: &'static str,
+        /// What the column holds.
+        column: &'static str,
+    },
+    /// Every row of a file was bad.
+    #[error("{}: all {rejected} rows are bad; they stand with their reasons in {}", file.display(), report.display())]
+    AllRejected {
+        /// The file.
+        file: PathBuf,
+        /// Number of bad rows.
+        rejected: usize,
+        /// The file with the bad rows.
+        report: PathBuf,
+    },
+    /// More interactions than 32 bits can number.
+    #[error(
+        "{found} interactions: at most {} can be read at a time; split the file or filter by value",
+        u32::MAX
+    )]
+    TooManyRows {
+        /// Number of interactions.
+        found: usize,
     },
     /// An id stands twice in a vocabulary.
     #[error("id {id:?} stands twice in the vocabulary, at {first} and {second}: ids must be distinct")]
@@ -199,6 +259,33 @@ pub enum DataError {
     NothingToHoldOut {
         /// Number of users.
         users: usize,
+    },
+    /// A split by time of data without times.
+    #[error("the data have no times: a split by time needs a time column")]
+    NoTimes,
+    /// The cuts of a split by time make no sense.
+    #[error("cut in time: {reason}")]
+    Cut {
+        /// What is wrong.
+        reason: String,
+    },
+    /// No user has both a past and a future.
+    #[error(
+        "none of the {users} users has an interaction before {cut} and another at or after it: choose another cut"
+    )]
+    NobodyToTest {
+        /// Number of users.
+        users: usize,
+        /// The time at which the test begins.
+        cut: i64,
+    },
+    /// A split lets the future through.
+    #[error("the split leaks at user {user}: {reason}")]
+    Leak {
+        /// The user.
+        user: usize,
+        /// What does not hold.
+        reason: String,
     },
     /// A record batch is not a table of interactions.
     #[error("column `{column}` of the interactions: found {found}, expected {expected}")]
@@ -273,26 +360,4 @@ pub struct Attempt {
     pub source: String,
     /// Why it did not serve.
     pub reason: String,
-}
-
-impl DataError {
-    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io { action, path, source }
-    }
-}
-
-pub(crate) fn did_you_mean(nearest: &[String]) -> String {
-    if nearest.is_empty() { String::new() } else { format!("; did you mean {}?", nearest.join(" or ")) }
-}
-
-fn unobtainable(name: &str, attempts: &[Attempt], wanted: &[String], licence_url: &str) -> String {
-    let tried: Vec<_> = attempts.iter().map(|one| format!("  - {}: {}", one.source, one.reason)).collect();
-    let wanted: Vec<_> = wanted.iter().map(|file| format!("  - $CLOZE_DATA_DIR/{file}")).collect();
-    format!(
-        "the data set {name} could not be obtained. Tried:\n{}\nTo provide it by hand, put one of these files in \
-         place (CLOZE_DATA_DIR or --data-dir names the folder):\n{}\nFiles and licence: {licence_url}",
-        tried.join("\n"),
-        wanted.join("\n")
-    )
 }

@@ -1,7 +1,7 @@
 //! Interaction logs as typed Arrow data: readers, vocabularies, sequences, splits, data set manifests.
 //!
 //! ```text
-//! raw file ──read──▶ Interactions ──Filters──▶ Dataset (Vocabulary + Sequences) ──▶ LeaveOneOut
+//! raw file ──log──▶ numbers ──Filters──▶ Dataset (Vocabulary + Sequences) ──▶ LeaveOneOut | GlobalTime
 //! ```
 //!
 //! [`load`] goes the whole way for a name such as `ml-100k`, or for the path of a manifest; `synthetic` needs no file:
@@ -15,14 +15,19 @@
 //! # Ok::<(), cloze_data::DataError>(())
 //! ```
 //!
-//! Every error names what is wrong and where (file, line, column, value). Nothing is dropped silently: a row that can't
-//! be read is an error.
+//! [`log::read_log`] does the same for any log of one's own. Every error names what is wrong and where (file, line, column, value). Nothing is dropped silently: a row that can't
+//! be read is an error, or on request written to a file with its reason.
 
 mod dataset;
+mod describe;
 mod error;
+mod error_text;
+mod filter;
 mod hash;
 mod interactions;
+mod leak;
 mod load;
+pub mod log;
 pub mod manifest;
 mod options;
 mod prepared;
@@ -31,18 +36,23 @@ pub mod read;
 mod sequences;
 mod source;
 mod split;
+mod split_time;
 mod synthetic;
 mod vocabulary;
 
-pub use dataset::{Dataset, Filters};
+pub use dataset::Dataset;
+pub use describe::{Bucket, Description, Distribution, describe};
 pub use error::{Attempt, DataError};
+pub use filter::{Filters, Removed};
 pub use interactions::Interactions;
+pub use leak::check_leaks;
 pub use load::{fetch, load};
 pub use manifest::{Manifest, manifest, manifests};
 pub use options::DataOptions;
 pub use prepared::{read_prepared, write_prepared};
 pub use progress::{Progress, Silent};
 pub use sequences::Sequences;
-pub use split::LeaveOneOut;
+pub use split::{LeaveOneOut, Split};
+pub use split_time::{Cut, GlobalTime};
 pub use synthetic::SyntheticOptions;
 pub use vocabulary::{UnknownItem, Vocabulary};

@@ -3,9 +3,10 @@
 use sha2::{Digest, Sha256};
 
 use crate::hash::hex;
+use crate::log::{LogOptions, read_table};
 use crate::manifest::{Manifest, manifest};
 use crate::prepared::{FORMAT, read_prepared, write_prepared};
-use crate::read::{parse_id_map, parse_interactions, parse_titles};
+use crate::read::{read_id_map, read_titles};
 use crate::source::{Obtained, obtain};
 use crate::{DataError, DataOptions, Dataset, Progress};
 
@@ -72,34 +73,32 @@ fn build(
     progress: &mut dyn Progress,
 ) -> Result<Dataset, DataError> {
     let raw = &obtained.interactions;
-    progress.start(&format!("Reading {}", raw.path.display()), None);
-    let dataset = read(manifest, obtained);
-    progress.finish();
-    let dataset = dataset?;
+    let dataset = read(manifest, obtained, progress)?;
     manifest.check_counts(&dataset, &raw.path)?;
     Ok(dataset)
 }
 
-fn read(manifest: &Manifest, obtained: &Obtained<'_>) -> Result<Dataset, DataError> {
+fn read(
+    manifest: &Manifest,
+    obtained: &Obtained<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Dataset, DataError> {
     let (raw, spec) = (&obtained.interactions, &obtained.form.interactions);
-    let interactions = parse_interactions(&raw.path, &raw.bytes, &spec.table, &spec.columns)?;
     let titles = titles(obtained)?;
-    Dataset::from_interactions(
-        &manifest.name,
-        &manifest.title,
-        &interactions,
-        titles.as_ref(),
-        &manifest.filters,
-    )
+    let mut log = LogOptions::new(&raw.path, spec.columns.user.clone(), spec.columns.item.clone());
+    log.name = Some(manifest.name.clone());
+    log.time.clone_from(&spec.columns.time);
+    log.value.clone_from(&spec.columns.value);
+    read_table(&log, &spec.table, &manifest.filters, &manifest.title, titles.as_ref(), progress)
 }
 
 /// Titles by the ids of the interactions; none if a file that they need is absent.
 fn titles(obtained: &Obtained<'_>) -> Result<Option<HashMap<String, String>>, DataError> {
     let (Some(raw), Some(spec)) = (&obtained.titles, &obtained.form.titles) else { return Ok(None) };
-    let titles = parse_titles(&raw.path, &raw.bytes, &spec.table, &spec.columns)?;
+    let titles = read_titles(&raw.path, &spec.table, &spec.columns)?;
     let Some(spec) = &obtained.form.title_ids else { return Ok(Some(titles)) };
     let Some(raw) = &obtained.title_ids else { return Ok(None) };
-    let map = parse_id_map(&raw.path, &raw.bytes, &spec.table, &spec.columns)?;
+    let map = read_id_map(&raw.path, &spec.table, &spec.columns)?;
     let title = |(id, original)| Some((id, titles.get(&original)?.clone()));
     Ok(Some(map.into_iter().filter_map(title).collect()))
 }

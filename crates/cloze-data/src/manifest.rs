@@ -5,11 +5,10 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::dataset::Filters;
 use crate::read::{Column, IdMapColumns, InteractionColumns, Table, TitleColumns};
 use crate::synthetic::SyntheticOptions;
 use crate::vocabulary::nearest;
-use crate::{DataError, Dataset};
+use crate::{DataError, Dataset, Filters};
 
 /// A data set as its manifest (`datasets/<name>.toml`) describes it. Unknown keys are errors.
 #[derive(Debug, Clone, Deserialize)]

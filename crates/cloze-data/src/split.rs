@@ -8,6 +8,24 @@ use crate::{DataError, Sequences};
 /// Fewest interactions of a user who is held out: one to train on, one to validate with, one to test with.
 const FEWEST: usize = 3;
 
+/// What all splits of sequences have: one training sequence, and at most one validation and one test item, for each user.
+pub trait Split {
+    /// What may be learnt from while models are chosen.
+    fn train(&self) -> &Sequences;
+    /// What is known before the test: the histories to predict the test items from.
+    fn train_and_validation(&self) -> Sequences;
+    /// The item that follows on `train`, by user.
+    fn validation(&self) -> &[Option<u32>];
+    /// The item that follows on `train_and_validation`, by user.
+    fn test(&self) -> &[Option<u32>];
+    /// The times at which validation and test begin, if they are the same for all users.
+    fn cuts(&self) -> Option<(i64, i64)> {
+        None
+    }
+    /// A hash of the whole split.
+    fn hash(&self) -> String;
+}
+
 /// The leave-one-out split of sequences: of each user with at least 3 interactions the last is the test item and the
 /// second last the validation item. Shorter sequences stay whole in `train`.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,28 +93,55 @@ impl LeaveOneOut {
     pub fn hash(&self) -> String {
         let mut hasher = Sha256::new();
         hasher.update(self.train.hash());
-        for item in self.validation.iter().chain(&self.test) {
-            match item {
-                None => hasher.update([0]),
-                Some(item) => {
-                    hasher.update([1]);
-                    hasher.update(item.to_le_bytes());
-                }
-            }
-        }
+        hash_targets(&mut hasher, self.validation.iter().chain(&self.test));
         hex(&hasher.finalize())
     }
 }
 
+impl Split for LeaveOneOut {
+    fn train(&self) -> &Sequences {
+        &self.train
+    }
+
+    fn train_and_validation(&self) -> Sequences {
+        Self::train_and_validation(self)
+    }
+
+    fn validation(&self) -> &[Option<u32>] {
+        &self.validation
+    }
+
+    fn test(&self) -> &[Option<u32>] {
+        &self.test
+    }
+
+    fn hash(&self) -> String {
+        Self::hash(self)
+    }
+}
+
+/// One byte 0 for none, or 1 and 32 bits, little endian, for each item.
+pub(crate) fn hash_targets<'a>(hasher: &mut Sha256, targets: impl Iterator<Item = &'a Option<u32>>) {
+    for item in targets {
+        match item {
+            None => hasher.update([0]),
+            Some(item) => {
+                hasher.update([1]);
+                hasher.update(item.to_le_bytes());
+            }
+        }
+    }
+}
+
 /// Buffers of sequences under construction.
-struct Parts {
+pub(crate) struct Parts {
     offsets: Vec<i64>,
     values: Vec<u32>,
     times: Option<Vec<i64>>,
 }
 
 impl Parts {
-    fn with_capacity(users: usize, like: &Sequences) -> Self {
+    pub(crate) fn with_capacity(users: usize, like: &Sequences) -> Self {
         let mut offsets = Vec::with_capacity(users + 1);
         offsets.push(0);
         let room = like.interactions();
@@ -107,18 +152,18 @@ impl Parts {
         }
     }
 
-    fn extend(&mut self, items: &[u32], times: Option<&[i64]>) {
+    pub(crate) fn extend(&mut self, items: &[u32], times: Option<&[i64]>) {
         self.values.extend_from_slice(items);
         if let (Some(all), Some(times)) = (&mut self.times, times) {
             all.extend_from_slice(times);
         }
     }
 
-    fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.offsets.push(self.values.len() as i64);
     }
 
-    fn finish(self) -> Result<Sequences, DataError> {
+    pub(crate) fn finish(self) -> Result<Sequences, DataError> {
         Sequences::from_parts(self.offsets, self.values, self.times)
     }
 }

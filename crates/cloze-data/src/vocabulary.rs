@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{DataError, did_you_mean};
+use crate::DataError;
+use crate::error_text::did_you_mean;
 
 /// The two-way map between external ids (text) and dense ids (`0..len`), with a title for some ids where the
 /// data have titles.

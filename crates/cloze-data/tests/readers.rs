@@ -12,7 +12,7 @@ use cloze_data::{DataError, Dataset, Filters, Interactions, Manifest};
 use proptest::prelude::*;
 
 fn table(separator: &str, header: bool, encoding: Encoding) -> Table {
-    Table { separator: separator.to_owned(), header, encoding }
+    Table { separator: separator.to_owned(), header, encoding, quotes: false }
 }
 
 fn at(position: usize) -> Column {
@@ -221,7 +221,7 @@ fn rows_are_filtered_once_numbered_by_appearance_and_sorted_stably() {
     let content = b"u1\tb\t1\t5\nu2\trare\t1\t1\nu1\tc\t1\t5\nu3\tc\t1\t9\nu1\tb\t1\t2\n";
     let rows = read(content, &tabs(), &movielens()).unwrap();
     let titles = HashMap::from([("c".to_owned(), "C (2000)".to_owned())]);
-    let filters = Filters { min_item_interactions: 2 };
+    let filters = Filters { min_item_interactions: 2, ..Filters::default() };
     let data = Dataset::from_interactions("t", "T", &rows, Some(&titles), &filters).unwrap();
     assert_eq!(data.users.ids(), ["u1", "u3"]);
     assert_eq!(data.items.ids(), ["b", "c"]);
@@ -230,7 +230,7 @@ fn rows_are_filtered_once_numbered_by_appearance_and_sorted_stably() {
     assert_eq!(data.sequences.get(1), [1]);
     assert_eq!((data.items.title(0), data.items.title(1)), (None, Some("C (2000)")));
 
-    let filters = Filters { min_item_interactions: 3 };
+    let filters = Filters { min_item_interactions: 3, ..Filters::default() };
     let error = Dataset::from_interactions("t", "T", &rows, None, &filters).unwrap_err().to_string();
     assert!(
         error.contains("no interaction is left of 5") && error.contains("min_item_interactions"),

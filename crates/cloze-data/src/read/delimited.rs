@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Read as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::interactions::InteractionColumns;
 use crate::DataError;
+use crate::log::{quoted_end, row_end};
 
-/// How a text file is cut into cells. Quoting is not interpreted.
+/// How a text file is cut into cells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
@@ -21,6 +22,10 @@ pub struct Table {
     /// The encoding of the text. Default: utf-8.
     #[serde(default)]
     pub encoding: Encoding,
+    /// Whether cells in quotation marks may have separators, line breaks and (doubled) quotation marks, as in CSV. The
+    /// separator is then one byte. Default: false, quoting is not interpreted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quotes: bool,
 }
 
 /// The encoding of a text file.
@@ -45,18 +50,6 @@ pub enum Column {
     Name(String),
 }
 
-/// The bytes of a file, unpacked if they begin like gzip.
-pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, DataError> {
-    let bytes = std::fs::read(path).map_err(DataError::io("read", path))?;
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(bytes);
-    }
-    let mut unpacked = Vec::with_capacity(4 * bytes.len());
-    let mut decoder = flate2::read::MultiGzDecoder::new(bytes.as_slice());
-    decoder.read_to_end(&mut unpacked).map_err(|source| DataError::Gzip { file: path.to_owned(), source })?;
-    Ok(unpacked)
-}
-
 /// A text table in memory, with its header taken off.
 pub(crate) struct Text<'a> {
     pub(crate) path: &'a Path,
@@ -75,29 +68,44 @@ impl<'a> Text<'a> {
         };
         let mut this = Self { path, table, content, header: None };
         if table.header {
-            let header = this.all_lines().next().map(|(_, line)| cut(table, line));
-            this.header = header.map(|cells| cells.into_iter().map(str::to_owned).collect());
+            let first = this.all_lines().next();
+            let header = first.map(|(line, text)| Row::checked(path, table, line, text)).transpose()?;
+            this.header = header.map(|row| row.cells.into_iter().map(Cow::into_owned).collect());
         }
         Ok(this)
     }
 
     fn all_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         // Blank lines at the end are no rows; a blank line elsewhere is one with too few cells.
-        let body = self.content.trim_end_matches(['\n', '\r']);
-        let lines = body.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
-        (1..).zip(lines).filter(move |_| !body.is_empty())
+        let mut rest = Some(self.content.trim_end_matches(['\n', '\r'])).filter(|body| !body.is_empty());
+        let mut next = 1;
+        std::iter::from_fn(move || {
+            let body = rest?;
+            let end = match self.table.separator.as_bytes() {
+                [separator] if self.table.quotes => row_end(body.as_bytes(), *separator),
+                _ => body.find('\n'),
+            };
+            let (text, line) = (&body[..end.unwrap_or(body.len())], next);
+            rest = end.map(|end| &body[end + 1..]);
+            next += if self.table.quotes { text.matches('\n').count() + 1 } else { 1 };
+            Some((line, text.strip_suffix('\r').unwrap_or(text)))
+        })
     }
 
     /// Lines with their numbers (counted from 1, the header included) and their cells.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Result<Row<'_>, DataError>> {
         let skipped = usize::from(self.table.header);
         let rows = self.all_lines().skip(skipped);
-        rows.map(|(line, text)| Row {
-            path: self.path,
-            table: self.table,
-            line,
-            text,
-            cells: cut(self.table, text),
+        rows.map(|(line, text)| Row::checked(self.path, self.table, line, text))
+    }
+
+    /// The columns of interactions.
+    pub(crate) fn layout(&self, columns: &InteractionColumns) -> Result<Layout, DataError> {
+        Ok(Layout {
+            user: self.column(&columns.user, "user")?,
+            item: self.column(&columns.item, "item")?,
+            time: columns.time.as_ref().map(|column| self.column(column, "time")).transpose()?,
+            value: columns.value.as_ref().map(|column| self.column(column, "value")).transpose()?,
         })
     }
 
@@ -126,37 +134,75 @@ pub(crate) struct Place {
     pub(crate) role: &'static str,
 }
 
+/// The columns of interactions, found in a file.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    pub(crate) user: Place,
+    pub(crate) item: Place,
+    pub(crate) time: Option<Place>,
+    pub(crate) value: Option<Place>,
+}
+
 /// One line, cut into cells.
 pub(crate) struct Row<'t> {
     path: &'t Path,
     table: &'t Table,
     line: usize,
     text: &'t str,
-    cells: Vec<&'t str>,
+    cells: Vec<Cow<'t, str>>,
 }
 
 impl<'t> Row<'t> {
-    /// The cell of a column that must be there, possibly empty.
-    pub(crate) fn cell(&self, place: Place) -> Result<&'t str, DataError> {
-        // An empty line splits into one empty cell: to a person it has none.
-        let cell = self.cells.get(place.index).filter(|_| !self.text.is_empty());
-        cell.copied().ok_or_else(|| DataError::Fields {
+    /// Cuts a line; quotation marks that do not pair are an error.
+    pub(crate) fn checked(
+        path: &'t Path,
+        table: &'t Table,
+        line: usize,
+        text: &'t str,
+    ) -> Result<Self, DataError> {
+        let mut row = Self::bare(path, table, line, text);
+        if table.quotes && text.contains('"') {
+            if let Err(expected) = cut_quoted(&table.separator, text, &mut row.cells) {
+                let place = Place { index: row.cells.len(), role: "quoted" };
+                return Err(row.wrong(place, text, expected));
+            }
+        } else {
+            row.cells = cut(table, text);
+        }
+        Ok(row)
+    }
+
+    /// A line that is not cut.
+    pub(crate) fn bare(path: &'t Path, table: &'t Table, line: usize, text: &'t str) -> Self {
+        Self { path, table, line, text, cells: Vec::new() }
+    }
+
+    /// The error for a row that lacks a column.
+    pub(crate) fn missing(&self, place: Place) -> DataError {
+        DataError::Fields {
             file: self.path.to_owned(),
             line: self.line,
             found: if self.text.is_empty() { 0 } else { self.cells.len() },
             expected: place.index + 1,
             separator: self.table.name(),
             text: self.text.chars().take(60).collect(),
-        })
+        }
     }
 
-    /// The cell of an id: neither empty nor quoted.
-    pub(crate) fn id(&self, place: Place) -> Result<&'t str, DataError> {
+    /// The cell of a column that must be there, possibly empty.
+    pub(crate) fn cell(&self, place: Place) -> Result<&str, DataError> {
+        // An empty line splits into one empty cell: to a person it has none.
+        let cell = self.cells.get(place.index).filter(|_| !self.text.is_empty());
+        cell.map(AsRef::as_ref).ok_or_else(|| self.missing(place))
+    }
+
+    /// The cell of an id: not empty, and quoted only where quoting is interpreted.
+    pub(crate) fn id(&self, place: Place) -> Result<&str, DataError> {
         let id = self.cell(place)?;
         if id.is_empty() {
             return Err(self.wrong(place, id, "an id"));
         }
-        if id.starts_with('"') {
+        if id.starts_with('"') && !self.table.quotes {
             return Err(self.wrong(place, id, "an id without quotation marks (quoting is not interpreted)"));
         }
         Ok(id)
@@ -193,11 +239,36 @@ impl fmt::Display for Column {
     }
 }
 
-fn cut<'t>(table: &Table, line: &'t str) -> Vec<&'t str> {
+fn cut<'t>(table: &Table, line: &'t str) -> Vec<Cow<'t, str>> {
     if table.separator == "whitespace" {
-        line.split_ascii_whitespace().collect()
+        line.split_ascii_whitespace().map(Cow::Borrowed).collect()
     } else {
-        line.split(table.separator.as_str()).collect()
+        line.split(table.separator.as_str()).map(Cow::Borrowed).collect()
+    }
+}
+
+/// Cuts a line with quoted cells, or says what was expected instead of what stands there.
+fn cut_quoted<'t>(separator: &str, line: &'t str, cells: &mut Vec<Cow<'t, str>>) -> Result<(), &'static str> {
+    let mut rest = line;
+    loop {
+        let end = if rest.starts_with('"') {
+            let end = quoted_end(rest.as_bytes(), 0).ok_or("a closing quotation mark")?;
+            if !rest[end..].is_empty() && !rest[end..].starts_with(separator) {
+                return Err("a separator behind the closing quotation mark");
+            }
+            let inside = &rest[1..end - 1];
+            let doubled = inside.contains('"');
+            cells.push(if doubled { inside.replace("\"\"", "\"").into() } else { inside.into() });
+            end
+        } else {
+            let end = rest.find(separator).unwrap_or(rest.len());
+            cells.push(rest[..end].into());
+            end
+        };
+        if end == rest.len() {
+            return Ok(());
+        }
+        rest = &rest[end + separator.len()..];
     }
 }
 

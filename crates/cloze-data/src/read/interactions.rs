@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float32Array, Int64Array, RecordBatch, StringBuilder};
 use serde::{Deserialize, Serialize};
 
-use super::delimited::{Column, Place, Row, Table, Text, read_bytes};
+use super::delimited::{Column, Layout, Place, Row, Table, Text};
+use crate::log::{TimeRule, parse_value, read_bytes, whole};
 use crate::{DataError, Interactions};
 
 /// Which columns of a text table are the user, the item, the time and the value.
@@ -25,7 +26,7 @@ pub struct InteractionColumns {
     pub value: Option<Column>,
 }
 
-/// Reads the interactions of a text file (plain or gzip), in file order.
+/// Reads the interactions of a text file (plain, gzip or zstd), in file order.
 ///
 /// # Errors
 /// The file can't be read or decoded, a column is missing, or a cell is not what its column holds: the error names
@@ -35,26 +36,14 @@ pub fn read_interactions(
     table: &Table,
     columns: &InteractionColumns,
 ) -> Result<Interactions, DataError> {
-    parse_interactions(path, &read_bytes(path)?, table, columns)
-}
-
-/// As [`read_interactions`], from the unpacked content of the file.
-pub(crate) fn parse_interactions(
-    path: &Path,
-    bytes: &[u8],
-    table: &Table,
-    columns: &InteractionColumns,
-) -> Result<Interactions, DataError> {
-    let text = Text::new(path, bytes, table)?;
-    let user = text.column(&columns.user, "user")?;
-    let item = text.column(&columns.item, "item")?;
-    let time = columns.time.as_ref().map(|column| text.column(column, "time")).transpose()?;
-    let value = columns.value.as_ref().map(|column| text.column(column, "value")).transpose()?;
-
+    let bytes = read_bytes(path)?;
+    let text = Text::new(path, &bytes, table)?;
+    let Layout { user, item, time, value } = text.layout(columns)?;
     let (mut users, mut items) = (StringBuilder::new(), StringBuilder::new());
     let (mut times, mut values) = (Vec::new(), Vec::new());
     let mut room = (0, 0);
     for row in text.rows() {
+        let row = row?;
         let (user, item) = (row.id(user)?, row.id(item)?);
         room = (room.0 + user.len(), room.1 + item.len());
         // Arrow's Utf8 has 32-bit offsets, and its builder panics beyond them.
@@ -85,22 +74,6 @@ pub(crate) fn parse_interactions(
 }
 
 fn parse_time(row: &Row<'_>, place: Place) -> Result<i64, DataError> {
-    /// Above this, f64 no longer holds every whole number.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
     let cell = row.cell(place)?;
-    if let Ok(time) = cell.parse::<i64>() {
-        return Ok(time);
-    }
-    match cell.parse::<f64>() {
-        Ok(time) if time.fract() == 0.0 && time.abs() <= EXACT => Ok(time as i64),
-        _ => Err(row.wrong(place, cell, "a whole number, such as Unix seconds")),
-    }
-}
-
-fn parse_value(row: &Row<'_>, place: Place) -> Result<f32, DataError> {
-    let cell = row.cell(place)?;
-    match cell.parse::<f32>() {
-        Ok(value) if value.is_finite() => Ok(value),
-        _ => Err(row.wrong(place, cell, "a finite number")),
-    }
+    whole(cell).ok_or_else(|| row.wrong(place, cell, TimeRule::Numbers.expected()))
 }

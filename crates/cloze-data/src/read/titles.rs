@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::delimited::{Column, Table, Text, read_bytes};
+use super::delimited::{Column, Table, Text};
 use crate::DataError;
+use crate::log::read_bytes;
 
 /// Which columns of a text table are the id, the title and the year.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,22 +41,14 @@ pub fn read_titles(
     table: &Table,
     columns: &TitleColumns,
 ) -> Result<HashMap<String, String>, DataError> {
-    parse_titles(path, &read_bytes(path)?, table, columns)
-}
-
-/// As [`read_titles`], from the unpacked content of the file.
-pub(crate) fn parse_titles(
-    path: &Path,
-    bytes: &[u8],
-    table: &Table,
-    columns: &TitleColumns,
-) -> Result<HashMap<String, String>, DataError> {
-    let text = Text::new(path, bytes, table)?;
+    let bytes = read_bytes(path)?;
+    let text = Text::new(path, &bytes, table)?;
     let id = text.column(&columns.id, "id")?;
     let title = text.column(&columns.title, "title")?;
     let year = columns.year.as_ref().map(|column| text.column(column, "year")).transpose()?;
     let mut titles = HashMap::new();
     for row in text.rows() {
+        let row = row?;
         let key = row.id(id)?;
         let name = row.cell(title)?.trim();
         let year = year.map(|place| row.cell(place)).transpose()?.map(str::trim);
@@ -80,21 +73,13 @@ pub fn read_id_map(
     table: &Table,
     columns: &IdMapColumns,
 ) -> Result<HashMap<String, String>, DataError> {
-    parse_id_map(path, &read_bytes(path)?, table, columns)
-}
-
-/// As [`read_id_map`], from the unpacked content of the file.
-pub(crate) fn parse_id_map(
-    path: &Path,
-    bytes: &[u8],
-    table: &Table,
-    columns: &IdMapColumns,
-) -> Result<HashMap<String, String>, DataError> {
-    let text = Text::new(path, bytes, table)?;
+    let bytes = read_bytes(path)?;
+    let text = Text::new(path, &bytes, table)?;
     let id = text.column(&columns.id, "id")?;
     let original = text.column(&columns.original, "original id")?;
     let mut map = HashMap::new();
     for row in text.rows() {
+        let row = row?;
         let key = row.id(id)?;
         if map.insert(key.to_owned(), row.id(original)?.to_owned()).is_some() {
             return Err(row.wrong(id, key, "an id that has not stood above"));

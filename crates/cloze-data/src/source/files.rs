@@ -1,11 +1,10 @@
-//! The files of a form: where they lie, and their verified content.
+//! The files of a form: where they lie, verified.
 
 use std::path::{Path, PathBuf};
 
 use crate::DataError;
-use crate::hash::sha256;
+use crate::log::content_sha256;
 use crate::manifest::{FileSpec, Form, base_name};
-use crate::read::read_bytes;
 
 /// The files of a form that exist.
 pub(crate) struct Located {
@@ -14,14 +13,14 @@ pub(crate) struct Located {
     title_ids: Option<PathBuf>,
 }
 
-/// A file in memory, unpacked.
+/// A verified file.
 pub(crate) struct Raw {
     pub(crate) path: PathBuf,
-    pub(crate) bytes: Vec<u8>,
+    /// Of the unpacked content.
     pub(crate) sha256: String,
 }
 
-/// The verified content of all files of a form.
+/// The verified files of a form.
 pub(crate) struct Obtained<'m> {
     pub(crate) form: &'m Form,
     pub(crate) interactions: Raw,
@@ -59,13 +58,12 @@ fn read_optional<C>(path: Option<PathBuf>, file: Option<&FileSpec<C>>) -> Result
 }
 
 fn verified<C>(path: PathBuf, file: &FileSpec<C>) -> Result<Raw, DataError> {
-    let bytes = read_bytes(&path)?;
-    let found = sha256(&bytes);
+    let found = content_sha256(&path)?;
     match &file.sha256 {
         Some(expected) if *expected != found => {
             Err(DataError::Checksum { file: path, expected: expected.clone(), found })
         }
-        _ => Ok(Raw { path, bytes, sha256: found }),
+        _ => Ok(Raw { path, sha256: found }),
     }
 }
 

@@ -1,0 +1,188 @@
+//! Which interactions are kept, and in which order the rules apply.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::DataError;
+use crate::log::Grouped;
+
+/// Which interactions are kept. The default keeps all.
+///
+/// The rules apply in the order of the fields, each to what the ones before it left. Those behind a rule may undo it
+/// (`min_length` can break a core): what a rule says holds where it applies, not at the end.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Filters {
+    /// Drops interactions with a smaller value (rating) than this. Default: keep all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_value: Option<f32>,
+    /// Drops interactions before this time, in the unit of the file (ISO 8601 text: Unix seconds, or microseconds if
+    /// any time of the file has a fraction of a second). Default: keep all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_time: Option<i64>,
+    /// Drops interactions at or after this time. Default: keep all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until_time: Option<i64>,
+    /// Keeps only the first interaction of a user with an item: the earliest, of equal times the first of the file.
+    pub first_of_pair: bool,
+    /// Drops items with fewer interactions than this: counted once, not repeated until nothing changes.
+    /// Repeated pairs of a user and an item count each time, and stay. Default: keep all.
+    pub min_item_interactions: u64,
+    /// k-core: drops users with fewer interactions than this, together with `item_core` and repeated until nothing
+    /// changes. Default: keep all.
+    pub user_core: u64,
+    /// k-core: drops items with fewer interactions than this, see `user_core`. Repeated pairs count each time.
+    pub item_core: u64,
+    /// Drops users with fewer interactions than this. Default: keep all.
+    pub min_length: u64,
+    /// Keeps only the last (latest) so many interactions of each user. Default: keep all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<u64>,
+}
+
+/// How many interactions a rule removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// The rule, by its field in [`Filters`].
+    pub rule: String,
+    /// Interactions that it removed.
+    pub interactions: u64,
+}
+
+impl Filters {
+    /// The k-core of users and items: both with at least `k` interactions.
+    #[must_use]
+    pub fn k_core(k: u64) -> Self {
+        Self { user_core: k, item_core: k, ..Self::default() }
+    }
+
+    pub(crate) fn in_time(&self, time: i64) -> bool {
+        self.from_time.is_none_or(|from| time >= from) && self.until_time.is_none_or(|until| time < until)
+    }
+
+    /// Refuses rules about columns that are not there.
+    pub(crate) fn check(&self, has_times: bool, has_values: bool) -> Result<(), DataError> {
+        if !has_times && (self.from_time.is_some() || self.until_time.is_some()) {
+            return Err(DataError::FilterNeeds { filter: "from_time or until_time", column: "time" });
+        }
+        if !has_values && self.min_value.is_some() {
+            return Err(DataError::FilterNeeds { filter: "min_value", column: "value" });
+        }
+        if self.min_value.is_some_and(f32::is_nan) {
+            return Err(DataError::FilterNeeds { filter: "min_value", column: "number" });
+        }
+        Ok(())
+    }
+
+    /// Applies the rules behind those on single rows, and says how much each removed.
+    pub(crate) fn apply(&self, rows: &mut Grouped) -> Vec<Removed> {
+        let mut removed = Vec::new();
+        let mut left = rows.rows();
+        let mut rule = |name: &str, asked: bool, rows: &mut Grouped, apply: &dyn Fn(&mut Grouped)| {
+            if asked {
+                apply(rows);
+                let now = rows.rows();
+                removed.push(Removed { rule: name.to_owned(), interactions: (left - now) as u64 });
+                left = now;
+            }
+        };
+        rule("first_of_pair", self.first_of_pair, rows, &first_of_pair);
+        let least = self.min_item_interactions;
+        rule("min_item_interactions", least > 1, rows, &|rows| item_floor(rows, least));
+        let (users, items) = (self.user_core, self.item_core);
+        rule("core", users > 1 || items > 1, rows, &|rows| core(rows, users, items));
+        let (least, most) = (self.min_length, self.max_length);
+        rule("min_length", least > 1, rows, &|rows| min_length(rows, least));
+        rule("max_length", most.is_some(), rows, &|rows| max_length(rows, most.unwrap_or(u64::MAX)));
+        removed
+    }
+}
+
+fn first_of_pair(rows: &mut Grouped) {
+    // The last user who met an item: one number an item, not one set a user.
+    let mut met_by = vec![usize::MAX; rows.item_count];
+    rows.retain(|user, entry| std::mem::replace(&mut met_by[entry.item as usize], user) != user);
+}
+
+fn item_counts(rows: &Grouped) -> Vec<u64> {
+    let mut counts = vec![0; rows.item_count];
+    for user in 0..rows.users() {
+        for entry in rows.get(user) {
+            counts[entry.item as usize] += 1;
+        }
+    }
+    counts
+}
+
+fn item_floor(rows: &mut Grouped, least: u64) {
+    let counts = item_counts(rows);
+    rows.retain(|_, entry| counts[entry.item as usize] >= least);
+}
+
+/// Removes users and items with too few rows until none is left. The result is the largest set of rows in which all
+/// have enough, so that the order of removal makes no difference.
+fn core(rows: &mut Grouped, users: u64, items: u64) {
+    let mut counts = item_counts(rows);
+    loop {
+        let mut changed = false;
+        for user in 0..rows.users() {
+            let sequence = rows.get(user);
+            let good = sequence.iter().filter(|entry| counts[entry.item as usize] >= items).count();
+            if good == sequence.len() && (good == 0 || good as u64 >= users) {
+                continue;
+            }
+            changed = true;
+            let all_go = (good as u64) < users;
+            rows.retain_of(user, |entry| {
+                let count = &mut counts[entry.item as usize];
+                let keep = !all_go && *count >= items;
+                *count -= u64::from(!keep);
+                keep
+            });
+        }
+        if !changed {
+            return;
+        }
+    }
+}
+
+fn min_length(rows: &mut Grouped, least: u64) {
+    for length in &mut rows.lengths {
+        if (*length as u64) < least {
+            *length = 0;
+        }
+    }
+}
+
+fn max_length(rows: &mut Grouped, most: u64) {
+    for user in 0..rows.users() {
+        let extra = (rows.lengths[user] as u64).saturating_sub(most);
+        let mut place = 0;
+        rows.retain_of(user, |_| {
+            place += 1;
+            place > extra
+        });
+    }
+}
+
+/// The rules that are set, as in a manifest.
+impl fmt::Display for Filters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rules = Vec::new();
+        rules.extend(self.min_value.map(|least| format!("min_value = {least}")));
+        rules.extend(self.from_time.map(|time| format!("from_time = {time}")));
+        rules.extend(self.until_time.map(|time| format!("until_time = {time}")));
+        rules.extend(self.first_of_pair.then(|| "first_of_pair = true".to_owned()));
+        for (name, least) in [
+            ("min_item_interactions", self.min_item_interactions),
+            ("user_core", self.user_core),
+            ("item_core", self.item_core),
+            ("min_length", self.min_length),
+        ] {
+            rules.extend((least > 1).then(|| format!("{name} = {least}")));
+        }
+        rules.extend(self.max_length.map(|most| format!("max_length = {most}")));
+        f.write_str(&if rules.is_empty() { "none".to_owned() } else { rules.join(", ") })
+    }
+}

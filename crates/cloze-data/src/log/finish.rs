@@ -1,0 +1,112 @@
+//! From the rows of all blocks to a data set and a report.
+
+use std::collections::HashMap;
+
+use super::ReadReport;
+use super::group::{Maps, group};
+use super::intern::merge;
+use super::options::{BadRows, LogOptions};
+use super::reject;
+use super::rows::{Numbers, Part};
+use super::run::Read;
+use super::times::{Style, TimeRule, TimeUnit};
+use crate::{DataError, Dataset, Filters, Removed};
+
+/// From rows to a data set.
+pub(super) fn finish(
+    mut read: Read,
+    options: &LogOptions,
+    rule: TimeRule,
+    filters: &Filters,
+    bad_rows: &BadRows,
+    title: &str,
+    titles: Option<&HashMap<String, String>>,
+) -> Result<(Dataset, ReadReport), DataError> {
+    let path = options.path.as_path();
+    let mut report = ReadReport::default();
+    let mut line = 0;
+    for part in &mut read.parts {
+        if let Some(error) = part.error.take() {
+            return Err(error.moved(line));
+        }
+        line += part.lines;
+        report.rows += part.rows as u64;
+        report.rejected += part.rejected.len() as u64;
+    }
+    if let BadRows::Skip { rejected } = bad_rows
+        && report.rejected > 0
+    {
+        reject::write(rejected, &read.parts)?;
+        report.rejected_file = Some(rejected.clone());
+        if report.rows == 0 {
+            let (file, report, rejected) = (path.to_owned(), rejected.clone(), report.rejected as usize);
+            return Err(DataError::AllRejected { file, rejected, report });
+        }
+    }
+    if report.rows == 0 {
+        return Err(DataError::Empty { file: path.to_owned() });
+    }
+    let style = if rule == TimeRule::Any { one_style(options, &read.parts)? } else { None };
+    // ISO times are microseconds so far: seconds are enough unless one has a fraction.
+    let fraction = read.parts.iter().any(|part| part.fraction);
+    let scale = if style == Some(Style::Iso) && !fraction { 1_000_000 } else { 1 };
+    report.time_unit = style.map(|style| match style {
+        Style::Number(unit) => unit,
+        Style::Iso if fraction => TimeUnit::Microseconds,
+        Style::Iso => TimeUnit::Seconds,
+    });
+    let (numbers, maps) = common(read.numbers)?;
+    let has_times = options.time.is_some();
+    let keep = |time| filters.in_time(time);
+    let mut rows = group(&read.parts, &maps, has_times, options.threads(), keep, scale)?;
+    let kept: usize = read.parts.iter().map(|part| part.users.len()).sum();
+    drop((read.parts, maps));
+    let mut removed = |rule: &str, set: bool, before: u64, after: u64| {
+        if set {
+            report.removed.push(Removed { rule: rule.to_owned(), interactions: before - after });
+        }
+    };
+    removed("min_value", filters.min_value.is_some(), report.rows, kept as u64);
+    let timed = filters.from_time.is_some() || filters.until_time.is_some();
+    removed("time", timed, kept as u64, rows.rows() as u64);
+    report.removed.extend(filters.apply(&mut rows));
+    let dataset = Dataset::assemble(&options.name(), title, &rows, &numbers, titles)?;
+    let nothing = || DataError::NothingLeft { rows: report.rows as usize, filters: filters.to_string() };
+    Ok((dataset.ok_or_else(nothing)?, report))
+}
+
+/// One numbering from those of the threads.
+fn common(numbers: Vec<Numbers>) -> Result<(Numbers, Maps), DataError> {
+    let (users, items) = numbers.into_iter().map(|one| (one.users, one.items)).unzip();
+    let too_many = || DataError::TooManyIds { found: u32::MAX as usize };
+    let (users, user_maps) = merge(users).ok_or_else(too_many)?;
+    let (items, item_maps) = merge(items).ok_or_else(too_many)?;
+    let (user_count, item_count) = (users.len(), items.len());
+    Ok((Numbers { users, items }, Maps { users: user_maps, items: item_maps, user_count, item_count }))
+}
+
+/// How the times of the file are written: all alike.
+fn one_style(options: &LogOptions, parts: &[Part]) -> Result<Option<Style>, DataError> {
+    let mut first: Option<Style> = None;
+    let mut line = 0;
+    for part in parts {
+        let Some((at, style)) = part.style else {
+            line += part.lines;
+            continue;
+        };
+        let expected = *first.get_or_insert(style);
+        let sample = part.times.first().map_or_else(String::new, i64::to_string);
+        let here = (style != expected).then_some((at, style, sample));
+        if let Some((at, found, value)) = here.or_else(|| part.other.clone()) {
+            return Err(DataError::MixedTimes {
+                file: options.path.clone(),
+                line: line + at,
+                value,
+                found: found.name(),
+                expected: expected.name(),
+            });
+        }
+        line += part.lines;
+    }
+    Ok(first)
+}

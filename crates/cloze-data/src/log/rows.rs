@@ -1,0 +1,112 @@
+//! What is read from one block of a file: rows as numbers, and what was wrong.
+
+use super::intern::Interner;
+use super::times::{Style, TimeUnit};
+use crate::DataError;
+
+/// The numbers of users and items as one thread gives them.
+#[derive(Default)]
+pub(crate) struct Numbers {
+    pub(crate) users: Interner,
+    pub(crate) items: Interner,
+}
+
+/// A row that was left out.
+pub(crate) struct Rejected {
+    /// Line, counted from 1 at the beginning of the block.
+    pub(crate) line: usize,
+    pub(crate) reason: String,
+    pub(crate) text: String,
+}
+
+/// The rows of one block, in order. Lines are counted from the beginning of the block.
+#[derive(Default)]
+pub(crate) struct Part {
+    pub(crate) index: usize,
+    /// Which thread numbered the ids.
+    pub(crate) worker: usize,
+    pub(crate) users: Vec<u32>,
+    pub(crate) items: Vec<u32>,
+    /// Empty if the file has no times.
+    pub(crate) times: Vec<i64>,
+    /// Lines of the block (rows of a Parquet batch).
+    pub(crate) lines: usize,
+    /// Good rows, those below the minimum value included.
+    pub(crate) rows: usize,
+    /// How the first time is written, and its line.
+    pub(crate) style: Option<(usize, Style)>,
+    /// The first time that is written otherwise.
+    pub(crate) other: Option<(usize, Style, String)>,
+    /// Whether a time in ISO 8601 is no whole second.
+    pub(crate) fraction: bool,
+    pub(crate) rejected: Vec<Rejected>,
+    /// Empty lines at the end: first line, and how many. Bad rows only if more follows.
+    pub(crate) blank: Option<(usize, usize)>,
+    /// Whether there is any line that is not empty.
+    pub(crate) content: bool,
+    /// What ended the reading.
+    pub(crate) error: Option<DataError>,
+}
+
+/// A time as read.
+#[derive(Clone, Copy)]
+pub(crate) struct Time {
+    pub(crate) value: i64,
+    pub(crate) style: Style,
+}
+
+impl Time {
+    pub(crate) fn number(value: i64) -> Self {
+        Self { value, style: Style::Number(TimeUnit::of(value)) }
+    }
+
+    pub(crate) fn iso(value: i64) -> Self {
+        Self { value, style: Style::Iso }
+    }
+}
+
+impl Part {
+    pub(crate) fn new(index: usize) -> Self {
+        Self { index, ..Self::default() }
+    }
+
+    /// Adds a row. `None` if there are more ids than numbers.
+    pub(crate) fn push(
+        &mut self,
+        numbers: &mut Numbers,
+        user: &[u8],
+        item: &[u8],
+        time: Option<Time>,
+    ) -> Option<()> {
+        let place = (self.index as u64) << 32 | self.users.len() as u64;
+        self.users.push(numbers.users.intern(user, place)?);
+        self.items.push(numbers.items.intern(item, place)?);
+        if let Some(time) = time {
+            self.times.push(time.value);
+            if time.style == Style::Iso && time.value % 1_000_000 != 0 {
+                self.fraction = true;
+            }
+        }
+        Some(())
+    }
+
+    /// Remembers how a time is written. Text is asked for only when it differs.
+    pub(crate) fn note_style(&mut self, line: usize, style: Style, text: impl FnOnce() -> String) {
+        match self.style {
+            None => self.style = Some((line, style)),
+            Some((_, first)) if first != style && self.other.is_none() => {
+                self.other = Some((line, style, text()));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+impl Part {
+    /// Gives back the room that growing vectors took too much.
+    pub(crate) fn fit(&mut self) {
+        self.users.shrink_to_fit();
+        self.items.shrink_to_fit();
+        self.times.shrink_to_fit();
+    }
+}

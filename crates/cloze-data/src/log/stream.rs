@@ -1,0 +1,122 @@
+//! Files as streams of bytes, unpacked by what they begin with.
+
+use std::fs::File;
+use std::io::{self, BufReader, Chain, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::read::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+
+use crate::DataError;
+use crate::hash::hex;
+
+/// How a file is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// The unpacked content of a file.
+pub(crate) struct Stream {
+    reader: Box<dyn Read + Send>,
+    path: PathBuf,
+    packing: Packing,
+    taken: Arc<AtomicU64>,
+}
+
+/// The beginning of the file again, then the rest of it.
+type Whole = Chain<Cursor<Vec<u8>>, Counted>;
+
+impl Stream {
+    /// Opens a plain, gzip or zstd file: its first bytes tell, not its name.
+    pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
+        let mut file = File::open(path).map_err(DataError::io("read", path))?;
+        let mut head = Vec::with_capacity(4);
+        (&mut file).take(4).read_to_end(&mut head).map_err(DataError::io("read", path))?;
+        let packing = match head.as_slice() {
+            [0x1f, 0x8b, ..] => Packing::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd] => Packing::Zstd,
+            _ => Packing::None,
+        };
+        let taken = Arc::new(AtomicU64::new(head.len() as u64));
+        let whole: Whole = Cursor::new(head).chain(Counted { file, taken: Arc::clone(&taken) });
+        let reader: Box<dyn Read + Send> = match packing {
+            Packing::None => Box::new(whole),
+            Packing::Gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 17, whole))),
+            Packing::Zstd => {
+                let decoder = zstd::stream::read::Decoder::new(whole);
+                Box::new(decoder.map_err(DataError::io("unpack", path))?)
+            }
+        };
+        Ok(Self { reader, path: path.to_owned(), packing, taken })
+    }
+
+    pub(crate) fn is_packed(&self) -> bool {
+        self.packing != Packing::None
+    }
+
+    /// Bytes of the file (packed, if it is) read so far.
+    pub(crate) fn taken(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.taken)
+    }
+
+    /// Appends up to `room` bytes to `buffer`; fewer only at the end of the file.
+    pub(crate) fn fill(&mut self, buffer: &mut Vec<u8>, room: usize) -> Result<usize, DataError> {
+        let read = (&mut self.reader).take(room as u64).read_to_end(buffer);
+        read.map_err(|source| self.error(source))
+    }
+
+    /// The error for a row without an end.
+    pub(crate) fn too_long(&self, bytes: usize) -> DataError {
+        let reason = format!("a row is longer than {bytes} bytes: a quotation mark may not be closed");
+        DataError::Malformed { file: self.path.clone(), reason }
+    }
+
+    fn error(&self, source: io::Error) -> DataError {
+        let file = self.path.clone();
+        match self.packing {
+            Packing::None => DataError::Io { action: "read", path: file, source },
+            Packing::Gzip => DataError::Gzip { file, source },
+            Packing::Zstd => DataError::Zstd { file, source },
+        }
+    }
+}
+
+/// All of the unpacked content of a file.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, DataError> {
+    let mut stream = Stream::open(path)?;
+    let mut bytes = Vec::new();
+    stream.fill(&mut bytes, usize::MAX)?;
+    Ok(bytes)
+}
+
+/// The sha256 of the unpacked content of a file, of any size.
+pub(crate) fn content_sha256(path: &Path) -> Result<String, DataError> {
+    const PIECE: usize = 1 << 20;
+    let mut stream = Stream::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut bytes = Vec::with_capacity(PIECE);
+    while stream.fill(&mut bytes, PIECE)? > 0 {
+        hasher.update(&bytes);
+        bytes.clear();
+    }
+    Ok(hex(&hasher.finalize()))
+}
+
+/// Counts what is read.
+struct Counted {
+    file: File,
+    taken: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.taken.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
