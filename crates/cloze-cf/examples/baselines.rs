@@ -1,13 +1,13 @@
-//! Both baselines on a data set, leave-one-out: `cargo run --release -p cloze-cf --example baselines -- ml-100k`.
+//! All baselines on a data set, leave-one-out: `cargo run --release -p cloze-cf --example baselines -- ml-100k`.
 
 use std::time::Instant;
 
-use cloze_cf::{ItemKnn, ItemKnnOptions, Popularity, PopularityOptions};
+use cloze_cf::{Ease, EaseDecay, ItemKnn, ItemKnnDecay, Popularity, PopularityRecent};
 use cloze_data::{DataOptions, Dataset, LeaveOneOut, Silent, load};
 use cloze_eval::{
-    Bootstrap, Cases, Evaluation, EvaluationOptions, Fit, Meta, Recommender, Target, evaluate, report,
-    results,
+    Bootstrap, Cases, Evaluation, EvaluationOptions, Fit, Meta, Target, evaluate, report, results,
 };
+use cloze_train::{Model, Reporter, Run, TrainedOn, TrainingData};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -28,37 +28,58 @@ fn main() -> Result<(), Failure> {
     let items = data.items.len();
     let cases = Cases::new(users, seen, targets, split.train.counts(items))?;
 
-    let begin = Instant::now();
-    let mut popularity = Popularity::fit(&split.train, items, &PopularityOptions {})?;
-    let mut evaluations = vec![measure(&mut popularity, &cases, &data, &split, begin)?];
-    let begin = Instant::now();
-    let mut knn = ItemKnn::fit(&split.train, items, &ItemKnnOptions::default())?;
-    evaluations.push(measure(&mut knn, &cases, &data, &split, begin)?);
-
+    let setting = Setting { cases, data: &data, split: &split };
+    let evaluations = [
+        setting.measure::<Popularity>()?,
+        setting.measure::<PopularityRecent>()?,
+        setting.measure::<ItemKnn>()?,
+        setting.measure::<ItemKnnDecay>()?,
+        setting.measure::<Ease>()?,
+        setting.measure::<EaseDecay>()?,
+    ];
     let rows = results(&evaluations, &[])?;
     println!("{}", report(&rows, &evaluations, &[], &Bootstrap::default()));
     Ok(())
 }
 
-fn measure(
-    model: &mut dyn Recommender,
-    cases: &Cases<'_>,
-    data: &Dataset,
-    split: &LeaveOneOut,
-    begin: Instant,
-) -> Result<Evaluation, Failure> {
-    let protocols = evaluate(model, cases, &EvaluationOptions::default(), &mut |_, _| {})?;
-    let meta = Meta {
-        dataset: data.name.clone(),
-        synthetic: data.synthetic,
-        split: "leave-one-out".to_owned(),
-        target: Target::Test,
-        split_hash: split.hash(),
-        fit: Fit::Train,
-        model: model.name(),
-        seed: 0,
-        seconds: begin.elapsed().as_secs_f64(),
-        users: cases.len(),
-    };
-    Ok(Evaluation { meta, protocols })
+struct Setting<'a> {
+    cases: Cases<'a>,
+    data: &'a Dataset,
+    split: &'a LeaveOneOut,
+}
+
+impl Setting<'_> {
+    fn measure<M: Model>(&self) -> Result<Evaluation, Failure> {
+        let begin = Instant::now();
+        let mut model = self.fit::<M>()?;
+        let protocols = evaluate(&mut model, &self.cases, &EvaluationOptions::default(), &mut |_, _| {})?;
+        let meta = Meta {
+            dataset: self.data.name.clone(),
+            synthetic: self.data.synthetic,
+            split: "leave-one-out".to_owned(),
+            target: Target::Test,
+            split_hash: self.split.hash(),
+            fit: Fit::Train,
+            model: model.name(),
+            seed: 0,
+            seconds: begin.elapsed().as_secs_f64(),
+            users: self.cases.len(),
+        };
+        Ok(Evaluation { meta, protocols })
+    }
+
+    fn fit<M: Model>(&self) -> Result<M, Failure> {
+        let origin = TrainedOn {
+            dataset: self.data.name.clone(),
+            synthetic: self.data.synthetic,
+            split: "leave-one-out".to_owned(),
+            split_hash: self.split.hash(),
+            fit: "train".to_owned(),
+        };
+        let sequences = &self.split.train;
+        let data =
+            TrainingData { sequences, items: self.data.items.len(), origin: &origin, validation: None };
+        let mut run = Run { seed: 0, reporter: &mut Reporter::quiet(), reuse: None };
+        Ok(M::fit(&data, &M::Options::default(), &mut run)?)
+    }
 }

@@ -24,6 +24,40 @@ pub enum CfError {
         /// Number of items.
         catalogue: usize,
     },
+    /// A model that would take more memory than it may.
+    #[error(
+        "{items} items need {need:.1} GiB, option memory-limit is {limit} GiB: filter rare items when the data are \
+         prepared, model the most popular ones only (max-items), or raise memory-limit if the machine has the memory"
+    )]
+    Memory {
+        /// Number of items.
+        items: usize,
+        /// GiB needed.
+        need: f64,
+        /// GiB allowed.
+        limit: f64,
+    },
+    /// Sequences that cannot be rearranged.
+    #[error(transparent)]
+    Sequences(#[from] cloze_data::DataError),
+    /// The system refused the memory.
+    #[error(
+        "no memory for a matrix of {items} items ({need:.1} GiB): filter rare items when the data are prepared"
+    )]
+    OutOfMemory {
+        /// Number of items.
+        items: usize,
+        /// GiB asked for.
+        need: f64,
+    },
+    /// The regularized Gram matrix has no inverse in 64-bit numbers.
+    #[error(
+        "option lambda is {lambda}, too small for these data: their Gram matrix has no inverse; raise it"
+    )]
+    Singular {
+        /// The weight of the norm.
+        lambda: f64,
+    },
     /// The place for scores does not have a row for each query.
     #[error("{found} places for the scores of {queries} queries and {catalogue} items")]
     ScoreLength {

@@ -7,9 +7,11 @@ use cloze_train::{FolderError, Model, ModelFolder, NamedTensor, Run, TrainError,
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::decay;
+use crate::decayed::{DecayOption, Decays};
 use crate::error::CfError;
 use crate::popularity::{COUNTS, check_items, check_length, write_counts};
-use crate::similarity::{distinct, nearest};
+use crate::similarity::nearest;
 use crate::sparse::Sparse;
 
 const OFFSETS: &str = "similarity.offsets";
@@ -26,11 +28,14 @@ pub struct ItemKnnOptions {
     /// Added to the denominator of the cosine, at least 0: lowers similarities that rest on few common users
     /// (Bell & Koren 2007). Default 10; Ferrari Dacrema et al. (2019) tune it between 0 and 1000.
     pub shrinkage: f64,
+    /// Weight of an item of a history relative to that of the next one, above 0 and at most 1. Default 1: the
+    /// order of a history has no effect. `item-knn-decay` has 0.9.
+    pub decay: f64,
 }
 
 impl Default for ItemKnnOptions {
     fn default() -> Self {
-        Self { neighbours: 100, shrinkage: 10.0 }
+        Self { neighbours: 100, shrinkage: 10.0, decay: 1.0 }
     }
 }
 
@@ -43,7 +48,7 @@ impl ItemKnnOptions {
         if !self.shrinkage.is_finite() || self.shrinkage < 0.0 {
             return refuse("shrinkage", self.shrinkage.to_string(), "a number not below 0");
         }
-        Ok(())
+        decay::check("decay", self.decay)
     }
 }
 
@@ -51,11 +56,13 @@ impl ItemKnnOptions {
 ///
 /// - sim(i, j) = |`U_i` ∩ `U_j`| / (sqrt(|`U_i`| |`U_j`|) + shrinkage), with `U_i` the users who had item i in training;
 /// - each item i keeps its [`neighbours`](ItemKnnOptions::neighbours) most similar items `N(i)`;
-/// - score(u, i) = sum of sim(i, j) over the distinct items j of the history that are in `N(i)`.
+/// - score(u, i) = sum of decay^age(j) sim(i, j) over the distinct items j of the history that are in `N(i)`, where
+///   the last item has age 0, the one before it age 1, and a repeated item the age of its last occurrence.
 ///
-/// Order, time and repetitions of the history have no effect. A user whose history says nothing about any item
-/// (it is empty, or its items are nobody's neighbours) gets the order of popularity, as from
-/// [`Popularity`](crate::Popularity). The same training data give the same model on any number of threads.
+/// Without [`decay`](ItemKnnOptions::decay), order, time and repetitions of the history have no effect. A user whose
+/// history says nothing about any item (it is empty, or its items are nobody's neighbours) gets the order of
+/// popularity, as from [`Popularity`](crate::Popularity). The same training data give the same model on any number of
+/// threads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ItemKnn {
     options: ItemKnnOptions,
@@ -83,6 +90,15 @@ impl ItemKnn {
         Self { options, voters: neighbours.transposed(), neighbours, counts }
     }
 
+    /// The same neighbours with another decay of histories.
+    ///
+    /// # Errors
+    /// [`CfError::Option`] for a decay outside its range.
+    pub fn with_decay(self, decay: f64) -> Result<Self, CfError> {
+        decay::check("decay", decay)?;
+        Ok(Self { options: ItemKnnOptions { decay, ..self.options }, ..self })
+    }
+
     /// The neighbours of an item with their similarities, best first; none for an item outside the catalogue.
     pub fn neighbours(&self, item: u32) -> Vec<(u32, f32)> {
         let row = item as usize;
@@ -92,10 +108,10 @@ impl ItemKnn {
     fn score_one(&self, history: &[u32], row: &mut [f32]) {
         row.fill(0.0);
         let mut votes = 0;
-        // As a sorted set, so that sums are the same for every order of the history.
-        for item in distinct(history) {
+        // As a sorted set, so that without decay sums are the same for every order of the history.
+        for (item, weight) in decay::weighted(history, self.options.decay) {
             for (candidate, similarity) in self.voters.row(item as usize) {
-                row[candidate as usize] += similarity;
+                row[candidate as usize] += weight as f32 * similarity;
                 votes += 1;
             }
         }
@@ -111,6 +127,7 @@ impl Model for ItemKnn {
     const HELP: &'static [(&'static str, &'static str)] = &[
         ("neighbours", "most similar items that each item keeps"),
         ("shrinkage", "added to the cosine's denominator: distrusts items with few common users"),
+        ("decay", "weight of an item against that of the next one in a history; 1 for none"),
     ];
     type Options = ItemKnnOptions;
 
@@ -139,7 +156,15 @@ impl Model for ItemKnn {
     }
 
     fn load(folder: &ModelFolder) -> Result<Self, TrainError> {
-        let options: ItemKnnOptions = folder.options(Self::NAME)?;
+        Self::load_with(folder, folder.options(Self::NAME)?)
+    }
+}
+
+impl Decays for ItemKnn {
+    const DECAYED_NAME: &'static str = "item-knn-decay";
+    const DECAYED_ABOUT: &'static str = "Item neighbours of a history whose older items count less";
+
+    fn load_with(folder: &ModelFolder, options: ItemKnnOptions) -> Result<Self, TrainError> {
         options.check()?;
         let items = folder.vocabularies.items.len();
         let neighbours = Sparse::checked(
@@ -149,6 +174,14 @@ impl Model for ItemKnn {
         )
         .map_err(|reason| FolderError::Weights { path: folder.path().join(WEIGHTS_FILE), reason })?;
         Ok(Self::new(options, neighbours, folder.u64(COUNTS, Some(&[items]))?))
+    }
+}
+
+impl DecayOption for ItemKnnOptions {
+    const DECAYED: f64 = 0.9;
+
+    fn set_decay(&mut self, decay: f64) {
+        self.decay = decay;
     }
 }
 

@@ -1,6 +1,15 @@
-//! Collaborative filtering baselines: Popularity, `ItemKNN`.
+//! Collaborative filtering baselines: Popularity, `ItemKNN`, EASE.
 //!
-//! Both need seconds where a neural model needs hours, and a well-set neighbourhood model beats many published
+//! | model | what it does |
+//! |---|---|
+//! | [`Popularity`] | counts |
+//! | [`PopularityRecent`] | counts in the most recent part of training |
+//! | [`ItemKnn`] | cosine neighbours with shrinkage |
+//! | [`ItemKnnDecay`] | the same on a history whose older items count less |
+//! | [`Ease`] | linear autoencoder in closed form |
+//! | [`EaseDecay`] | the same on a history whose older items count less |
+//!
+//! All need seconds where a neural model needs hours, and a well-set neighbourhood model beats many published
 //! neural ones (Ferrari Dacrema et al. 2019, "Are We Really Making Much Progress?"). A result without them says
 //! little.
 //!
@@ -16,12 +25,24 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod decay;
+mod decayed;
+mod ease;
 mod error;
 mod item_knn;
 mod popularity;
+mod popularity_recent;
 mod similarity;
 mod sparse;
 
+pub use decayed::{DecayOption, Decayed, DecayedOptions, Decays};
+pub use ease::{Ease, EaseOptions};
 pub use error::CfError;
 pub use item_knn::{ItemKnn, ItemKnnOptions};
 pub use popularity::{Popularity, PopularityOptions};
+pub use popularity_recent::{PopularityRecent, PopularityRecentOptions};
+
+/// [`ItemKnn`] as `item-knn-decay`.
+pub type ItemKnnDecay = Decayed<ItemKnn>;
+/// [`Ease`] as `ease-decay`.
+pub type EaseDecay = Decayed<Ease>;

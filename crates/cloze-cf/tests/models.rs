@@ -1,36 +1,18 @@
-//! Both models against cases by hand and against the formulas written out densely.
+//! Popularity and ItemKNN against cases by hand and against the formulas written out densely.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not see as tests")]
 
-use std::path::Path;
+mod common;
 
 use cloze_cf::{CfError, ItemKnn, ItemKnnOptions, Popularity, PopularityOptions};
-use cloze_data::{Sequences, Vocabulary};
+use cloze_data::Sequences;
 use cloze_eval::{Query, Recommender, recommend};
-use cloze_train::folder::FORMAT;
-use cloze_train::{Card, Model, ModelFolder, TrainedOn, Vocabularies};
+use cloze_train::Model;
+use common::{assert_close, assert_helped, four_by_four, scores, sequences, written};
 use proptest::prelude::*;
 
-fn sequences(lists: &[&[u32]]) -> Sequences {
-    Sequences::from_lists(&lists.iter().map(|list| list.to_vec()).collect::<Vec<_>>(), None).unwrap()
-}
-
-/// 4 users, 4 items. Users of the items: 0: {a, b, c}, 1: {a, b}, 2: {b, d}, 3: {d}.
-fn four_by_four() -> Sequences {
-    sequences(&[&[0, 1], &[1, 0, 2, 0], &[0], &[2, 3]])
-}
-
-fn scores(model: &mut dyn Recommender, history: &[u32]) -> Vec<f32> {
-    let mut row = vec![f32::NAN; model.catalogue()];
-    model.score(&[Query { user: None, history }], &mut row).unwrap();
-    row
-}
-
-fn assert_close(ours: &[f32], expected: &[f64]) {
-    assert_eq!(ours.len(), expected.len());
-    for (a, b) in ours.iter().zip(expected) {
-        assert!((f64::from(*a) - b).abs() < 1e-6, "{ours:?} against {expected:?}");
-    }
+fn options(neighbours: usize, shrinkage: f64) -> ItemKnnOptions {
+    ItemKnnOptions { neighbours, shrinkage, ..ItemKnnOptions::default() }
 }
 
 #[test]
@@ -44,22 +26,19 @@ fn popularity_counts_interactions() {
 
 #[test]
 fn item_knn_has_the_similarities_worked_out_by_hand() {
-    let options = ItemKnnOptions { neighbours: 3, shrinkage: 0.0 };
-    let mut model = ItemKnn::fit(&four_by_four(), 4, &options).unwrap();
+    let mut model = ItemKnn::fit(&four_by_four(), 4, &options(3, 0.0)).unwrap();
     let six = 6.0_f64.sqrt();
     // 0-1: 2/sqrt(3*2); 0-2: 1/sqrt(3*2); 1-2: 1/sqrt(2*2); 2-3: 1/sqrt(2*1).
     assert_close(&scores(&mut model, &[0]), &[0.0, 2.0 / six, 1.0 / six, 0.0]);
     assert_close(&scores(&mut model, &[2]), &[1.0 / six, 0.5, 0.0, 0.5_f64.sqrt()]);
     assert_close(&scores(&mut model, &[0, 2]), &[1.0 / six, 2.0 / six + 0.5, 1.0 / six, 0.5_f64.sqrt()]);
-    let shrunk = ItemKnnOptions { shrinkage: 1.0, ..options };
-    let mut model = ItemKnn::fit(&four_by_four(), 4, &shrunk).unwrap();
+    let mut model = ItemKnn::fit(&four_by_four(), 4, &options(3, 1.0)).unwrap();
     assert_close(&scores(&mut model, &[0]), &[0.0, 2.0 / (six + 1.0), 1.0 / (six + 1.0), 0.0]);
 }
 
 #[test]
 fn an_item_listens_to_its_own_neighbours_only() {
-    let options = ItemKnnOptions { neighbours: 1, shrinkage: 0.0 };
-    let model = ItemKnn::fit(&four_by_four(), 4, &options).unwrap();
+    let model = ItemKnn::fit(&four_by_four(), 4, &options(1, 0.0)).unwrap();
     let best: Vec<u32> = (0..4).map(|item| model.neighbours(item)[0].0).collect();
     assert_eq!(best, [1, 0, 3, 2]);
     // Item 2 is similar to item 0, but 0 is not its nearest.
@@ -80,7 +59,7 @@ fn a_history_that_says_nothing_gets_the_popular_items() {
 #[test]
 fn bad_options_and_items_are_errors() {
     let fit = |neighbours, shrinkage| {
-        ItemKnn::fit(&four_by_four(), 4, &ItemKnnOptions { neighbours, shrinkage }).unwrap_err().to_string()
+        ItemKnn::fit(&four_by_four(), 4, &options(neighbours, shrinkage)).unwrap_err().to_string()
     };
     assert_eq!(fit(0, 1.0), "option neighbours is 0, must be at least 1");
     assert_eq!(fit(1, -1.0), "option shrinkage is -1, must be a number not below 0");
@@ -103,36 +82,10 @@ fn unknown_options_are_errors_and_missing_ones_have_defaults() {
     assert!(serde_json::from_str::<PopularityOptions>(r#"{"neighbours": 7}"#).is_err());
 }
 
-/// Writes a model under a vocabulary of `items` items and opens the folder again.
-fn written<M: Model>(model: &M, items: usize, folder: &Path) -> ModelFolder {
-    let ids = |prefix: &str, count| {
-        Vocabulary::new((0..count).map(|id| format!("{prefix}{id}")).collect(), None).unwrap()
-    };
-    let card = Card {
-        format: FORMAT,
-        model: M::NAME.to_owned(),
-        version: "0.1.0".to_owned(),
-        options: serde_json::to_value(model.options()).unwrap(),
-        trained_on: TrainedOn {
-            dataset: "by-hand".to_owned(),
-            synthetic: true,
-            split: "leave-one-out".to_owned(),
-            split_hash: "00".to_owned(),
-            fit: "train".to_owned(),
-        },
-        seed: 0,
-        seconds: 0.1,
-    };
-    let vocabularies = Vocabularies { items: ids("i", items), users: ids("u", 4) };
-    ModelFolder::write(folder, &card, &vocabularies, &model.tensors().unwrap(), &[]).unwrap();
-    ModelFolder::open(folder).unwrap()
-}
-
 #[test]
 fn what_is_saved_is_loaded() {
     let folder = tempfile::tempdir().unwrap();
-    let options = ItemKnnOptions { neighbours: 2, shrinkage: 0.5 };
-    let knn = ItemKnn::fit(&four_by_four(), 4, &options).unwrap();
+    let knn = ItemKnn::fit(&four_by_four(), 4, &options(2, 0.5)).unwrap();
     let opened = written(&knn, 4, &folder.path().join("knn"));
     assert_eq!(ItemKnn::load(&opened).unwrap(), knn);
     assert!(Popularity::load(&opened).unwrap_err().to_string().contains("item-knn"), "another model");
@@ -152,9 +105,8 @@ fn a_model_of_another_catalogue_is_refused() {
 
 #[test]
 fn every_option_has_its_line_of_help() {
-    let options = serde_json::to_value(ItemKnnOptions::default()).unwrap();
-    let names: Vec<&String> = options.as_object().unwrap().keys().collect();
-    assert_eq!(names, ItemKnn::HELP.iter().map(|(name, _)| name).collect::<Vec<_>>());
+    assert_helped::<ItemKnn>();
+    assert_helped::<Popularity>();
 }
 
 /// The formulas over a dense matrix.
@@ -178,8 +130,7 @@ proptest! {
         shrinkage in 0.0_f64..5.0,
     ) {
         let train = Sequences::from_lists(&lists, None).unwrap();
-        let options = ItemKnnOptions { neighbours: 12, shrinkage };
-        let mut model = ItemKnn::fit(&train, 12, &options).unwrap();
+        let mut model = ItemKnn::fit(&train, 12, &options(12, shrinkage)).unwrap();
         let dense = dense_similarity(&lists, 12, shrinkage);
         for i in 0..12_u32 {
             for (j, similarity) in model.neighbours(i) {
@@ -206,7 +157,7 @@ proptest! {
         kept in 1_usize..6,
     ) {
         let train = Sequences::from_lists(&lists, None).unwrap();
-        let fit = |neighbours| ItemKnn::fit(&train, 12, &ItemKnnOptions { neighbours, shrinkage: 1.0 }).unwrap();
+        let fit = |neighbours| ItemKnn::fit(&train, 12, &options(neighbours, 1.0)).unwrap();
         let (all, few) = (fit(12), fit(kept));
         for item in 0..12 {
             let nearest: Vec<_> = all.neighbours(item).into_iter().take(kept).collect();

@@ -1,7 +1,7 @@
 //! The models of this binary. Everything else asks here; a new model is one line in [`MODELS`].
 
 use anyhow::{Context as _, Result, bail};
-use cloze_cf::{ItemKnn, Popularity};
+use cloze_cf::{Ease, EaseDecay, ItemKnn, ItemKnnDecay, Popularity, PopularityRecent};
 use cloze_eval::Recommender;
 use cloze_hybrid::HybridBert4Rec;
 use cloze_sequential::Bert4Rec;
@@ -15,6 +15,10 @@ use crate::text::did_you_mean;
 pub(crate) static MODELS: &[Entry] = &[
     Entry::of::<Popularity>(),
     Entry::of::<ItemKnn>(),
+    Entry::of::<ItemKnnDecay>(),
+    Entry::of::<Ease>(),
+    Entry::of::<EaseDecay>(),
+    Entry::of::<PopularityRecent>(),
     Entry::of::<Bert4Rec>(),
     Entry::of::<HybridBert4Rec>().reusing(TOWERS),
 ];
