@@ -5,9 +5,10 @@ use rayon::prelude::*;
 use crate::candidates::NegativeSampler;
 use crate::cases::Cases;
 use crate::error::EvalError;
+use crate::lists::{Counter, ItemDistances, ListStatistics, ListValues};
 use crate::marks::Marks;
 use crate::protocol::Protocol;
-use crate::ranking::{Place, Ranker};
+use crate::ranking::{Place, Ranked, Ranker};
 use crate::ranks::ProtocolRanks;
 use crate::recommender::{Query, Recommender};
 
@@ -73,20 +74,39 @@ pub fn evaluate(
     options: &EvaluationOptions,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<ProtocolRanks>, EvalError> {
+    evaluate_with(model, cases, options, None, progress)
+}
+
+/// [`evaluate`], and with `distances` also the intra-list distance of the full ranking's lists.
+///
+/// No list is kept: beyond a batch, memory is a rank per user and protocol, and counters the size of the
+/// catalogue.
+///
+/// # Errors
+/// As [`evaluate`]; [`EvalError::CatalogueMismatch`] also when `distances` are those of another catalogue.
+pub fn evaluate_with(
+    model: &mut dyn Recommender,
+    cases: &Cases<'_>,
+    options: &EvaluationOptions,
+    distances: Option<&ItemDistances>,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Vec<ProtocolRanks>, EvalError> {
     options.check()?;
     let name = model.name();
-    let catalogue = cases.catalogue();
-    if model.catalogue() != catalogue {
-        let model_items = model.catalogue();
-        return Err(EvalError::CatalogueMismatch { model: name, model_items, data_items: catalogue });
+    check_catalogue(&name, model.catalogue(), cases)?;
+    if let Some(distances) = distances {
+        check_catalogue(&format!("distance by {}", distances.name()), distances.catalogue(), cases)?;
     }
     let samplers: Vec<_> = options
         .protocols
         .iter()
         .map(|&protocol| NegativeSampler::new(protocol, options.seed, cases.popularity()))
         .collect();
-    let ranker = Ranker { model: &name, samplers: &samplers, exclude_seen: options.exclude_seen };
+    let lists = options.protocols.contains(&Protocol::Full);
+    let ranker = Ranker { model: &name, samplers: &samplers, exclude_seen: options.exclude_seen, lists };
 
+    let catalogue = cases.catalogue();
+    let mut counter = Counter::new(cases.popularity(), distances);
     let mut places = Vec::with_capacity(cases.len());
     let mut scores = vec![0.0; options.batch.min(cases.len()) * catalogue];
     for start in (0..cases.len()).step_by(options.batch) {
@@ -97,19 +117,31 @@ pub fn evaluate(
         let rows = &mut scores[..queries.len() * catalogue];
         rows.fill(f32::NAN); // a place that the model forgets must not keep the last batch's score
         model.score(&queries, rows).map_err(|source| EvalError::Model { model: name.clone(), source })?;
-        places.extend(rank_batch(&ranker, cases, start..end, rows)?);
+        for (user, list) in rank_batch(&ranker, &counter, cases, start..end, rows)? {
+            places.push(user);
+            counter.add(&list);
+        }
         progress(end, cases.len());
     }
-    Ok(by_protocol(&places, cases, options))
+    Ok(by_protocol(&places, counter.finish(), cases, options))
+}
+
+fn check_catalogue(name: &str, model_items: usize, cases: &Cases<'_>) -> Result<(), EvalError> {
+    let data_items = cases.catalogue();
+    if model_items == data_items {
+        return Ok(());
+    }
+    Err(EvalError::CatalogueMismatch { model: name.to_owned(), model_items, data_items })
 }
 
 /// Ranks a scored batch in parallel; of several bad scores the first user's is reported.
 fn rank_batch(
     ranker: &Ranker<'_>,
+    counter: &Counter<'_>,
     cases: &Cases<'_>,
     batch: std::ops::Range<usize>,
     scores: &[f32],
-) -> Result<Vec<Vec<Place>>, EvalError> {
+) -> Result<Vec<(Vec<Place>, ListValues)>, EvalError> {
     let catalogue = cases.catalogue();
     let ranked: Vec<_> = batch
         .into_par_iter()
@@ -118,14 +150,21 @@ fn rank_batch(
             || Marks::new(catalogue),
             |marks, (case, row)| {
                 let (user, target) = (cases.users()[case], cases.targets()[case]);
-                ranker.rank(marks, user, cases.histories()[case], target, row)
+                let Ranked { places, list } =
+                    ranker.rank(marks, user, cases.histories()[case], target, row)?;
+                Ok((places, counter.values(list)))
             },
         )
         .collect();
     ranked.into_iter().collect()
 }
 
-fn by_protocol(places: &[Vec<Place>], cases: &Cases<'_>, options: &EvaluationOptions) -> Vec<ProtocolRanks> {
+fn by_protocol(
+    places: &[Vec<Place>],
+    lists: Option<ListStatistics>,
+    cases: &Cases<'_>,
+    options: &EvaluationOptions,
+) -> Vec<ProtocolRanks> {
     let column = |at: usize, field: fn(&Place) -> u32| places.iter().map(|user| field(&user[at])).collect();
     let one = |(at, &protocol): (usize, &Protocol)| ProtocolRanks {
         protocol,
@@ -135,6 +174,9 @@ fn by_protocol(places: &[Vec<Place>], cases: &Cases<'_>, options: &EvaluationOpt
         targets: cases.targets().to_vec(),
         candidates: column(at, |place| place.candidates),
         ranks: column(at, |place| place.rank),
+        target_counts: cases.targets().iter().map(|&item| cases.popularity()[item as usize]).collect(),
+        history_lengths: cases.histories().iter().map(|history| history.len() as u32).collect(),
+        lists: lists.clone().filter(|_| protocol == Protocol::Full),
     };
     options.protocols.iter().enumerate().map(one).collect()
 }

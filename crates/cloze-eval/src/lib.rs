@@ -5,7 +5,8 @@
 //! 1. [`evaluate`] ranks each user's held-out item among the candidates of each [`Protocol`];
 //! 2. an [`Evaluation`] keeps the ranks, a row per user and protocol, as Parquet;
 //! 3. [`results`] turns evaluations into means with bootstrap intervals, beside [`Published`] figures;
-//! 4. [`report`] writes them as Markdown tables, [`write_results`] as JSON.
+//! 4. [`analyse`] adds paired tests against a baseline, figures beyond accuracy and breakdowns;
+//! 5. [`report_with`] writes all of it as Markdown, [`write_results`] as JSON.
 //!
 //! Three rules hold throughout. A tie counts against the model, so a constant scorer is ranked last. A score
 //! that is no number is an error. Evaluations of different splits never meet in one table.
@@ -13,17 +14,22 @@
 //! The crate knows nothing about files of interactions or about training: ids are dense `u32`, histories are
 //! slices, so it can be used with any data layer.
 
+mod analysis;
 mod bootstrap;
+mod breakdown;
 mod candidates;
 mod cases;
 mod chance;
 mod comparable;
+mod comparison;
 mod error;
 mod evaluate;
 mod evaluation;
 mod files;
+mod lists;
 mod marks;
 mod metrics;
+mod paired;
 mod protocol;
 mod published;
 mod random;
@@ -31,21 +37,27 @@ mod ranking;
 mod ranks;
 mod recommender;
 mod report;
+mod report_analysis;
 mod results;
 mod storage;
 mod table;
 
+pub use analysis::{Analysis, ListRow, analyse, write_analysis};
 pub use bootstrap::{Bootstrap, Interval, quantile};
+pub use breakdown::{BreakdownRow, Factor, breakdowns};
 pub use candidates::NegativeSampler;
 pub use cases::Cases;
 pub use chance::chance;
+pub use comparison::{Comparison, Finding, comparisons};
 pub use error::EvalError;
-pub use evaluate::{EvaluationOptions, evaluate};
+pub use evaluate::{EvaluationOptions, evaluate, evaluate_with};
 pub use evaluation::{Evaluation, Fit, Meta, Target};
+pub use lists::{ItemDistances, ListStatistics};
 pub use metrics::Metric;
+pub use paired::{PairedT, Wilcoxon, Zeros, holm, paired_t, wilcoxon};
 pub use protocol::Protocol;
 pub use published::{Published, Verdict};
 pub use ranks::ProtocolRanks;
 pub use recommender::{ModelError, Query, Recommender, recommend};
-pub use report::report;
+pub use report::{report, report_with};
 pub use results::{ResultRow, results, results_with, write_results};

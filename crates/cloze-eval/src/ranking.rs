@@ -2,6 +2,7 @@
 
 use crate::candidates::NegativeSampler;
 use crate::error::EvalError;
+use crate::lists::{K, best};
 use crate::marks::Marks;
 use crate::recommender::check_scores;
 
@@ -14,16 +15,24 @@ pub(crate) struct Place {
     pub(crate) rank: u32,
 }
 
+/// A user's places, one per protocol, and the top of the full ranking.
+pub(crate) struct Ranked {
+    pub(crate) places: Vec<Place>,
+    pub(crate) list: Vec<u32>,
+}
+
 /// Ranks for one model under all protocols.
 pub(crate) struct Ranker<'a> {
     pub(crate) model: &'a str,
     /// One entry a protocol; `None` is the full catalogue.
     pub(crate) samplers: &'a [Option<NegativeSampler>],
     pub(crate) exclude_seen: bool,
+    /// Whether the top of the full ranking is asked for.
+    pub(crate) lists: bool,
 }
 
 impl Ranker<'_> {
-    /// One place per protocol. `marks` is empty before and after.
+    /// `marks` is empty before and after.
     pub(crate) fn rank(
         &self,
         marks: &mut Marks,
@@ -31,13 +40,23 @@ impl Ranker<'_> {
         history: &[u32],
         target: u32,
         scores: &[f32],
-    ) -> Result<Vec<Place>, EvalError> {
+    ) -> Result<Ranked, EvalError> {
         for &item in history.iter().filter(|&&item| item != target) {
             marks.insert(item);
         }
         let places = self.rank_marked(marks, user, target, scores);
+        let list = if self.lists { self.list(marks, history, target, scores) } else { Vec::new() };
         marks.truncate(0);
-        places
+        Ok(Ranked { places: places?, list })
+    }
+
+    /// What the user would be shown: a target had before is hidden here, although it stays a candidate.
+    fn list(&self, seen: &Marks, history: &[u32], target: u32, scores: &[f32]) -> Vec<u32> {
+        if !self.exclude_seen {
+            return best(scores, K, |_| false);
+        }
+        let repeated = history.contains(&target);
+        best(scores, K, |item| seen.contains(item) || (repeated && item == target))
     }
 
     /// `seen` holds the history without the target: a repeated target stays a candidate.

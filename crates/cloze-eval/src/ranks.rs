@@ -1,10 +1,11 @@
 //! What an evaluation yields: a rank per user and protocol.
 
+use crate::lists::ListStatistics;
 use crate::metrics::Metric;
 use crate::protocol::Protocol;
 
 /// The ranks of all users under one protocol. The vectors have the same length, an entry per user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ProtocolRanks {
     /// The protocol.
     pub protocol: Protocol,
@@ -20,6 +21,12 @@ pub struct ProtocolRanks {
     pub candidates: Vec<u32>,
     /// Rank of the target, from 1.
     pub ranks: Vec<u32>,
+    /// Count of each user's target in training; empty for an evaluation that was stored without.
+    pub target_counts: Vec<u64>,
+    /// Length of each user's history; empty for an evaluation that was stored without.
+    pub history_lengths: Vec<u32>,
+    /// What the users' top-10 lists are like: under [`Protocol::Full`] only.
+    pub lists: Option<ListStatistics>,
 }
 
 impl ProtocolRanks {

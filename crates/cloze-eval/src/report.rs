@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::analysis::Analysis;
 use crate::bootstrap::Bootstrap;
 use crate::chance::chance;
 use crate::evaluation::{Evaluation, Fit};
@@ -9,8 +10,9 @@ use crate::metrics::Metric;
 use crate::protocol::Protocol;
 use crate::published::{Published, Verdict};
 use crate::ranks::ProtocolRanks;
+use crate::report_analysis::{analysis_footer, analysis_section};
 use crate::results::ResultRow;
-use crate::table::{Table, count, figure, short};
+use crate::table::{Table, count, figure, short, signed};
 
 /// The metrics of a protocol's table; those of `true` are shown with their interval.
 const SHOWN: [(Metric, bool); 6] = [
@@ -22,17 +24,28 @@ const SHOWN: [(Metric, bool); 6] = [
     (Metric::Mrr, false),
 ];
 
-/// A Markdown report (`report.md`) on `rows` as made by [`results_with`](crate::results_with) from the same
-/// evaluations, published figures and bootstrap.
-///
-/// A section per data set and fit; in it a table per protocol with a row per model, below it the published
-/// figures with difference and verdict. Tables fit a terminal of 110 columns. Titles say SYNTHETIC where the
-/// data was generated. The row `(chance)` is what a random order of the candidates gets.
+/// [`report_with`] without an analysis.
 pub fn report(
     rows: &[ResultRow],
     evaluations: &[Evaluation],
     published: &[Published],
     bootstrap: &Bootstrap,
+) -> String {
+    report_with(rows, evaluations, published, bootstrap, &Analysis::default())
+}
+
+/// A Markdown report (`report.md`) on `rows` as made by [`results_with`](crate::results_with) from the same
+/// evaluations, published figures and bootstrap.
+///
+/// A section per data set and fit; in it a table per protocol with a row per model, below it the published
+/// figures with difference and verdict, then what the analysis has. Tables fit a terminal of 110 columns. Titles say SYNTHETIC where the
+/// data was generated. The row `(chance)` is what a random order of the candidates gets.
+pub fn report_with(
+    rows: &[ResultRow],
+    evaluations: &[Evaluation],
+    published: &[Published],
+    bootstrap: &Bootstrap,
+    analysis: &Analysis,
 ) -> String {
     let synthetic = evaluations.iter().any(|evaluation| evaluation.meta.synthetic);
     let mut text =
@@ -51,8 +64,10 @@ pub fn report(
             .filter(|evaluation| (evaluation.meta.dataset.as_str(), evaluation.meta.fit) == key)
             .collect();
         section(&mut text, &of_key, &evaluations, published);
+        analysis_section(&mut text, key.0, key.1, analysis);
     }
     text.push_str(&footer(bootstrap));
+    text.push_str(analysis_footer(analysis));
     text
 }
 
@@ -111,7 +126,7 @@ fn runs(rows: &[&ResultRow]) -> Table {
     table
 }
 
-fn first_of_each_model<'a>(rows: &[&'a ResultRow]) -> Vec<&'a ResultRow> {
+pub(crate) fn first_of_each_model<'a>(rows: &[&'a ResultRow]) -> Vec<&'a ResultRow> {
     let mut firsts: Vec<&ResultRow> = Vec::new();
     for row in rows {
         if !firsts.iter().any(|first| first.model == row.model) {
@@ -121,7 +136,7 @@ fn first_of_each_model<'a>(rows: &[&'a ResultRow]) -> Vec<&'a ResultRow> {
     firsts
 }
 
-fn describe(protocol: Protocol, ranks: Option<&ProtocolRanks>) -> String {
+pub(crate) fn describe(protocol: Protocol, ranks: Option<&ProtocolRanks>) -> String {
     let Some(ranks) = ranks else { return protocol.to_string() };
     let sum: f64 = ranks.candidates.iter().map(|&candidates| f64::from(candidates)).sum();
     let mean = (sum / ranks.candidates.len().max(1) as f64).round() as usize;
@@ -165,7 +180,7 @@ fn figures(rows: &[&ResultRow], ranks: Option<&ProtocolRanks>) -> Table {
     table
 }
 
-fn interval(row: &ResultRow) -> String {
+pub(crate) fn interval(row: &ResultRow) -> String {
     format!("{} [{}, {}]", figure(row.value), figure(row.low), figure(row.high))
 }
 
@@ -188,14 +203,12 @@ fn comparison(rows: &[&ResultRow], published: &[Published], sources: &mut Vec<St
                 sources.len() - 1
             });
             let dagger = if theirs.from_memory { "†" } else { "" };
-            let difference = row.value - theirs.value;
-            let sign = if difference < 0.0 { "" } else { "+" };
             table.row(vec![
                 row.model.clone(),
                 short(row.metric),
                 interval(row),
                 format!("{}{dagger}", figure(theirs.value)),
-                format!("{sign}{}", figure(difference)),
+                signed(row.value - theirs.value),
                 Verdict::of(row.low, row.high, theirs).to_string(),
                 format!("[{}]", at + 1),
             ]);

@@ -12,6 +12,7 @@ use crate::files::write_json;
 use crate::metrics::Metric;
 use crate::protocol::Protocol;
 use crate::published::Published;
+use crate::ranks::ProtocolRanks;
 
 /// One figure: a metric of a model under a protocol. Serialized in this order of fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,15 +70,9 @@ pub fn results_with(
     published: &[Published],
     bootstrap: &Bootstrap,
 ) -> Result<Vec<ResultRow>, EvalError> {
-    for (at, evaluation) in evaluations.iter().enumerate() {
-        let same_data = |other: &&Evaluation| other.meta.dataset == evaluation.meta.dataset;
-        if let Some(first) = evaluations[..at].iter().find(same_data) {
-            check_comparable(first, evaluation)?;
-        }
-    }
+    check_all(evaluations)?;
     let mut rows = Vec::new();
     for seeds in group(evaluations) {
-        check_seeds(&seeds)?;
         for at in 0..seeds[0].protocols.len() {
             rows.extend(protocol_rows(&seeds, at, published, bootstrap)?);
         }
@@ -93,8 +88,19 @@ pub fn write_results(path: &Path, rows: &[ResultRow]) -> Result<(), EvalError> {
     write_json(path, &rows)
 }
 
+/// Refuses evaluations that must not be compared, and seeds given twice.
+pub(crate) fn check_all(evaluations: &[Evaluation]) -> Result<(), EvalError> {
+    for (at, evaluation) in evaluations.iter().enumerate() {
+        let same_data = |other: &&Evaluation| other.meta.dataset == evaluation.meta.dataset;
+        if let Some(first) = evaluations[..at].iter().find(same_data) {
+            check_comparable(first, evaluation)?;
+        }
+    }
+    group(evaluations).iter().try_for_each(|seeds| check_seeds(seeds))
+}
+
 /// Evaluations of the same (data set, fit, model), in the order of first appearance.
-fn group(evaluations: &[Evaluation]) -> Vec<Vec<&Evaluation>> {
+pub(crate) fn group(evaluations: &[Evaluation]) -> Vec<Vec<&Evaluation>> {
     let key = |evaluation: &Evaluation| {
         let meta = &evaluation.meta;
         (meta.dataset.clone(), meta.fit, meta.model.clone())
@@ -109,6 +115,12 @@ fn group(evaluations: &[Evaluation]) -> Vec<Vec<&Evaluation>> {
     groups
 }
 
+/// Each user's metric, averaged over seeds.
+pub(crate) fn user_means(seeds: &[&ProtocolRanks], metric: Metric) -> Vec<f64> {
+    let over_seeds = |user: usize| seeds.iter().map(|seed| metric.of(seed.ranks[user])).sum::<f64>();
+    (0..seeds[0].ranks.len()).map(|user| over_seeds(user) / seeds.len() as f64).collect()
+}
+
 fn protocol_rows(
     seeds: &[&Evaluation],
     at: usize,
@@ -120,9 +132,8 @@ fn protocol_rows(
     let columns: Vec<Vec<f64>> = Metric::ALL
         .iter()
         .map(|&metric| {
-            let ranks: Vec<&[u32]> = seeds.iter().map(|seed| &seed.protocols[at].ranks[..]).collect();
-            let over_seeds = |user: usize| ranks.iter().map(|seed| metric.of(seed[user])).sum::<f64>();
-            (0..ranks[0].len()).map(|user| over_seeds(user) / seeds.len() as f64).collect()
+            let ranks: Vec<&ProtocolRanks> = seeds.iter().map(|seed| &seed.protocols[at]).collect();
+            user_means(&ranks, metric)
         })
         .collect();
     let seconds = seeds.iter().map(|seed| seed.meta.seconds).sum::<f64>() / seeds.len() as f64;

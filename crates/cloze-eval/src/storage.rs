@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float64Array, StringArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, Float64Array, StringArray, UInt32Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
@@ -17,12 +17,16 @@ use serde::{Deserialize, Serialize};
 use crate::error::EvalError;
 use crate::evaluation::{Evaluation, Meta};
 use crate::files::{read, write_atomically, write_json};
+use crate::lists::ListStatistics;
 use crate::metrics::Metric;
 use crate::protocol::Protocol;
 use crate::ranks::ProtocolRanks;
 
 const USERS: &str = "users.parquet";
 const META: &str = "evaluation.json";
+/// Columns that evaluations of earlier versions lack.
+const TARGET_COUNT: &str = "target_count";
+const HISTORY_LENGTH: &str = "history_length";
 /// Raised when the layout changes, so that an old file is refused and not misread.
 const FORMAT: u32 = 1;
 
@@ -40,21 +44,40 @@ struct StoredProtocol {
     protocol: Protocol,
     candidate_seed: u64,
     exclude_seen: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lists: Option<ListStatistics>,
 }
+
+/// External ids by dense id, where they are known.
+type Ids<'a> = &'a [String];
 
 impl Evaluation {
     /// Writes `users.parquet` and `evaluation.json` into a folder, which is made if it is missing.
     ///
     /// The Parquet file has the columns `user`, `target` (dense ids, u32), `protocol` (text), `candidates`,
-    /// `rank` (u32), and each of [`Metric::ALL`] under its name (f64). Both files are written to temporary
-    /// names and renamed, `evaluation.json` last: while it is missing, the evaluation is not complete.
+    /// `rank` (u32), each of [`Metric::ALL`] under its name (f64), and where they are known `target_count` (u64)
+    /// and `history_length` (u32). Both files are written to temporary names and renamed, `evaluation.json`
+    /// last: while it is missing, the evaluation is not complete.
     ///
     /// # Errors
     /// [`EvalError::LengthMismatch`] when the ranks do not match `meta.users`; [`EvalError::Io`],
     /// [`EvalError::Parquet`] or [`EvalError::Json`] when writing fails.
     pub fn save(&self, folder: &Path) -> Result<(), EvalError> {
+        self.write(folder, None)
+    }
+
+    /// [`Evaluation::save`] with one column more: `user_id`, the external id (text) of each user; `ids` has them by
+    /// dense id.
+    ///
+    /// # Errors
+    /// As [`Evaluation::save`]; [`EvalError::LengthMismatch`] also when a user has no id.
+    pub fn save_with_ids(&self, folder: &Path, ids: &[String]) -> Result<(), EvalError> {
+        self.write(folder, Some(ids))
+    }
+
+    fn write(&self, folder: &Path, ids: Option<Ids<'_>>) -> Result<(), EvalError> {
         let (users, meta) = (folder.join(USERS), folder.join(META));
-        let bytes = self.to_parquet(&users)?;
+        let bytes = self.to_parquet(&users, ids)?;
         let io = |action, path: &Path| {
             let path = path.to_path_buf();
             move |source| EvalError::Io { action, path, source }
@@ -68,6 +91,7 @@ impl Evaluation {
             protocol: ranks.protocol,
             candidate_seed: ranks.candidate_seed,
             exclude_seen: ranks.exclude_seen,
+            lists: ranks.lists.clone(),
         });
         let stored = Stored { format: FORMAT, meta: self.meta.clone(), protocols: protocols.collect() };
         write_json(&meta, &stored)
@@ -101,16 +125,17 @@ impl Evaluation {
         Ok(Self { meta: stored.meta, protocols })
     }
 
-    fn to_parquet(&self, path: &Path) -> Result<Vec<u8>, EvalError> {
-        let schema = Arc::new(schema());
+    fn to_parquet(&self, path: &Path, ids: Option<Ids<'_>>) -> Result<Vec<u8>, EvalError> {
+        let detailed = self.protocols.iter().all(|ranks| !ranks.target_counts.is_empty());
+        let schema = Arc::new(schema(detailed, ids.is_some()));
         let failed = |source| EvalError::Parquet { path: path.to_path_buf(), source };
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let mut bytes = Vec::new();
         let mut writer =
             ArrowWriter::try_new(&mut bytes, Arc::clone(&schema), Some(properties)).map_err(failed)?;
         for ranks in &self.protocols {
-            self.check_lengths(ranks)?;
-            let batch = RecordBatch::try_new(Arc::clone(&schema), columns(ranks))
+            self.check_lengths(ranks, detailed)?;
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns(ranks, detailed, ids)?)
                 .map_err(|error| failed(ParquetError::External(Box::new(error))))?;
             writer.write(&batch).map_err(failed)?;
         }
@@ -118,9 +143,13 @@ impl Evaluation {
         Ok(bytes)
     }
 
-    fn check_lengths(&self, ranks: &ProtocolRanks) -> Result<(), EvalError> {
+    fn check_lengths(&self, ranks: &ProtocolRanks, detailed: bool) -> Result<(), EvalError> {
         let expected = self.meta.users;
+        let details =
+            if detailed { [ranks.target_counts.len(), ranks.history_lengths.len()] } else { [expected; 2] };
         let lengths = [
+            ("target counts", details[0]),
+            ("history lengths", details[1]),
             ("user ids", ranks.users.len()),
             ("targets", ranks.targets.len()),
             ("candidate counts", ranks.candidates.len()),
@@ -143,11 +172,14 @@ impl StoredProtocol {
             targets: Vec::new(),
             candidates: Vec::new(),
             ranks: Vec::new(),
+            target_counts: Vec::new(),
+            history_lengths: Vec::new(),
+            lists: self.lists.clone(),
         }
     }
 }
 
-fn schema() -> Schema {
+fn schema(detailed: bool, ids: bool) -> Schema {
     let mut fields = vec![
         Field::new("user", DataType::UInt32, false),
         Field::new("target", DataType::UInt32, false),
@@ -156,10 +188,17 @@ fn schema() -> Schema {
         Field::new("rank", DataType::UInt32, false),
     ];
     fields.extend(Metric::ALL.map(|metric| Field::new(metric.to_string(), DataType::Float64, false)));
+    if detailed {
+        fields.push(Field::new(TARGET_COUNT, DataType::UInt64, false));
+        fields.push(Field::new(HISTORY_LENGTH, DataType::UInt32, false));
+    }
+    if ids {
+        fields.push(Field::new("user_id", DataType::Utf8, false));
+    }
     Schema::new(fields)
 }
 
-fn columns(ranks: &ProtocolRanks) -> Vec<ArrayRef> {
+fn columns(ranks: &ProtocolRanks, detailed: bool, ids: Option<Ids<'_>>) -> Result<Vec<ArrayRef>, EvalError> {
     let numbers = |values: &[u32]| Arc::new(UInt32Array::from(values.to_vec())) as ArrayRef;
     let protocol = ranks.protocol.to_string();
     let mut columns = vec![
@@ -170,7 +209,18 @@ fn columns(ranks: &ProtocolRanks) -> Vec<ArrayRef> {
         numbers(&ranks.ranks),
     ];
     columns.extend(Metric::ALL.map(|metric| Arc::new(Float64Array::from(ranks.values(metric))) as ArrayRef));
-    columns
+    if detailed {
+        columns.push(Arc::new(UInt64Array::from(ranks.target_counts.clone())));
+        columns.push(numbers(&ranks.history_lengths));
+    }
+    if let Some(ids) = ids {
+        let of = |&user: &u32| ids.get(user as usize).map(String::as_str);
+        let named: Option<Vec<&str>> = ranks.users.iter().map(of).collect();
+        let expected = ranks.users.iter().max().map_or(0, |&last| last as usize + 1);
+        let short = || EvalError::LengthMismatch { what: "external ids", found: ids.len(), expected };
+        columns.push(Arc::new(StringArray::from(named.ok_or_else(short)?)));
+    }
+    Ok(columns)
 }
 
 fn read_users(path: &Path, protocols: &mut [ProtocolRanks]) -> Result<(), EvalError> {
@@ -190,7 +240,7 @@ fn read_users(path: &Path, protocols: &mut [ProtocolRanks]) -> Result<(), EvalEr
 }
 
 fn check_schema(path: &Path, found: &Schema) -> Result<(), EvalError> {
-    for expected in schema().fields() {
+    for expected in schema(false, false).fields() {
         let problem = match found.field_with_name(expected.name()) {
             Err(_) => format!("lacks the column \"{}\" of an evaluation", expected.name()),
             Ok(field) if field.data_type() != expected.data_type() => {
@@ -211,6 +261,9 @@ fn read_batch(path: &Path, batch: &RecordBatch, protocols: &mut [ProtocolRanks])
     let numbers = |name| column::<UInt32Array>(path, batch, name);
     let (users, targets) = (numbers("user")?, numbers("target")?);
     let (candidates, ranks) = (numbers("candidates")?, numbers("rank")?);
+    let detailed = batch.column_by_name(TARGET_COUNT).is_some();
+    let counts = detailed.then(|| column::<UInt64Array>(path, batch, TARGET_COUNT)).transpose()?;
+    let lengths = detailed.then(|| numbers(HISTORY_LENGTH)).transpose()?;
     let known: Vec<String> = protocols.iter().map(|ranks| ranks.protocol.to_string()).collect();
     for row in 0..batch.num_rows() {
         let name = names.value(row);
@@ -229,6 +282,8 @@ fn read_batch(path: &Path, batch: &RecordBatch, protocols: &mut [ProtocolRanks])
         to.targets.push(targets.value(row));
         to.candidates.push(candidates);
         to.ranks.push(rank);
+        to.target_counts.extend(counts.map(|counts| counts.value(row)));
+        to.history_lengths.extend(lengths.map(|lengths| lengths.value(row)));
     }
     Ok(())
 }

@@ -6,16 +6,16 @@ use crate::metrics::Metric;
 
 /// A table; numbers stand to the right, text to the left.
 pub(crate) struct Table {
-    header: Vec<&'static str>,
+    header: Vec<String>,
     text: Vec<bool>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// Column titles; a title that begins with `<` is a column of text.
-    pub(crate) fn new(titles: &[&'static str]) -> Self {
+    pub(crate) fn new(titles: &[&str]) -> Self {
         Self {
-            header: titles.iter().map(|title| title.trim_start_matches('<')).collect(),
+            header: titles.iter().map(|title| title.trim_start_matches('<').to_owned()).collect(),
             text: titles.iter().map(|title| title.starts_with('<')).collect(),
             rows: Vec::new(),
         }
@@ -34,9 +34,9 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header: Vec<String> = self.header.iter().map(|title| (*title).to_owned()).collect();
+        let header = &self.header;
         let width = |column: usize| {
-            let cells = self.rows.iter().chain([&header]).map(|row| row[column].chars().count());
+            let cells = self.rows.iter().chain([header]).map(|row| row[column].chars().count());
             cells.max().unwrap_or(0).max(3)
         };
         let widths: Vec<usize> = (0..header.len()).map(width).collect();
@@ -44,7 +44,7 @@ impl fmt::Display for Table {
             if self.text[column] { "-".repeat(widths[column]) } else { "-".repeat(widths[column] - 1) + ":" }
         };
         let rules: Vec<String> = (0..header.len()).map(rule).collect();
-        for row in [&header, &rules].into_iter().chain(&self.rows) {
+        for row in [header, &rules].into_iter().chain(&self.rows) {
             for ((cell, &width), &text) in row.iter().zip(&widths).zip(&self.text) {
                 if text {
                     write!(f, "| {cell:<width$} ")?;
@@ -80,6 +80,23 @@ pub(crate) fn count(number: usize) -> String {
     text
 }
 
+/// `+.0132`: a difference, with its sign.
+pub(crate) fn signed(value: f64) -> String {
+    let text = figure(value);
+    if text.starts_with('-') { text } else { format!("+{text}") }
+}
+
+/// A p-value: `.0312`, or `<.0001`.
+pub(crate) fn p_value(p: f64) -> String {
+    if p < 0.0001 { "<.0001".to_owned() } else { figure(p) }
+}
+
+/// A range of whole numbers: `7`, `8-1,200`.
+pub(crate) fn range(from: u64, to: u64) -> String {
+    let (from_text, to_text) = (count(from as usize), count(to as usize));
+    if from == to { from_text } else { format!("{from_text}-{to_text}") }
+}
+
 /// A metric as in a column title: `R@10`, `N@10`, `M@10`, `MRR`.
 pub(crate) fn short(metric: Metric) -> String {
     match metric {
@@ -98,6 +115,13 @@ mod tests {
     fn numbers_are_printed_as_in_papers() {
         assert_eq!([0.28531, 1.0, -0.0032, 0.0].map(figure), [".2853", "1.0000", "-.0032", ".0000"]);
         assert_eq!([7, 999, 1000, 1_234_567].map(count), ["7", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn differences_p_values_and_ranges() {
+        assert_eq!([0.0132, -0.0132, -0.00001].map(signed), ["+.0132", "-.0132", "-.0000"]);
+        assert_eq!([0.03123, 0.00009, 1.0].map(p_value), [".0312", "<.0001", "1.0000"]);
+        assert_eq!((range(7, 7), range(8, 1200)), ("7".to_owned(), "8-1,200".to_owned()));
     }
 
     #[test]

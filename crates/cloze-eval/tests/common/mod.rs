@@ -73,6 +73,9 @@ pub(crate) fn evaluation(model: &str, seed: u64, ranks: &[u32]) -> Evaluation {
             targets: vec![3; ranks.len()],
             candidates: vec![101; ranks.len()],
             ranks: ranks.to_vec(),
+            target_counts: (0..ranks.len() as u64).map(|user| user % 7 * 10).collect(),
+            history_lengths: (0..ranks.len() as u32).map(|user| 3 + user % 50).collect(),
+            lists: None,
         }],
     }
 }

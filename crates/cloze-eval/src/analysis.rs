@@ -1,0 +1,83 @@
+//! Everything that a report says beyond the table of results.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bootstrap::Bootstrap;
+use crate::breakdown::{BreakdownRow, breakdowns};
+use crate::comparison::{Comparison, comparisons};
+use crate::error::EvalError;
+use crate::evaluation::{Evaluation, Fit};
+use crate::files::write_json;
+use crate::lists::ListStatistics;
+use crate::results::group;
+
+/// Paired comparisons, figures beyond accuracy, breakdowns.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Analysis {
+    /// Each model against the baseline.
+    pub comparisons: Vec<Comparison>,
+    /// What the models' lists are like.
+    pub lists: Vec<ListRow>,
+    /// By popularity of the target and by length of the history.
+    pub breakdowns: Vec<BreakdownRow>,
+}
+
+/// The lists of one model; several seeds are averaged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ListRow {
+    /// Data set.
+    pub dataset: String,
+    /// What the model was fitted on.
+    pub fit: Fit,
+    /// Model.
+    pub model: String,
+    /// The figures.
+    pub statistics: ListStatistics,
+}
+
+/// The analysis of evaluations; see [`comparisons`] for what a missing `baseline` means.
+///
+/// # Errors
+/// As [`comparisons`].
+pub fn analyse(
+    evaluations: &[Evaluation],
+    baseline: Option<&str>,
+    bootstrap: &Bootstrap,
+) -> Result<Analysis, EvalError> {
+    Ok(Analysis {
+        comparisons: comparisons(evaluations, baseline, bootstrap)?,
+        lists: group(evaluations).iter().filter_map(|seeds| list_row(seeds)).collect(),
+        breakdowns: breakdowns(evaluations, bootstrap)?,
+    })
+}
+
+/// Writes an analysis as JSON, to a temporary name that is renamed.
+///
+/// # Errors
+/// [`EvalError::Io`] when writing fails.
+pub fn write_analysis(path: &Path, analysis: &Analysis) -> Result<(), EvalError> {
+    write_json(path, analysis)
+}
+
+fn list_row(seeds: &[&Evaluation]) -> Option<ListRow> {
+    let of = |seed: &&Evaluation| seed.protocols.iter().find_map(|ranks| ranks.lists.clone());
+    let all: Vec<ListStatistics> = seeds.iter().filter_map(of).collect();
+    let first = all.first()?;
+    let mean = |field: fn(&ListStatistics) -> f64| all.iter().map(field).sum::<f64>() / all.len() as f64;
+    // Distances of different kinds have no mean.
+    let distances: Option<Vec<f64>> =
+        all.iter().map(|one| one.distance.filter(|_| one.distance_by == first.distance_by)).collect();
+    let statistics = ListStatistics {
+        coverage: mean(|one| one.coverage),
+        popularity: mean(|one| one.popularity),
+        novelty: mean(|one| one.novelty),
+        gini: mean(|one| one.gini),
+        distance: distances.map(|values| values.iter().sum::<f64>() / values.len() as f64),
+        ..first.clone()
+    };
+    let meta = &seeds[0].meta;
+    Some(ListRow { dataset: meta.dataset.clone(), fit: meta.fit, model: meta.model.clone(), statistics })
+}

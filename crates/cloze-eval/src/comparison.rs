@@ -1,0 +1,186 @@
+//! Models against a baseline, user by user.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bootstrap::Bootstrap;
+use crate::error::EvalError;
+use crate::evaluation::{Evaluation, Fit};
+use crate::metrics::Metric;
+use crate::paired::{Zeros, holm, paired_t, wilcoxon};
+use crate::protocol::Protocol;
+use crate::ranks::ProtocolRanks;
+use crate::results::{check_all, group, user_means};
+
+/// The metric that is compared.
+pub(crate) const METRIC: Metric = Metric::Ndcg(10);
+/// Adjusted p-values below this are a finding.
+pub(crate) const LEVEL: f64 = 0.05;
+/// Means over seeds that differ by less are the same number: their last bits depend on the order of a sum.
+const RESOLUTION: f64 = 1e-12;
+
+/// What the test allows to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Finding {
+    /// Adjusted p below 0.05 and a higher mean.
+    Better,
+    /// Adjusted p below 0.05 and a lower mean.
+    Worse,
+    /// Anything else. It does not say that the models are equally good.
+    NoDifferenceShown,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::NoDifferenceShown => "no difference shown",
+        })
+    }
+}
+
+/// A model against the baseline on the same users, in NDCG@10.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comparison {
+    /// Data set.
+    pub dataset: String,
+    /// What the models were fitted on.
+    pub fit: Fit,
+    /// Candidate protocol.
+    pub protocol: Protocol,
+    /// Model.
+    pub model: String,
+    /// What it is compared with.
+    pub baseline: String,
+    /// Metric.
+    pub metric: Metric,
+    /// Number of users.
+    pub users: usize,
+    /// Mean of the users' differences, model minus baseline.
+    pub difference: f64,
+    /// Lower end of the bootstrap interval of the difference.
+    pub low: f64,
+    /// Upper end of the bootstrap interval of the difference.
+    pub high: f64,
+    /// p-value of the Wilcoxon signed-rank test, zeros by [`Zeros::Pratt`].
+    pub wilcoxon: f64,
+    /// p-value of the paired t test.
+    pub t: f64,
+    /// The Wilcoxon p-value adjusted by Holm over the models of the same data set, fit and protocol.
+    pub holm: f64,
+    /// In words.
+    pub finding: Finding,
+}
+
+/// Every model against the baseline, by data set, fit and protocol.
+///
+/// The baseline is the model of that name, or without a name the one with the highest mean NDCG@10 under the
+/// protocol. Several seeds of a model are averaged for each user first. Groups without the named baseline, and
+/// groups of one model, have no comparison.
+///
+/// # Errors
+/// As [`results_with`](crate::results_with); [`EvalError::UnknownBaseline`] when no evaluation is of it.
+pub fn comparisons(
+    evaluations: &[Evaluation],
+    baseline: Option<&str>,
+    bootstrap: &Bootstrap,
+) -> Result<Vec<Comparison>, EvalError> {
+    check_all(evaluations)?;
+    if let Some(given) = baseline
+        && !evaluations.iter().any(|evaluation| evaluation.meta.model == given)
+    {
+        let mut known: Vec<String> = evaluations.iter().map(|run| run.meta.model.clone()).collect();
+        known.sort();
+        known.dedup();
+        return Err(EvalError::UnknownBaseline { given: given.to_owned(), known });
+    }
+    let mut rows = Vec::new();
+    for models in families(evaluations) {
+        rows.extend(family(&models, baseline, bootstrap)?);
+    }
+    Ok(rows)
+}
+
+/// The seeds of a model under one protocol.
+struct Contender<'a> {
+    of: &'a Evaluation,
+    protocol: Protocol,
+    values: Vec<f64>,
+}
+
+/// Models of the same data set, fit and protocol, in the order of first appearance.
+fn families(evaluations: &[Evaluation]) -> Vec<Vec<Contender<'_>>> {
+    let mut families: Vec<Vec<Contender<'_>>> = Vec::new();
+    for seeds in group(evaluations) {
+        for at in 0..seeds[0].protocols.len() {
+            let ranks: Vec<&ProtocolRanks> = seeds.iter().map(|seed| &seed.protocols[at]).collect();
+            let values = user_means(&ranks, METRIC);
+            let contender = Contender { of: seeds[0], protocol: ranks[0].protocol, values };
+            let key = |one: &Contender<'_>| (one.of.meta.dataset.clone(), one.of.meta.fit, one.protocol);
+            match families.iter_mut().find(|family| key(&family[0]) == key(&contender)) {
+                Some(family) => family.push(contender),
+                None => families.push(vec![contender]),
+            }
+        }
+    }
+    families
+}
+
+fn family(
+    models: &[Contender<'_>],
+    baseline: Option<&str>,
+    bootstrap: &Bootstrap,
+) -> Result<Vec<Comparison>, EvalError> {
+    let mean = |model: &Contender<'_>| model.values.iter().sum::<f64>();
+    let base = match baseline {
+        Some(name) => models.iter().position(|model| model.of.meta.model == name),
+        // Of equally good models the first.
+        None => (0..models.len()).rev().max_by(|&a, &b| mean(&models[a]).total_cmp(&mean(&models[b]))),
+    };
+    let Some(base) = base else { return Ok(Vec::new()) };
+    let others = models.iter().enumerate().filter(|&(at, _)| at != base);
+    let mut rows: Vec<Comparison> =
+        others.map(|(_, model)| compare(model, &models[base], bootstrap)).collect::<Result<_, _>>()?;
+    let adjusted = holm(&rows.iter().map(|row| row.wilcoxon).collect::<Vec<_>>());
+    for (row, p) in rows.iter_mut().zip(adjusted) {
+        row.holm = p;
+        row.finding = match p < LEVEL {
+            true if row.difference > 0.0 => Finding::Better,
+            true if row.difference < 0.0 => Finding::Worse,
+            _ => Finding::NoDifferenceShown,
+        };
+    }
+    Ok(rows)
+}
+
+fn compare(
+    model: &Contender<'_>,
+    base: &Contender<'_>,
+    bootstrap: &Bootstrap,
+) -> Result<Comparison, EvalError> {
+    let pairs = model.values.iter().zip(&base.values);
+    let differences: Vec<f64> =
+        pairs.map(|(ours, theirs)| ((ours - theirs) / RESOLUTION).round() * RESOLUTION).collect();
+    let interval = bootstrap.interval(&differences)?;
+    let meta = &model.of.meta;
+    Ok(Comparison {
+        dataset: meta.dataset.clone(),
+        fit: meta.fit,
+        protocol: model.protocol,
+        model: meta.model.clone(),
+        baseline: base.of.meta.model.clone(),
+        metric: METRIC,
+        users: differences.len(),
+        difference: interval.value,
+        low: interval.low,
+        high: interval.high,
+        wilcoxon: wilcoxon(&differences, Zeros::default())?.p,
+        t: paired_t(&differences)?.p,
+        holm: 1.0,
+        finding: Finding::NoDifferenceShown,
+    })
+}

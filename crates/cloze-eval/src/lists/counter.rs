@@ -1,0 +1,135 @@
+//! Counters that grow with the catalogue, not with the users.
+
+use crate::lists::{ItemDistances, K, ListStatistics};
+
+/// Collects lists.
+pub(crate) struct Counter<'a> {
+    popularity: &'a [u64],
+    /// Self-information of each item, in bits.
+    information: Vec<f64>,
+    distances: Option<&'a ItemDistances>,
+    /// Number of lists that each item is in.
+    exposure: Vec<u64>,
+    users: usize,
+    short: usize,
+    paired: usize,
+    popularity_sum: f64,
+    information_sum: f64,
+    distance_sum: f64,
+}
+
+/// What the counter needs of one user.
+pub(crate) struct ListValues {
+    list: Vec<u32>,
+    popularity: f64,
+    information: f64,
+    distance: Option<f64>,
+}
+
+impl<'a> Counter<'a> {
+    pub(crate) fn new(popularity: &'a [u64], distances: Option<&'a ItemDistances>) -> Self {
+        let total = popularity.iter().sum::<u64>().max(1) as f64;
+        Self {
+            popularity,
+            information: popularity.iter().map(|&count| (total / count.max(1) as f64).log2()).collect(),
+            distances,
+            exposure: vec![0; popularity.len()],
+            users: 0,
+            short: 0,
+            paired: 0,
+            popularity_sum: 0.0,
+            information_sum: 0.0,
+            distance_sum: 0.0,
+        }
+    }
+
+    /// The part of the work that many threads can do.
+    pub(crate) fn values(&self, list: Vec<u32>) -> ListValues {
+        let mean = |of: &dyn Fn(usize) -> f64| {
+            list.iter().map(|&item| of(item as usize)).sum::<f64>() / list.len().max(1) as f64
+        };
+        ListValues {
+            popularity: mean(&|item| self.popularity[item] as f64),
+            information: mean(&|item| self.information[item]),
+            distance: self.distances.and_then(|distances| distances.within(&list)),
+            list,
+        }
+    }
+
+    /// Adds a user, in the order of users, so that sums are the same on any number of threads.
+    pub(crate) fn add(&mut self, values: &ListValues) {
+        if values.list.is_empty() {
+            return;
+        }
+        self.users += 1;
+        self.short += usize::from(values.list.len() < K);
+        self.popularity_sum += values.popularity;
+        self.information_sum += values.information;
+        if let Some(distance) = values.distance {
+            self.paired += 1;
+            self.distance_sum += distance;
+        }
+        for &item in &values.list {
+            self.exposure[item as usize] += 1;
+        }
+    }
+
+    /// `None` if nobody has a list.
+    pub(crate) fn finish(mut self) -> Option<ListStatistics> {
+        let users = self.users as f64;
+        let shown = self.exposure.iter().filter(|&&count| count > 0).count();
+        (self.users > 0).then(|| ListStatistics {
+            k: K,
+            users: self.users,
+            short: self.short,
+            coverage: shown as f64 / self.exposure.len() as f64,
+            popularity: self.popularity_sum / users,
+            novelty: self.information_sum / users,
+            gini: gini(&mut self.exposure),
+            distance: (self.paired > 0).then(|| self.distance_sum / self.paired as f64),
+            distance_by: self.distances.map(|distances| distances.name().to_owned()),
+        })
+    }
+}
+
+/// The Gini coefficient; orders the values.
+fn gini(values: &mut [u64]) -> f64 {
+    values.sort_unstable();
+    let n = values.len() as f64;
+    let total = values.iter().sum::<u64>() as f64;
+    let weighted = |(at, &value): (usize, &u64)| (2.0 * (at as f64 + 1.0) - n - 1.0) * value as f64;
+    values.iter().enumerate().map(weighted).sum::<f64>() / (n * total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gini_of_known_distributions() {
+        assert!(gini(&mut [5, 5, 5, 5]).abs() < 1e-15);
+        // All in one of n: 1 - 1/n.
+        assert!((gini(&mut [0, 7, 0, 0]) - 0.75).abs() < 1e-15);
+        // (1*(-2) + 2*0 + 3*2) / (3*6)
+        assert!((gini(&mut [3, 1, 2]) - 4.0 / 18.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn statistics_of_two_lists_by_hand() {
+        let popularity = [4, 2, 2, 0];
+        let mut counter = Counter::new(&popularity, None);
+        for list in [vec![0, 1], vec![3], vec![]] {
+            let values = counter.values(list);
+            counter.add(&values);
+        }
+        let found = counter.finish().unwrap();
+        assert_eq!((found.users, found.short), (2, 2), "the empty list is none");
+        assert!((found.coverage - 0.75).abs() < 1e-15);
+        // Means 3 and 0; -log2 of 1/2 and 1/4 is 1.5 on average, of the unseen item 3 bits.
+        assert!((found.popularity - 1.5).abs() < 1e-15);
+        assert!((found.novelty - 2.25).abs() < 1e-15);
+        // Exposure 0, 1, 1, 1: (-3*0 - 1 + 1 + 3) / (4*3).
+        assert!((found.gini - 0.25).abs() < 1e-15);
+        assert_eq!(found.distance, None);
+    }
+}

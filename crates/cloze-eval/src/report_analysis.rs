@@ -1,0 +1,135 @@
+//! The analysis in the Markdown report.
+
+use std::fmt::Write;
+
+use crate::analysis::Analysis;
+use crate::breakdown::{BreakdownRow, Factor};
+use crate::comparison::Comparison;
+use crate::evaluation::Fit;
+use crate::metrics::Metric;
+use crate::protocol::Protocol;
+use crate::table::{Table, count, figure, p_value, range, signed};
+
+/// What the analysis says of one data set and fit.
+pub(crate) fn analysis_section(text: &mut String, dataset: &str, fit: Fit, analysis: &Analysis) {
+    let compared = analysis.comparisons.iter().filter(|row| row.dataset == dataset && row.fit == fit);
+    comparison_tables(text, &compared.collect::<Vec<_>>());
+    list_table(text, dataset, fit, analysis);
+    let broken: Vec<&BreakdownRow> =
+        analysis.breakdowns.iter().filter(|row| row.dataset == dataset && row.fit == fit).collect();
+    if let Some(protocol) = main_protocol(&broken) {
+        for by in Factor::ALL {
+            breakdown_table(text, by, protocol, &broken);
+        }
+    }
+}
+
+fn comparison_tables(text: &mut String, rows: &[&Comparison]) {
+    let mut protocols: Vec<Protocol> = Vec::new();
+    for row in rows {
+        if !protocols.contains(&row.protocol) {
+            protocols.push(row.protocol);
+        }
+    }
+    for protocol in protocols {
+        let rows: Vec<_> = rows.iter().filter(|row| row.protocol == protocol).collect();
+        let _ = writeln!(text, "\n### NDCG@10 against {}, {protocol}\n", rows[0].baseline);
+        let mut table = Table::new(&["<model", "difference", "p", "p (Holm)", "p (t)", "<verdict"]);
+        for row in rows {
+            table.row(vec![
+                row.model.clone(),
+                format!("{} [{}, {}]", signed(row.difference), signed(row.low), signed(row.high)),
+                p_value(row.wilcoxon),
+                p_value(row.holm),
+                p_value(row.t),
+                row.finding.to_string(),
+            ]);
+        }
+        let _ = write!(text, "{table}");
+    }
+}
+
+fn list_table(text: &mut String, dataset: &str, fit: Fit, analysis: &Analysis) {
+    let mut table = Table::new(&["<model", "coverage", "popularity", "novelty (bits)", "Gini", "distance"]);
+    for row in analysis.lists.iter().filter(|row| row.dataset == dataset && row.fit == fit) {
+        let of = &row.statistics;
+        table.row(vec![
+            row.model.clone(),
+            figure(of.coverage),
+            format!("{:.1}", of.popularity),
+            format!("{:.2}", of.novelty),
+            figure(of.gini),
+            of.distance.map_or_else(|| "-".to_owned(), figure),
+        ]);
+    }
+    if !table.is_empty() {
+        let _ = write!(text, "\n### Beyond accuracy: top 10 of the whole catalogue\n\n{table}");
+    }
+}
+
+/// The full catalogue where there is one, else the first protocol.
+pub(crate) fn main_protocol(rows: &[&BreakdownRow]) -> Option<Protocol> {
+    let full = rows.iter().find(|row| row.protocol == Protocol::Full);
+    full.or(rows.first()).map(|row| row.protocol)
+}
+
+/// The buckets of a breakdown with their number of users, in ascending order.
+pub(crate) fn buckets_of(rows: &[&BreakdownRow], by: Factor) -> Vec<(u64, u64, usize)> {
+    let mut found: Vec<(u64, u64, usize)> =
+        rows.iter().filter(|row| row.by == by).map(|row| (row.from, row.to, row.users)).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// How a bucket is called.
+pub(crate) fn bucket_name(by: Factor, from: u64, to: u64) -> String {
+    match (by, to) {
+        (Factor::TargetPopularity, 0) => "cold".to_owned(),
+        _ => range(from, to),
+    }
+}
+
+fn breakdown_table(text: &mut String, by: Factor, protocol: Protocol, rows: &[&BreakdownRow]) {
+    let rows: Vec<&BreakdownRow> = rows
+        .iter()
+        .copied()
+        .filter(|row| row.by == by && row.protocol == protocol && row.metric == Metric::Ndcg(10))
+        .collect();
+    let buckets = buckets_of(&rows, by);
+    let names: Vec<String> = buckets.iter().map(|&(from, to, _)| bucket_name(by, from, to)).collect();
+    let titles: Vec<&str> = std::iter::once("<model").chain(names.iter().map(String::as_str)).collect();
+    let mut table = Table::new(&titles);
+    let mut models: Vec<&str> = Vec::new();
+    for row in &rows {
+        if !models.contains(&row.model.as_str()) {
+            models.push(&row.model);
+        }
+    }
+    for model in models {
+        let of = |&(from, to, _): &(u64, u64, usize)| {
+            let found = rows.iter().find(|row| row.model == model && (row.from, row.to) == (from, to));
+            found.map_or_else(String::new, |row| figure(row.value))
+        };
+        table.row(std::iter::once(model.to_owned()).chain(buckets.iter().map(of)).collect());
+    }
+    let users = buckets.iter().map(|&(_, _, users)| count(users));
+    table.row(std::iter::once("(users)".to_owned()).chain(users).collect());
+    let _ = write!(text, "\n### NDCG@10 by {by}, {protocol}\n\n{table}");
+}
+
+/// Explains what the analysis shows; empty without one.
+pub(crate) fn analysis_footer(analysis: &Analysis) -> &'static str {
+    if *analysis == Analysis::default() {
+        return "";
+    }
+    "\
+Against the baseline (named, or the best by mean NDCG@10): p of the two-sided Wilcoxon signed-rank test on users,\n\
+zeros by Pratt, ties and continuity corrected; Holm adjusts over the models of a table; t is the paired t test.\n\
+A verdict needs p (Holm) below .05. \"no difference shown\" does not say that models are equally good. A baseline\n\
+that is chosen for being the best is favoured by the choice: name one beforehand where it matters.\n\
+Beyond accuracy: coverage = share of the catalogue in any list; popularity = mean training count; novelty = mean\n\
+self-information; Gini of how often items are listed (0 even, 1 all on one); distance = mean of 1 - cosine within\n\
+a list, of the users who have both items in training unless item vectors were given.\n\
+Breakdowns: buckets end at quartiles of the users' values; cold = never in training.\n"
+}

@@ -1,0 +1,116 @@
+//! Comparisons with a baseline, lists and breakdowns, worked out by hand.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not see as tests")]
+
+mod common;
+
+use cloze_eval::{
+    Analysis, Bootstrap, Cases, Evaluation, EvaluationOptions, Factor, Finding, ItemDistances, Metric,
+    Protocol, analyse, evaluate, evaluate_with, report_with, results, write_analysis,
+};
+use common::{Fixed, evaluation};
+
+fn analysed(evaluations: &[Evaluation], baseline: Option<&str>) -> Analysis {
+    analyse(evaluations, baseline, &Bootstrap::default()).unwrap()
+}
+
+/// A clearly good, a slightly different and a clearly bad model for 60 users.
+fn three() -> [Evaluation; 3] {
+    let good: Vec<u32> = (0..60).map(|user| 1 + user % 3).collect();
+    let alike: Vec<u32> =
+        good.iter().enumerate().map(|(at, &rank)| if at == 7 { rank + 1 } else { rank }).collect();
+    [evaluation("good", 0, &good), evaluation("alike", 0, &alike), evaluation("bad", 0, &[101; 60])]
+}
+
+#[test]
+fn models_are_tested_against_the_best_or_the_named() {
+    let found = analysed(&three(), None).comparisons;
+    let names: Vec<_> = found.iter().map(|row| (row.model.as_str(), row.baseline.as_str())).collect();
+    assert_eq!(names, [("alike", "good"), ("bad", "good")]);
+    assert_eq!(found[0].finding, Finding::NoDifferenceShown);
+    assert_eq!(found[1].finding, Finding::Worse);
+    // Holm: the smaller of two p-values is doubled.
+    assert!((found[1].holm - 2.0 * found[1].wilcoxon).abs() < 1e-15);
+    // (1 + 1/log2(3) + 1/2) / 3 is what the bad model lacks.
+    let lacks = (1.0 + 1.0 / 3.0_f64.log2() + 0.5) / 3.0;
+    assert!((found[1].difference + lacks).abs() < 1e-9);
+    assert!(found[1].low < found[1].difference && found[1].difference < found[1].high);
+
+    let named = analysed(&three(), Some("bad")).comparisons;
+    assert!(named.iter().all(|row| row.baseline == "bad" && row.finding == Finding::Better));
+    let error = analyse(&three(), Some("ugly"), &Bootstrap::default()).unwrap_err();
+    assert_eq!(error.to_string(), "no evaluation of the baseline \"ugly\"; models: alike, bad, good");
+    assert!(analysed(&three()[..1], None).comparisons.is_empty(), "one model has nothing to compare with");
+}
+
+#[test]
+fn equal_models_show_no_difference() {
+    let ranks = [1, 5, 101, 2];
+    let found = analysed(&[evaluation("a", 0, &ranks), evaluation("b", 0, &ranks)], None).comparisons;
+    assert_eq!((found[0].model.as_str(), found[0].finding), ("b", Finding::NoDifferenceShown));
+    assert!((found[0].wilcoxon - 1.0).abs() < 1e-15 && (found[0].t - 1.0).abs() < 1e-15);
+}
+
+#[test]
+fn breakdowns_hold_every_user_once_and_cold_targets_apart() {
+    // Targets have counts 0, 10, ..., 60 in turn; only users with a cold target find it.
+    let ranks: Vec<u32> = (0..70).map(|user| if user % 7 == 0 { 1 } else { 90 }).collect();
+    let rows = analysed(&[evaluation("a", 0, &ranks)], None).breakdowns;
+    let of = |by: Factor| rows.iter().filter(move |row| row.by == by && row.metric == Metric::Ndcg(10));
+    for by in Factor::ALL {
+        assert_eq!(of(by).map(|row| row.users).sum::<usize>(), 70, "{by}");
+    }
+    let popularity: Vec<_> = of(Factor::TargetPopularity).map(|row| (row.from, row.to, row.users)).collect();
+    assert_eq!(popularity, [(0, 0, 10), (10, 20, 20), (30, 30, 10), (40, 50, 20), (60, 60, 10)]);
+    let values: Vec<f64> = of(Factor::TargetPopularity).map(|row| row.value).collect();
+    assert!((values[0] - 1.0).abs() < 1e-15 && values[1..].iter().all(|value| *value < 1e-15));
+}
+
+#[test]
+fn lists_of_a_full_ranking_are_counted_without_the_history() {
+    // Everybody is shown the 10 best of 12 items; user 0 has had the best, item 11.
+    let scores: Vec<f32> = (0..12_u8).map(f32::from).collect();
+    let popularity: Vec<u64> = (0..12).map(|item| 1 << (item % 2)).collect();
+    let histories: [&[u32]; 2] = [&[11], &[]];
+    let cases = Cases::new(vec![0, 1], histories.to_vec(), vec![3, 3], popularity).unwrap();
+    let options = EvaluationOptions {
+        protocols: vec![Protocol::Uniform(2), Protocol::Full],
+        ..EvaluationOptions::default()
+    };
+    let found = evaluate(&mut Fixed::row(&scores), &cases, &options, &mut |_, _| {}).unwrap();
+    assert_eq!(found[0].lists, None, "sampled candidates make no list");
+    let lists = found[1].lists.clone().unwrap();
+    // Items 1..=10 and 2..=11: items 2 to 10 twice, 1 and 11 once, 0 never.
+    assert_eq!((lists.k, lists.users, lists.short), (10, 2, 0));
+    assert!((lists.coverage - 11.0 / 12.0).abs() < 1e-15);
+    // Five items of count 1 and five of count 2 each; the counts sum to 18.
+    assert!((lists.popularity - 1.5).abs() < 1e-15);
+    assert!((lists.novelty - (18.0_f64.log2() - 0.5)).abs() < 1e-12);
+    // sum (2j - 13) x_j: j = 1 is 0; 2, 3 are 1 each; 4..=12 are 2 each.
+    assert!((lists.gini - (-9.0 - 7.0 + 2.0 * 27.0) / 240.0).abs() < 1e-15);
+    assert_eq!((found[1].target_counts[0], found[1].history_lengths[0]), (2, 1));
+
+    let other = ItemDistances::vectors(1, &[1.0; 5]).unwrap();
+    let error = evaluate_with(&mut Fixed::row(&scores), &cases, &options, Some(&other), &mut |_, _| {});
+    assert_eq!(error.unwrap_err().to_string(), "model distance by vectors scores 5 items, the data has 12");
+}
+
+#[test]
+fn the_report_and_the_json_have_the_analysis() {
+    let runs = three();
+    let (bootstrap, rows) = (Bootstrap::default(), results(&runs, &[]).unwrap());
+    let analysis = analysed(&runs, Some("bad"));
+    let text = report_with(&rows, &runs, &[], &bootstrap, &analysis);
+    for part in
+        ["### NDCG@10 against bad, popularity-100", "better", "by length of the history", "(users)", "Pratt"]
+    {
+        assert!(text.contains(part), "no {part} in\n{text}");
+    }
+    let wide = text.lines().find(|line| line.starts_with('|') && line.chars().count() > 110);
+    assert_eq!(wide, None);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("analysis.json");
+    write_analysis(&path, &analysis).unwrap();
+    let read: Analysis = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(read.comparisons.len(), analysis.comparisons.len());
+    assert_eq!(read.breakdowns, analysis.breakdowns);
+}
