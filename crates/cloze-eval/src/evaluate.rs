@@ -123,7 +123,7 @@ pub fn evaluate_with(
         }
         progress(end, cases.len());
     }
-    Ok(by_protocol(&places, counter.finish(), cases, options))
+    Ok(by_protocol(&places, counter.finish().as_ref(), cases, options))
 }
 
 fn check_catalogue(name: &str, model_items: usize, cases: &Cases<'_>) -> Result<(), EvalError> {
@@ -161,7 +161,7 @@ fn rank_batch(
 
 fn by_protocol(
     places: &[Vec<Place>],
-    lists: Option<ListStatistics>,
+    lists: Option<&ListStatistics>,
     cases: &Cases<'_>,
     options: &EvaluationOptions,
 ) -> Vec<ProtocolRanks> {
@@ -176,7 +176,7 @@ fn by_protocol(
         ranks: column(at, |place| place.rank),
         target_counts: cases.targets().iter().map(|&item| cases.popularity()[item as usize]).collect(),
         history_lengths: cases.histories().iter().map(|history| history.len() as u32).collect(),
-        lists: lists.clone().filter(|_| protocol == Protocol::Full),
+        lists: lists.filter(|_| protocol == Protocol::Full).cloned(),
     };
     options.protocols.iter().enumerate().map(one).collect()
 }

@@ -1,5 +1,7 @@
 //! The paired tests against scipy; `golden/paired.py` makes the file.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not see as tests")]
+
 use cloze_eval::{Zeros, paired_t, wilcoxon};
 use serde_json::Value;
 

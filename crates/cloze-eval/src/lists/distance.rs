@@ -44,7 +44,9 @@ impl ItemDistances {
         for vector in unit.chunks_exact_mut(dimension) {
             let norm = vector.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
             if norm > 0.0 {
-                vector.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
+                for x in vector {
+                    *x = (f64::from(*x) / norm) as f32;
+                }
             }
         }
         Ok(Self(Kind::Vectors { dimension, unit }))

@@ -86,7 +86,7 @@ impl Ranked {
         while start < sorted.len() {
             let size = sorted[start].abs();
             let length = sorted[start..].iter().take_while(|other| other.abs() <= size).count();
-            let rank = start as f64 + (length as f64 + 1.0) / 2.0;
+            let rank = start as f64 + f64::midpoint(length as f64, 1.0);
             if size == 0.0 {
                 ranked.zeros = length;
             } else {
