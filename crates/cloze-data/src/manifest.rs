@@ -129,8 +129,10 @@ pub enum Source {
 
 static BUILT_IN: LazyLock<Vec<Manifest>> = LazyLock::new(|| {
     let texts = [
+        ("amazon-beauty", include_str!("../../../datasets/amazon-beauty.toml")),
         ("ml-100k", include_str!("../../../datasets/ml-100k.toml")),
         ("ml-1m", include_str!("../../../datasets/ml-1m.toml")),
+        ("ml-latest-small", include_str!("../../../datasets/ml-latest-small.toml")),
         ("synthetic", include_str!("../../../datasets/synthetic.toml")),
     ];
     let parse = |(name, text)| Manifest::parse(name, text).expect("built-in manifests are valid: tested");

@@ -32,7 +32,7 @@ fn load_tiny(
 #[test]
 fn the_built_in_manifests_name_licence_citation_and_expected_numbers() {
     let names: Vec<_> = manifests().iter().map(|manifest| manifest.name.as_str()).collect();
-    assert_eq!(names, ["ml-100k", "ml-1m", "synthetic"]);
+    assert_eq!(names, ["amazon-beauty", "ml-100k", "ml-1m", "ml-latest-small", "synthetic"]);
     for manifest in manifests() {
         assert!(!manifest.licence.is_empty() && !manifest.citation.is_empty() && manifest.expected.is_some());
     }
@@ -42,7 +42,7 @@ fn the_built_in_manifests_name_licence_citation_and_expected_numbers() {
 fn an_unknown_name_is_answered_with_the_nearest() {
     let error = load("ml100k", &DataOptions::default(), &mut Silent).unwrap_err().to_string();
     assert!(error.contains("unknown data set \"ml100k\"; did you mean ml-100k"), "{error}");
-    assert!(error.contains("known: ml-100k, ml-1m, synthetic"), "{error}");
+    assert!(error.contains("known: amazon-beauty, ml-100k, ml-1m, ml-latest-small, synthetic"), "{error}");
 }
 
 #[test]

@@ -57,6 +57,25 @@ fn ml_1m_has_the_numbers_of_sasrec_and_bert4rec() {
 }
 
 #[test]
+fn ml_latest_small_has_the_published_numbers_and_quoted_titles() {
+    let cache = tempfile::tempdir().unwrap();
+    let Some(data) = local("ml-latest-small", &options(&cache)) else { return };
+    assert_eq!((data.users.len(), data.items.len(), data.sequences.interactions()), (610, 9724, 100_836));
+    let quoted = data.items.find("American President, The (1995)").unwrap();
+    assert_eq!(data.items.id(quoted), Some("11"));
+}
+
+#[test]
+fn amazon_beauty_has_the_numbers_of_bert4rec() {
+    let cache = tempfile::tempdir().unwrap();
+    let Some(data) = local("amazon-beauty", &options(&cache)) else { return };
+    assert_eq!(
+        (data.users.len(), data.items.len(), data.sequences.interactions()),
+        (40_226, 54_542, 353_962)
+    );
+}
+
+#[test]
 fn the_recbole_package_gives_the_split_of_u_data() {
     if std::env::var_os("CLOZE_TEST_NETWORK").is_none() {
         eprintln!("skipped: CLOZE_TEST_NETWORK is not set");
