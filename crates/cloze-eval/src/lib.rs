@@ -6,7 +6,7 @@
 //! 2. an [`Evaluation`] keeps the ranks, a row per user and protocol, as Parquet;
 //! 3. [`results`] turns evaluations into means with bootstrap intervals, beside [`Published`] figures;
 //! 4. [`analyse`] adds paired tests against a baseline, figures beyond accuracy and breakdowns;
-//! 5. [`report_with`] writes all of it as Markdown, [`write_results`] as JSON.
+//! 5. [`report_with`] writes all of it as Markdown, [`html`] as a page with plots, [`write_results`] as JSON.
 //!
 //! Three rules hold throughout. A tie counts against the model, so a constant scorer is ranked last. A score
 //! that is no number is an error. Evaluations of different splits never meet in one table.
@@ -26,6 +26,7 @@ mod error;
 mod evaluate;
 mod evaluation;
 mod files;
+mod html;
 mod lists;
 mod marks;
 mod metrics;
@@ -52,6 +53,7 @@ pub use comparison::{Comparison, Finding, comparisons};
 pub use error::EvalError;
 pub use evaluate::{EvaluationOptions, evaluate, evaluate_with};
 pub use evaluation::{Evaluation, Fit, Meta, Target};
+pub use html::{Heading, html};
 pub use lists::{ItemDistances, ListStatistics};
 pub use metrics::Metric;
 pub use paired::{PairedT, Wilcoxon, Zeros, holm, paired_t, wilcoxon};

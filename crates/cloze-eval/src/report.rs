@@ -15,7 +15,7 @@ use crate::results::ResultRow;
 use crate::table::{Table, count, figure, short, signed};
 
 /// The metrics of a protocol's table; those of `true` are shown with their interval.
-const SHOWN: [(Metric, bool); 6] = [
+pub(crate) const SHOWN: [(Metric, bool); 6] = [
     (Metric::Recall(1), false),
     (Metric::Recall(5), false),
     (Metric::Recall(10), true),
@@ -217,7 +217,7 @@ fn comparison(rows: &[&ResultRow], published: &[Published], sources: &mut Vec<St
     table
 }
 
-fn footer(bootstrap: &Bootstrap) -> String {
+pub(crate) fn footer(bootstrap: &Bootstrap) -> String {
     let percent = bootstrap.confidence * 100.0;
     let resamples = count(bootstrap.resamples);
     format!(

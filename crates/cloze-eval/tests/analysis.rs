@@ -4,8 +4,8 @@
 mod common;
 
 use cloze_eval::{
-    Analysis, Bootstrap, Cases, Evaluation, EvaluationOptions, Factor, Finding, ItemDistances, Metric,
-    Protocol, analyse, evaluate, evaluate_with, report_with, results, write_analysis,
+    Analysis, Bootstrap, Cases, Evaluation, EvaluationOptions, Factor, Finding, Heading, ItemDistances,
+    Metric, Protocol, analyse, evaluate, evaluate_with, html, report_with, results, write_analysis,
 };
 use common::{Fixed, evaluation};
 
@@ -113,4 +113,32 @@ fn the_report_and_the_json_have_the_analysis() {
     let read: Analysis = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(read.comparisons.len(), analysis.comparisons.len());
     assert_eq!(read.breakdowns, analysis.breakdowns);
+}
+
+#[test]
+fn the_page_stands_alone_and_says_its_plots_in_words() {
+    let runs = three();
+    let (bootstrap, rows) = (Bootstrap::default(), results(&runs, &[]).unwrap());
+    let heading = Heading { title: "A <b> & C", note: "One.\n\nTwo." };
+    let page = html(&heading, &rows, &runs, &[], &bootstrap, &analysed(&runs, None));
+    for part in [
+        "<h1>A &lt;b&gt; &amp; C</h1>",
+        "<p>Two.</p>",
+        "role=\"img\"",
+        "<desc>good ",
+        "class=\"text worse\"",
+        "By length of the history",
+    ] {
+        assert!(page.contains(part), "no {part}");
+    }
+    for foreign in ["<script", "http", "url("] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+    for tag in ["table", "svg", "figure", "section", "div", "tr", "td"] {
+        let opened = page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+        assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
+    if let Some(path) = std::env::var_os("CLOZE_PAGE") {
+        std::fs::write(path, page).unwrap();
+    }
 }

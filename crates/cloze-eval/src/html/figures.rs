@@ -1,0 +1,39 @@
+//! The bars of one protocol.
+
+use std::fmt::Write;
+
+use crate::html::svg::{Bar, Point, bars};
+use crate::html::{Section, escape};
+use crate::metrics::Metric;
+use crate::protocol::Protocol;
+
+impl Section<'_> {
+    /// Recall@10 and NDCG@10 side by side.
+    pub(super) fn plots(&self, page: &mut String, protocol: Protocol) {
+        page.push_str("<div class=\"plots\">\n");
+        for (metric, name) in [(Metric::Ndcg(10), "NDCG@10"), (Metric::Recall(10), "Recall@10")] {
+            let of_plot = self.rows.iter().filter(|row| row.protocol == protocol && row.metric == metric);
+            let all: Vec<Bar<'_>> = of_plot
+                .map(|row| Bar {
+                    label: &row.model,
+                    series: self.series(&row.model),
+                    point: Point { value: row.value, low: row.low, high: row.high },
+                    published: self
+                        .figures_of(row)
+                        .map(|it| (it.value, it.from_memory || !it.comparable))
+                        .collect(),
+                })
+                .collect();
+            let marked = all.iter().any(|bar| !bar.published.is_empty());
+            let key = if marked { " <span class=\"soft\">◇ published</span>" } else { "" };
+            let title = format!("{name} on {}, {protocol}", self.dataset);
+            let _ = writeln!(
+                page,
+                "<figure><figcaption>{}{key}</figcaption>{}</figure>",
+                escape(name),
+                bars(&title, &all)
+            );
+        }
+        page.push_str("</div>\n");
+    }
+}

@@ -1,0 +1,162 @@
+//! Results as one self-contained page: tables and plots, without scripts and without anything to load.
+
+mod breakdown;
+mod figures;
+mod svg;
+mod tables;
+
+use std::fmt::Write;
+
+use crate::analysis::Analysis;
+use crate::bootstrap::Bootstrap;
+use crate::evaluation::{Evaluation, Fit};
+use crate::protocol::Protocol;
+use crate::published::Published;
+use crate::report::{describe, footer};
+use crate::report_analysis::analysis_footer;
+use crate::results::ResultRow;
+use crate::table::count;
+
+const STYLE: &str = include_str!("style.css");
+
+/// What stands above the results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heading<'a> {
+    /// Title of the page.
+    pub title: &'a str,
+    /// Text below it; blank lines part paragraphs.
+    pub note: &'a str,
+}
+
+impl Default for Heading<'_> {
+    fn default() -> Self {
+        Self { title: "Results", note: "" }
+    }
+}
+
+/// An HTML page (`report.html`) on `rows` as made by [`results_with`](crate::results_with), and an analysis of
+/// the same evaluations.
+///
+/// It needs no other file and no script, follows the reader's light or dark setting, and every plot has its values
+/// as text. Bars show Recall@10 and NDCG@10 with their interval; a diamond is a published figure.
+pub fn html(
+    heading: &Heading<'_>,
+    rows: &[ResultRow],
+    evaluations: &[Evaluation],
+    published: &[Published],
+    bootstrap: &Bootstrap,
+    analysis: &Analysis,
+) -> String {
+    let title = escape(heading.title);
+    let mut page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
+         <style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n"
+    );
+    for paragraph in heading.note.split("\n\n").map(str::trim).filter(|text| !text.is_empty()) {
+        let _ = writeln!(page, "<p>{}</p>", escape(paragraph));
+    }
+    page.push_str("</header>\n<main>\n");
+    let mut done: Vec<(&str, Fit)> = Vec::new();
+    for row in rows {
+        let key = (row.dataset.as_str(), row.fit);
+        if !done.contains(&key) {
+            done.push(key);
+            Section::new(key, rows, evaluations, published, analysis).write(&mut page);
+        }
+    }
+    page.push_str("</main>\n<footer>\n");
+    let notes = footer(bootstrap) + analysis_footer(analysis);
+    let notes = notes.trim_start_matches(['\n', '-']).trim();
+    let _ = writeln!(page, "<p>{}</p>\n</footer>\n</body>\n</html>", escape(notes).replace(".\n", ".<br>\n"));
+    page
+}
+
+/// One data set and fit, with the parts of everything that belong to it.
+struct Section<'a> {
+    rows: Vec<&'a ResultRow>,
+    evaluations: Vec<&'a Evaluation>,
+    published: &'a [Published],
+    analysis: &'a Analysis,
+    dataset: &'a str,
+    fit: Fit,
+    /// In the order of first appearance: the place of a model is its colour.
+    models: Vec<&'a str>,
+    protocols: Vec<Protocol>,
+}
+
+impl<'a> Section<'a> {
+    fn new(
+        key: (&'a str, Fit),
+        rows: &'a [ResultRow],
+        evaluations: &'a [Evaluation],
+        published: &'a [Published],
+        analysis: &'a Analysis,
+    ) -> Self {
+        let rows: Vec<&ResultRow> =
+            rows.iter().filter(|row| (row.dataset.as_str(), row.fit) == key).collect();
+        let of_key = |run: &&Evaluation| (run.meta.dataset.as_str(), run.meta.fit) == key;
+        let (mut models, mut protocols) = (Vec::new(), Vec::new());
+        for row in &rows {
+            if !models.contains(&row.model.as_str()) {
+                models.push(row.model.as_str());
+            }
+            if !protocols.contains(&row.protocol) {
+                protocols.push(row.protocol);
+            }
+        }
+        let evaluations = evaluations.iter().filter(of_key).collect();
+        Self { rows, evaluations, published, analysis, dataset: key.0, fit: key.1, models, protocols }
+    }
+
+    fn write(&self, page: &mut String) {
+        let _ = writeln!(page, "<section>\n<h2>{}, fit on {}</h2>", escape(self.dataset), self.fit);
+        if let Some(meta) = self.evaluations.first().map(|run| &run.meta) {
+            if meta.synthetic {
+                page.push_str("<p><span class=\"synthetic\">SYNTHETIC: generated data</span></p>\n");
+            }
+            let (split, hash, users) = (escape(&meta.split), escape(&meta.split_hash), count(meta.users));
+            let target = meta.target;
+            let _ = writeln!(
+                page,
+                "<p class=\"soft\">Split {split}, hash <code>{hash}</code>; {target} items of {users} users.</p>"
+            );
+        }
+        for &protocol in &self.protocols {
+            let ranks = self
+                .evaluations
+                .iter()
+                .flat_map(|run| &run.protocols)
+                .find(|ranks| ranks.protocol == protocol);
+            let _ = writeln!(page, "<h3>{}</h3>", escape(&describe(protocol, ranks)));
+            self.plots(page, protocol);
+            self.results_table(page, protocol, ranks);
+            self.published_table(page, protocol);
+            self.comparison_table(page, protocol);
+        }
+        self.list_table(page);
+        self.breakdowns(page);
+        page.push_str("</section>\n");
+    }
+
+    /// The colour of a model.
+    fn series(&self, model: &str) -> usize {
+        self.models.iter().position(|known| *known == model).unwrap_or(0)
+    }
+}
+
+/// Text for HTML, also inside of attributes.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}

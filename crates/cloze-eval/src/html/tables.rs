@@ -1,0 +1,175 @@
+//! The tables of a page.
+
+use std::fmt::Write;
+
+use crate::chance::chance;
+use crate::comparison::Finding;
+use crate::html::{Section, escape};
+use crate::protocol::Protocol;
+use crate::published::{Published, Verdict};
+use crate::ranks::ProtocolRanks;
+use crate::report::SHOWN;
+use crate::results::ResultRow;
+use crate::table::{figure, p_value, short, signed};
+
+/// Opens a table; a title that begins with `<` is a column of text.
+fn open(page: &mut String, caption: &str, titles: &[&str]) {
+    let _ = write!(page, "<div class=\"scroll\"><table><caption>{}</caption><thead><tr>", escape(caption));
+    for title in titles {
+        let class = if title.starts_with('<') { " class=\"text\"" } else { "" };
+        let _ = write!(page, "<th scope=\"col\"{class}>{}</th>", escape(title.trim_start_matches('<')));
+    }
+    page.push_str("</tr></thead><tbody>\n");
+}
+
+fn close(page: &mut String) {
+    page.push_str("</tbody></table></div>\n");
+}
+
+fn row(page: &mut String, model: &str, cells: &[String]) {
+    let _ = write!(page, "<tr><th scope=\"row\">{}</th>", escape(model));
+    for cell in cells {
+        page.push_str(if cell.starts_with("<td") { "" } else { "<td>" });
+        let _ = write!(page, "{cell}</td>");
+    }
+    page.push_str("</tr>\n");
+}
+
+fn interval(value: &str, low: &str, high: &str) -> String {
+    format!("{value} <span class=\"range\">[{low}, {high}]</span>")
+}
+
+impl<'a> Section<'a> {
+    pub(super) fn results_table(&self, page: &mut String, protocol: Protocol, ranks: Option<&ProtocolRanks>) {
+        open(
+            page,
+            "Means over users, in brackets with their interval",
+            &["<model", "R@1", "R@5", "R@10", "N@5", "N@10", "MRR"],
+        );
+        let of = |metric| {
+            self.rows.iter().copied().filter(move |row| row.protocol == protocol && row.metric == metric)
+        };
+        for model in &self.models {
+            let cells: Vec<String> = SHOWN
+                .iter()
+                .map(|&(metric, with_interval)| {
+                    let best = of(metric).map(|row| row.value).fold(f64::NEG_INFINITY, f64::max);
+                    let Some(row) = of(metric).find(|row| row.model == *model) else { return String::new() };
+                    let value = figure(row.value);
+                    let value =
+                        if row.value >= best { format!("<span class=\"top\">{value}</span>") } else { value };
+                    if with_interval { interval(&value, &figure(row.low), &figure(row.high)) } else { value }
+                })
+                .collect();
+            if cells.iter().any(|cell| !cell.is_empty()) {
+                row(page, model, &cells);
+            }
+        }
+        if let Some(ranks) = ranks {
+            let cells: Vec<String> =
+                SHOWN.iter().map(|&(metric, _)| figure(chance(metric, &ranks.candidates))).collect();
+            row(page, "(chance)", &cells);
+        }
+        close(page);
+    }
+
+    /// The published figures of a row.
+    pub(super) fn figures_of(&self, row: &'a ResultRow) -> impl Iterator<Item = &'a Published> + use<'a> {
+        self.published.iter().filter(move |figure| {
+            figure.dataset == row.dataset
+                && figure.model == row.model
+                && figure.protocol == row.protocol
+                && figure.metric == row.metric
+        })
+    }
+
+    pub(super) fn published_table(&self, page: &mut String, protocol: Protocol) {
+        let rows = || self.rows.iter().copied().filter(|row| row.protocol == protocol);
+        if rows().all(|row| self.figures_of(row).next().is_none()) {
+            return;
+        }
+        open(
+            page,
+            "Beside published figures",
+            &["<model", "metric", "ours", "published", "difference", "<verdict", "<source"],
+        );
+        for ours in rows() {
+            for theirs in self.figures_of(ours) {
+                let dagger = if theirs.from_memory { "†" } else { "" };
+                let note = theirs.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+                row(
+                    page,
+                    &ours.model,
+                    &[
+                        short(ours.metric),
+                        interval(&figure(ours.value), &figure(ours.low), &figure(ours.high)),
+                        format!("{}{dagger}", figure(theirs.value)),
+                        signed(ours.value - theirs.value),
+                        format!("<td class=\"text\">{}", Verdict::of(ours.low, ours.high, theirs)),
+                        format!("<td class=\"text\">{}{}", escape(&theirs.source), escape(&note)),
+                    ],
+                );
+            }
+        }
+        close(page);
+    }
+
+    pub(super) fn comparison_table(&self, page: &mut String, protocol: Protocol) {
+        let of_table = |row: &&crate::Comparison| {
+            row.dataset == self.dataset && row.fit == self.fit && row.protocol == protocol
+        };
+        let mut rows = self.analysis.comparisons.iter().filter(of_table).peekable();
+        let Some(first) = rows.peek() else { return };
+        let caption = format!("NDCG@10 against {}, user by user", first.baseline);
+        open(page, &caption, &["<model", "difference", "p", "p (Holm)", "p (t)", "<verdict"]);
+        for one in rows {
+            let class = match one.finding {
+                Finding::Better => "text better",
+                Finding::Worse => "text worse",
+                Finding::NoDifferenceShown => "text",
+            };
+            row(
+                page,
+                &one.model,
+                &[
+                    interval(&signed(one.difference), &signed(one.low), &signed(one.high)),
+                    escape(&p_value(one.wilcoxon)),
+                    escape(&p_value(one.holm)),
+                    escape(&p_value(one.t)),
+                    format!("<td class=\"{class}\">{}", one.finding),
+                ],
+            );
+        }
+        close(page);
+    }
+
+    pub(super) fn list_table(&self, page: &mut String) {
+        let mut rows = self
+            .analysis
+            .lists
+            .iter()
+            .filter(|row| row.dataset == self.dataset && row.fit == self.fit)
+            .peekable();
+        if rows.peek().is_none() {
+            return;
+        }
+        page.push_str("<h3>Beyond accuracy</h3>\n");
+        let titles = ["<model", "coverage", "popularity", "novelty (bits)", "Gini", "distance"];
+        open(page, "The users' top 10 of the whole catalogue", &titles);
+        for one in rows {
+            let of = &one.statistics;
+            row(
+                page,
+                &one.model,
+                &[
+                    figure(of.coverage),
+                    format!("{:.1}", of.popularity),
+                    format!("{:.2}", of.novelty),
+                    figure(of.gini),
+                    of.distance.map_or_else(|| "-".to_owned(), figure),
+                ],
+            );
+        }
+        close(page);
+    }
+}
