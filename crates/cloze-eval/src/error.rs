@@ -149,28 +149,6 @@ pub enum EvalError {
         /// The models that there are.
         known: Vec<String>,
     },
-    /// A prediction for a user or an item that the data does not have.
-    #[error("{path}, line {line}: unknown {what} \"{id}\"", path = path.display())]
-    UnknownId {
-        /// The file of predictions.
-        path: PathBuf,
-        /// The line, or in Parquet the row, both from 1; a header is line 1.
-        line: u64,
-        /// `user` or `item`.
-        what: &'static str,
-        /// The id as it stands there.
-        id: String,
-    },
-    /// A prediction that cannot be used.
-    #[error("{path}, line {line}: {problem}", path = path.display())]
-    Prediction {
-        /// The file of predictions.
-        path: PathBuf,
-        /// The line, or in Parquet the row, both from 1; a header is line 1.
-        line: u64,
-        /// What is wrong.
-        problem: String,
-    },
     /// Evaluations that must not stand in one table.
     #[error("evaluations of {dataset} cannot be compared: {field} is {left}, but {right}")]
     NotComparable {
