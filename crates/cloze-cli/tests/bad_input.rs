@@ -25,7 +25,7 @@ fn an_unknown_data_set_is_named_with_the_nearest() {
     world.fails_saying(
         1,
         &arguments,
-        &["error: ", "ml-100\"", "did you mean ml-100k", "known: ml-100k, ml-1m"],
+        &["error: ", "ml-100\"", "did you mean ml-100k", "known: ", "ml-1m", "manifest (.toml)"],
     );
     world.fails_saying(1, &["data", "fetch", "sinthetic"], &["sinthetic", "synthetic"]);
     assert!(!world.path("pop").exists());

@@ -46,6 +46,26 @@ fn a_model_is_trained_evaluated_compared_and_asked() {
     assert!(table.contains("| popularity"), "{table}");
     assert_eq!(std::fs::read_to_string(world.path("table/report.md")).unwrap(), table);
     check_rows(&world.json("table/results.json"), 2);
+    check_analysis(&table, &world.json("table/analysis.json"));
+
+    let named = world.ok(&["compare", "runs/knn", "runs/pop-evaluation", "--baseline", "popularity"]);
+    assert!(named.contains("### NDCG@10 against popularity, full"), "{named}");
+    let unknown = ["compare", "runs/knn", "runs/pop-evaluation", "--baseline", "popular"];
+    world.fails_saying(1, &unknown, &["baseline \"popular\"", "item-knn, popularity"]);
+}
+
+/// Paired tests, lists and breakdowns of two models under three protocols.
+fn check_analysis(report: &str, analysis: &Value) {
+    for part in
+        ["NDCG@10 against", "Beyond accuracy", "by popularity of the target", "by length of the history"]
+    {
+        assert!(report.contains(part), "no {part} in\n{report}");
+    }
+    assert_eq!(analysis["comparisons"].as_array().unwrap().len(), 3);
+    let lists = analysis["lists"].as_array().unwrap();
+    assert_eq!(lists.len(), 2);
+    assert_eq!(lists[0]["statistics"]["distance_by"], "co-occurrence");
+    assert!(analysis["breakdowns"].as_array().unwrap().len() >= 2 * 3 * 2 * 2);
 }
 
 /// The rows that other programs read.
@@ -233,7 +253,7 @@ fn data_commands() {
     let world = World::new();
     let list = world.ok(&["data", "list"]);
     check_width(&list);
-    for part in ["ml-100k", "ml-1m", "synthetic", "100,000", "no redistribution"] {
+    for part in ["ml-100k", "ml-1m", "synthetic", "100,000", "redistribution"] {
         assert!(list.contains(part), "{list}");
     }
     let prepared = world.ok(&["data", "prepare", "synthetic"]);

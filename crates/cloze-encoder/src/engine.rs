@@ -2,7 +2,8 @@
 
 use crate::batch::PackedBatch;
 use crate::config::EncoderConfig;
-use crate::error::Result;
+use crate::cpu::{CpuEngine, Level};
+use crate::error::{EncoderError, Result};
 use crate::layout::ParameterLayout;
 use crate::optimizer::AdamWOptions;
 use crate::optimizer::GradientNorm;
@@ -11,25 +12,32 @@ use crate::reference::ReferenceEngine;
 use candle_core::{DType, Device};
 use std::sync::Arc;
 
-/// The best engine for this machine, around `parameters`; `seed` is the dropout's.
+/// The engines of this build, the one that [`open`] takes by itself first.
+pub const ENGINES: [&str; 2] = ["cpu", "reference"];
+
+/// The best engine for this machine, around `parameters`; `seed` is the dropout's. The environment variable
+/// `CLOZE_ENGINE` names another of [`ENGINES`].
 ///
 /// The one place where an engine is chosen: models never name one.
 ///
 /// # Errors
-/// An invalid configuration, or parameters of another layout.
+/// An invalid configuration, parameters of another layout, or an unknown engine.
 pub fn open(
     config: EncoderConfig,
     parameters: Parameters,
     options: AdamWOptions,
     seed: u64,
 ) -> Result<Box<dyn Engine>> {
-    let engine = ReferenceEngine::new(config, parameters, options, seed, Device::Cpu, DType::F32)?;
-    Ok(Box::new(engine))
-}
-
-/// Names of the engines that this machine can run, the one that [`open`] takes first.
-pub fn available() -> Vec<&'static str> {
-    vec!["reference"]
+    const NAME: &str = "CLOZE_ENGINE";
+    let asked = std::env::var(NAME).unwrap_or_else(|_| ENGINES[0].to_owned());
+    match asked.as_str() {
+        "cpu" => Ok(Box::new(CpuEngine::new(config, parameters, options, seed, Level::chosen()?)?)),
+        "reference" => {
+            let engine = ReferenceEngine::new(config, parameters, options, seed, Device::Cpu, DType::F32)?;
+            Ok(Box::new(engine))
+        }
+        _ => Err(EncoderError::environment(NAME, asked, &ENGINES)),
+    }
 }
 
 /// Whether a forward pass is to be followed by a backward pass.

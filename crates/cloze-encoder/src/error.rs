@@ -78,9 +78,25 @@ pub enum EncoderError {
         /// What must come first.
         needs: &'static str,
     },
+    /// An environment variable with a value that means nothing here.
+    #[error("environment variable {name}={value}: must be one of {expected}, or unset")]
+    Environment {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        expected: String,
+    },
     /// A failure inside candle.
     #[error("tensor library: {0}")]
     Candle(#[from] candle_core::Error),
+}
+
+impl EncoderError {
+    pub(crate) fn environment(name: &'static str, value: String, expected: &[&str]) -> Self {
+        Self::Environment { name, value, expected: expected.join(", ") }
+    }
 }
 
 /// Result of this crate.

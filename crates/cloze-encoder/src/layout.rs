@@ -1,6 +1,7 @@
 //! Where each parameter lives in the one flat buffer.
 
 use crate::config::{EncoderConfig, Head, Norm, Positions};
+use crate::error::{EncoderError, Result};
 use std::ops::Range;
 
 /// What a parameter is for: decides how it starts and whether weight decay touches it.
@@ -123,6 +124,22 @@ impl ParameterLayout {
     fn push(&mut self, name: &str, shape: &[usize], role: Role) {
         self.entries.push(Entry { name: name.to_owned(), shape: shape.to_vec(), offset: self.len, role });
         self.len += shape.iter().product::<usize>();
+    }
+}
+
+/// That parameters of layout `found` are an engine's of layout `expected`.
+pub(crate) fn same_layout(expected: &ParameterLayout, found: &ParameterLayout) -> Result<()> {
+    let pairs = expected.entries().iter().zip(found.entries());
+    match pairs.into_iter().find(|(a, b)| a != b) {
+        Some((a, b)) => Err(EncoderError::Parameter {
+            name: a.name.clone(),
+            problem: format!("shape {:?} expected, found `{}` of shape {:?}", a.shape, b.name, b.shape),
+        }),
+        None if expected.len() != found.len() => Err(EncoderError::Parameter {
+            name: "(all)".to_owned(),
+            problem: format!("{} values expected, {} found", expected.len(), found.len()),
+        }),
+        None => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod config;
+pub mod cpu;
 pub mod dropout;
 pub mod engine;
 pub mod error;

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// What `cloze compare` writes.
-const FILES: [&str; 2] = ["results.json", "report.md"];
+const FILES: [&str; 4] = ["results.json", "analysis.json", "report.md", "report.html"];
 
 /// Removes an earlier report, so that a run that ends early leaves none that looks like its own.
 pub(crate) fn remove_old(output: &Path) -> Result<()> {
@@ -48,7 +48,7 @@ pub(crate) fn write(
     let note = note(experiment, request.quick, problems);
     cloze.compare(&evaluations, &published, &title(experiment, request), &note, output)?;
     check(output, finished)?;
-    eprintln!("report: {}", output.join("report.md").display());
+    eprintln!("report: {} and report.html beside it", output.join("report.md").display());
     Ok(())
 }
 

@@ -4,13 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use cloze_eval::{Bootstrap, Evaluation, Published, report, results_with, write_results};
+use cloze_eval::{
+    Bootstrap, Evaluation, Heading, Published, analyse, html, report_with, results_with, write_analysis,
+    write_results,
+};
 
 use crate::output::{print, print_json};
 
 const EXAMPLES: &str = "\
 Examples:
   cloze compare runs/knn runs/popularity
+  cloze compare runs/knn runs/popularity --baseline popularity
   cloze compare runs/bert-s0 runs/bert-s1 runs/knn --published published.json --output runs/table";
 
 /// The evaluation's own file: what tells its folder from a model folder.
@@ -25,13 +29,16 @@ pub(crate) struct Compare {
     /// Published figures: a JSON array of {dataset, model, protocol, metric, value, source}
     #[arg(long, value_name = "FILE")]
     published: Option<PathBuf>,
+    /// Model that the others are tested against; without it the best by NDCG@10 under each protocol
+    #[arg(long, value_name = "MODEL")]
+    baseline: Option<String>,
     /// Title of the report
     #[arg(long)]
     title: Option<String>,
     /// Text below the title (Markdown)
     #[arg(long)]
     note: Option<String>,
-    /// Folder for results.json and report.md
+    /// Folder for results.json, analysis.json (paired tests, lists, breakdowns) report.md and report.html
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Print the results as JSON
@@ -45,12 +52,19 @@ impl Compare {
         let published = self.published.as_deref().map(read_published).transpose()?.unwrap_or_default();
         let bootstrap = Bootstrap::default();
         let rows = results_with(&evaluations, &published, &bootstrap)?;
-        let text = self.headed(&report(&rows, &evaluations, &published, &bootstrap));
+        let analysis = analyse(&evaluations, self.baseline.as_deref(), &bootstrap)?;
+        let text = self.headed(&report_with(&rows, &evaluations, &published, &bootstrap, &analysis));
         if let Some(output) = &self.output {
             std::fs::create_dir_all(output).with_context(|| format!("cannot create {}", output.display()))?;
-            let path = output.join("report.md");
-            std::fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+            write(&output.join("report.md"), &text)?;
+            let heading = Heading {
+                title: self.title.as_deref().unwrap_or("Results"),
+                note: self.note.as_deref().unwrap_or_default(),
+            };
+            let page = html(&heading, &rows, &evaluations, &published, &bootstrap, &analysis);
+            write(&output.join("report.html"), &page)?;
             write_results(&output.join("results.json"), &rows)?;
+            write_analysis(&output.join("analysis.json"), &analysis)?;
         }
         if self.json { print_json(&rows) } else { print(&text) }
     }
@@ -84,4 +98,8 @@ fn read_published(path: &Path) -> Result<Vec<Published>> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the published figures {shown}"))?;
     serde_json::from_str(&text).with_context(|| format!("{shown} is no JSON array of published figures"))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -3,6 +3,8 @@
 use anyhow::Result;
 use clap::Args;
 use cloze_data::{DataError, DataOptions, Silent, fetch, manifests};
+use cloze_encoder::cpu::Level;
+use cloze_encoder::engine::ENGINES;
 
 use crate::data_args::DataArgs;
 use crate::models;
@@ -29,7 +31,7 @@ impl Doctor {
         let mut row = |what: &str, found: String| table.row([what.to_owned(), found]);
         row("version", env!("CARGO_PKG_VERSION").to_owned());
         row("platform", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH));
-        row("engines", "reference (candle on the processor)".to_owned());
+        row("engines", engines());
         row("threads", threads);
         row("models", models::names().join(", "));
         row("data folder", shown(&options.data_dir, "none: set CLOZE_DATA_DIR or give --data-dir"));
@@ -38,6 +40,14 @@ impl Doctor {
             row(&format!("data {}", manifest.name), found(&manifest.name, &options));
         }
         print(&table.render())
+    }
+}
+
+/// The engines of this build, the chosen one first, and the instructions that it uses.
+fn engines() -> String {
+    match Level::chosen() {
+        Ok(level) => format!("{} ({level})", ENGINES.join(", ")),
+        Err(error) => error.to_string(),
     }
 }
 

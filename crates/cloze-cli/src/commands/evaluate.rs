@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
 use cloze_data::{LeaveOneOut, Sequences};
 use cloze_eval::{
-    Bootstrap, Cases, Evaluation, EvaluationOptions, Fit, Meta, Protocol, ProtocolRanks, Recommender, Target,
-    evaluate, report, results,
+    Bootstrap, Cases, Evaluation, EvaluationOptions, Fit, ItemDistances, Meta, Protocol, ProtocolRanks,
+    Recommender, Target, analyse, evaluate_with, report_with, results,
 };
 use cloze_train::{ModelFolder, Reporter};
 use serde_json::Value;
@@ -79,7 +79,8 @@ impl Evaluate {
         };
         let cases = cases(&split, &histories, targets, dataset.items.len())?;
         let began = Instant::now();
-        let protocols = self.rank(model.as_mut(), &cases, &mut reporter)?;
+        let distances = ItemDistances::co_occurrence(dataset.items.len(), split.train.iter())?;
+        let protocols = self.rank(model.as_mut(), &cases, &distances, &mut reporter)?;
         let meta = Meta {
             dataset: dataset.name,
             synthetic: dataset.synthetic,
@@ -92,7 +93,7 @@ impl Evaluate {
             seconds: folder.card.seconds + began.elapsed().as_secs_f64(),
             users: cases.len(),
         };
-        self.finish(Evaluation { meta, protocols })
+        self.finish(Evaluation { meta, protocols }, dataset.users.ids())
     }
 
     /// What the model was fitted on; refuses to look for items that it was fitted on.
@@ -113,6 +114,7 @@ impl Evaluate {
         &self,
         model: &mut dyn Recommender,
         cases: &Cases<'_>,
+        distances: &ItemDistances,
         reporter: &mut Reporter,
     ) -> Result<Vec<ProtocolRanks>> {
         let options = EvaluationOptions {
@@ -122,27 +124,29 @@ impl Evaluate {
             exclude_seen: !self.keep_seen,
         };
         reporter.start("evaluation", cases.len() as u64, "users");
-        let ranks = evaluate(model, cases, &options, &mut |done, _| {
+        let ranks = evaluate_with(model, cases, &options, Some(distances), &mut |done, _| {
             reporter.advance_to(done as u64, String::new);
         })?;
         reporter.finish(&format!("{} users", count(cases.len())));
         Ok(ranks)
     }
 
-    fn finish(&self, evaluation: Evaluation) -> Result<()> {
+    fn finish(&self, evaluation: Evaluation, user_ids: &[String]) -> Result<()> {
         let default = match self.split {
             SplitArg::Test => "evaluation",
             SplitArg::Validation => "evaluation-validation",
         };
         let output = self.output.clone().unwrap_or_else(|| self.model.join(default));
-        evaluation.save(&output)?;
+        evaluation.save_with_ids(&output, user_ids)?;
         note(&format!("saved: {}", output.display()));
         let evaluations = [evaluation];
         let rows = results(&evaluations, &[])?;
         if self.json {
             return print_json(&rows);
         }
-        print(&report(&rows, &evaluations, &[], &Bootstrap::default()))
+        let bootstrap = Bootstrap::default();
+        let analysis = analyse(&evaluations, None, &bootstrap)?;
+        print(&report_with(&rows, &evaluations, &[], &bootstrap, &analysis))
     }
 }
 

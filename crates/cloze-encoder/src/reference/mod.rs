@@ -11,7 +11,7 @@ use crate::config::EncoderConfig;
 use crate::dropout::Dropout;
 use crate::engine::{Engine, Mode};
 use crate::error::{EncoderError, Result};
-use crate::layout::ParameterLayout;
+use crate::layout::{ParameterLayout, same_layout};
 use crate::optimizer::{AdamW, AdamWOptions, GradientNorm};
 use crate::parameters::Parameters;
 use candle_core::{DType, Device, Tensor, Var};
@@ -113,21 +113,6 @@ impl ReferenceEngine {
             self.gradients[entry.range()].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
         }
         Ok(())
-    }
-}
-
-fn same_layout(expected: &ParameterLayout, found: &ParameterLayout) -> Result<()> {
-    let pairs = expected.entries().iter().zip(found.entries());
-    match pairs.into_iter().find(|(a, b)| a != b) {
-        Some((a, b)) => Err(EncoderError::Parameter {
-            name: a.name.clone(),
-            problem: format!("shape {:?} expected, found `{}` of shape {:?}", a.shape, b.name, b.shape),
-        }),
-        None if expected.len() != found.len() => Err(EncoderError::Parameter {
-            name: "(all)".to_owned(),
-            problem: format!("{} values expected, {} found", expected.len(), found.len()),
-        }),
-        None => Ok(()),
     }
 }
 

@@ -1,0 +1,218 @@
+//! The backward pass of one sequence: [`super::forward`] from its last line to its first.
+
+use super::forward::{Context, Rows, Sequence};
+use super::kernels::{
+    activate_backward, add, add_column_sums, layer_norm_backward, scale_by, softmax_backward,
+};
+use super::matrix::{Matrix, Onto, multiply};
+use super::plan::Linear;
+use super::state::{LayerState, NormState, Scratch, State};
+use crate::config::Norm;
+use std::ops::Range;
+
+impl Context<'_> {
+    /// Adds the parameters' gradients to `gradients`, from `upstream`, the gradient of `state.hidden`, `[m, hidden]`.
+    pub(super) fn backward(
+        &self,
+        sequence: &Sequence<'_>,
+        state: &mut State,
+        upstream: &mut Vec<f32>,
+        gradients: &mut [f32],
+    ) {
+        if let Some(norm) = &self.plan.final_norm {
+            self.norm_backward(upstream, norm, &state.final_norm, gradients);
+        }
+        for number in (0..self.config.layers).rev() {
+            let State { layers, scratch, .. } = state;
+            self.layer_backward(number, sequence, &layers[number], scratch, upstream, gradients);
+        }
+        self.embed_backward(sequence, state, upstream, gradients);
+    }
+
+    /// `gradient` of the layer's result becomes that of its input: m rows become n.
+    fn layer_backward(
+        &self,
+        number: usize,
+        sequence: &Sequence<'_>,
+        s: &LayerState,
+        scratch: &mut Scratch,
+        gradient: &mut Vec<f32>,
+        gradients: &mut [f32],
+    ) {
+        let (width, pre) = (self.config.hidden, self.config.norm == Norm::Pre);
+        let layer = &self.plan.layers[number];
+        let rows = self.rows(number, sequence);
+        if !pre {
+            self.norm_backward(gradient, &layer.output_norm, &s.output_norm, gradients);
+        }
+        // The feed-forward half. `gradient` stays the residual's share.
+        let mut branch = std::mem::take(&mut scratch.rows);
+        branch.clone_from(gradient);
+        self.level.run(|| scale_by(&mut branch, &s.output_factors));
+        let mut inner = std::mem::take(&mut scratch.wide);
+        self.linear_backward(
+            &s.activated,
+            &branch,
+            &layer.output,
+            gradients,
+            Some((&mut inner, Onto::Replace)),
+        );
+        self.level.run(|| activate_backward(&mut inner, &s.inner, self.config.activation));
+        if pre {
+            let into = Some((&mut branch, Onto::Replace));
+            self.linear_backward(s.feed_input(), &inner, &layer.intermediate, gradients, into);
+            self.norm_backward(&mut branch, &layer.output_norm, &s.output_norm, gradients);
+            self.level.run(|| add(gradient, &branch));
+        } else {
+            let into = Some((&mut *gradient, Onto::Add));
+            self.linear_backward(s.feed_input(), &inner, &layer.intermediate, gradients, into);
+            self.norm_backward(gradient, &layer.attention_norm, &s.attention_norm, gradients);
+        }
+        scratch.wide = inner;
+        // The attention half.
+        branch.clone_from(gradient);
+        self.level.run(|| scale_by(&mut branch, &s.attention_output_factors));
+        let mut mixed = std::mem::take(&mut scratch.query);
+        let into = Some((&mut mixed, Onto::Replace));
+        self.linear_backward(&s.mixed, &branch, &layer.attention_output, gradients, into);
+        branch.clear();
+        branch.resize(sequence.tokens.len() * width, 0.0);
+        self.attend_backward(number, &rows, sequence, s, scratch, &mixed, &mut branch, gradients);
+        scratch.query = mixed;
+        if pre {
+            self.norm_backward(&mut branch, &layer.attention_norm, &s.attention_norm, gradients);
+        }
+        add_residual(&mut branch, gradient, width, &rows, sequence);
+        std::mem::swap(gradient, &mut branch);
+        scratch.rows = branch;
+    }
+
+    /// From the gradient of the mixed values, `[m, hidden]`, adds that of the attention's input to `input`,
+    /// `[n, hidden]`.
+    #[expect(clippy::too_many_arguments, reason = "one call, and every argument is a thing of its own")]
+    fn attend_backward(
+        &self,
+        number: usize,
+        rows: &Rows,
+        sequence: &Sequence<'_>,
+        s: &LayerState,
+        scratch: &mut Scratch,
+        mixed: &[f32],
+        input: &mut Vec<f32>,
+        gradients: &mut [f32],
+    ) {
+        let (width, d, n, m) =
+            (self.config.hidden, self.config.head_width(), sequence.tokens.len(), rows.count);
+        let layer = &self.plan.layers[number];
+        let Scratch { plane, dropped, key_value, .. } = scratch;
+        let mut query = vec![0.0; m * width];
+        key_value.resize(n * 2 * width, 0.0);
+        plane.resize(m * n, 0.0);
+        let scale = 1.0 / (d as f32).sqrt();
+        for head in 0..self.config.heads {
+            let range = head * m * n..(head + 1) * m * n;
+            let (p, column) = (&s.probabilities[range.clone()], head * d);
+            let at = column.min(m * width);
+            let upstream = Matrix::strided(&mixed[at..], m, d, width);
+            let q = Matrix::strided(&s.query[at..], m, d, width);
+            let k = Matrix::strided(&s.key_value[column..], n, d, 2 * width);
+            let v = Matrix::strided(&s.key_value[width + column..], n, d, 2 * width);
+            dropped.clear();
+            dropped.extend_from_slice(p);
+            let factors = s.attention_factors.get(range).unwrap_or(&[]);
+            self.level.run(|| scale_by(dropped, factors));
+            let weights = Matrix::new(dropped, m, n);
+            multiply(&mut key_value[width + column..], 2 * width, weights.t(), upstream, 1.0, Onto::Replace);
+            multiply(plane, n, upstream, v.t(), 1.0, Onto::Replace);
+            self.level.run(|| {
+                scale_by(plane, factors);
+                softmax_backward(plane, p, n);
+            });
+            let scores = Matrix::new(plane, m, n);
+            multiply(&mut query[at..], width, scores, k, scale, Onto::Replace);
+            multiply(&mut key_value[column..], 2 * width, scores.t(), q, scale, Onto::Replace);
+        }
+        let into = Some((&mut *input, Onto::Add));
+        self.linear_backward(s.attention_input(), key_value, &layer.key_value, gradients, into);
+        if rows.last {
+            let mut asking = Vec::new();
+            let into = Some((&mut asking, Onto::Replace));
+            self.linear_backward(&s.asking, &query, &layer.query, gradients, into);
+            for (row, gradient) in sequence.local_outputs().zip(asking.chunks_exact(width)) {
+                add(&mut input[row * width..(row + 1) * width], gradient);
+            }
+        } else {
+            let into = Some((&mut *input, Onto::Add));
+            self.linear_backward(&s.asking, &query, &layer.query, gradients, into);
+        }
+    }
+
+    fn embed_backward(
+        &self,
+        sequence: &Sequence<'_>,
+        state: &State,
+        gradient: &mut [f32],
+        gradients: &mut [f32],
+    ) {
+        let width = self.config.hidden;
+        self.level.run(|| scale_by(gradient, &state.embedding_factors));
+        if let Some(norm) = &self.plan.embedding_norm {
+            self.norm_backward(gradient, norm, &state.embedding_norm, gradients);
+        }
+        let tables =
+            [(Some(&self.plan.tokens), sequence.tokens), (self.plan.positions.as_ref(), sequence.positions)];
+        for (range, ids) in tables {
+            let Some(range) = range else { continue };
+            let table = &mut gradients[range.clone()];
+            for (row, &id) in gradient.chunks_exact(width).zip(ids) {
+                add(&mut table[id as usize * width..(id as usize + 1) * width], row);
+            }
+        }
+    }
+
+    /// Weight and bias gradients of a linear layer with input x, and where asked the gradient of x.
+    pub(super) fn linear_backward(
+        &self,
+        x: &[f32],
+        upstream: &[f32],
+        linear: &Linear,
+        gradients: &mut [f32],
+        into: Option<(&mut Vec<f32>, Onto)>,
+    ) {
+        let out = linear.bias.len();
+        let (rows, input) = (upstream.len() / out, linear.weight.len() / out);
+        let (g, x) = (Matrix::new(upstream, rows, out), Matrix::new(x, rows, input));
+        self.level.run(|| add_column_sums(upstream, &mut gradients[linear.bias.clone()]));
+        multiply(&mut gradients[linear.weight.clone()], input, g.t(), x, 1.0, Onto::Add);
+        if let Some((into, onto)) = into {
+            if onto == Onto::Replace {
+                into.resize(rows * input, 0.0);
+            }
+            let weight = Matrix::new(self.slice(&linear.weight), out, input);
+            multiply(into, input, g, weight, 1.0, onto);
+        }
+    }
+
+    pub(super) fn norm_backward(
+        &self,
+        gradient: &mut [f32],
+        range: &Range<usize>,
+        state: &NormState,
+        gradients: &mut [f32],
+    ) {
+        let (scale_bias, NormState { normalized, inverse }) = (self.slice(range), state);
+        let sums = &mut gradients[range.clone()];
+        self.level.run(|| layer_norm_backward(gradient, scale_bias, normalized, inverse, sums));
+    }
+}
+
+/// `input += gradient`, the residual's share, at the rows that the layer computed.
+fn add_residual(input: &mut [f32], gradient: &[f32], width: usize, rows: &Rows, sequence: &Sequence<'_>) {
+    if rows.last {
+        for (row, gradient) in sequence.local_outputs().zip(gradient.chunks_exact(width)) {
+            add(&mut input[row * width..(row + 1) * width], gradient);
+        }
+    } else {
+        add(input, gradient);
+    }
+}

@@ -1,0 +1,253 @@
+//! The forward pass of one sequence.
+
+use super::kernels::{activate, add, fill_rows, layer_norm, scale_by, softmax};
+use super::level::Level;
+use super::matrix::{Matrix, Onto, multiply};
+use super::plan::{Linear, Plan};
+use super::state::{LayerState, NormState, State};
+use crate::config::{Attention, EncoderConfig, Norm};
+use crate::dropout::Dropout;
+use std::ops::Range;
+
+/// What does not change from sequence to sequence.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) config: &'a EncoderConfig,
+    pub(super) plan: &'a Plan,
+    pub(super) parameters: &'a [f32],
+    pub(super) dropout: Dropout,
+    pub(super) level: Level,
+}
+
+/// One sequence of a batch.
+#[derive(Clone, Copy)]
+pub(super) struct Sequence<'a> {
+    /// Its number in the batch.
+    pub(super) number: usize,
+    pub(super) tokens: &'a [u32],
+    pub(super) positions: &'a [u32],
+    /// Row of its first token in the batch.
+    pub(super) first_row: usize,
+    /// Output rows, as rows of the batch.
+    pub(super) outputs: &'a [u32],
+    /// Number of its first output row among the batch's.
+    pub(super) first_output: usize,
+}
+
+impl Sequence<'_> {
+    /// Output rows within the sequence.
+    pub(super) fn local_outputs(&self) -> impl ExactSizeIterator<Item = usize> {
+        let first = self.first_row;
+        self.outputs.iter().map(move |&row| row as usize - first)
+    }
+}
+
+/// The rows that a layer computes to the end: all, or in the last layer the output rows.
+pub(super) struct Rows {
+    pub(super) last: bool,
+    /// How many.
+    pub(super) count: usize,
+    /// Number of the first of them in the tensor that dropout sees.
+    pub(super) first: usize,
+}
+
+impl Context<'_> {
+    pub(super) fn slice(&self, range: &Range<usize>) -> &[f32] {
+        &self.parameters[range.clone()]
+    }
+
+    pub(super) fn rows(&self, layer: usize, sequence: &Sequence<'_>) -> Rows {
+        if layer + 1 == self.config.layers {
+            Rows { last: true, count: sequence.outputs.len(), first: sequence.first_output }
+        } else {
+            Rows { last: false, count: sequence.tokens.len(), first: sequence.first_row }
+        }
+    }
+
+    /// Columns that a row may attend to.
+    pub(super) fn visible(&self, rows: &Rows, sequence: &Sequence<'_>, row: usize) -> usize {
+        match self.config.attention {
+            Attention::Both => sequence.tokens.len(),
+            Attention::Causal if rows.last => sequence.outputs[row] as usize - sequence.first_row + 1,
+            Attention::Causal => row + 1,
+        }
+    }
+
+    /// Runs the encoder over the sequence; `state.hidden` is the result.
+    pub(super) fn forward(&self, sequence: &Sequence<'_>, state: &mut State) {
+        state.layers.resize_with(self.config.layers, LayerState::default);
+        let mut x = std::mem::take(&mut state.hidden);
+        self.embed(sequence, state, &mut x);
+        for layer in 0..self.config.layers {
+            std::mem::swap(&mut state.layers[layer].input, &mut x);
+            self.layer(layer, sequence, state, &mut x);
+        }
+        if let Some(norm) = &self.plan.final_norm {
+            state.scratch.rows.clone_from(&x);
+            self.norm(&state.scratch.rows, norm, &mut state.final_norm, &mut x);
+        }
+        state.hidden = x;
+    }
+
+    fn embed(&self, sequence: &Sequence<'_>, state: &mut State, out: &mut Vec<f32>) {
+        let width = self.config.hidden;
+        let sum = &mut state.scratch.rows;
+        sum.clear();
+        let table = self.slice(&self.plan.tokens);
+        for &token in sequence.tokens {
+            sum.extend_from_slice(&table[token as usize * width..(token as usize + 1) * width]);
+        }
+        if let Some(range) = &self.plan.positions {
+            let table = self.slice(range);
+            for (row, &position) in sum.chunks_exact_mut(width).zip(sequence.positions) {
+                add(row, &table[position as usize * width..(position as usize + 1) * width]);
+            }
+        }
+        out.resize(sum.len(), 0.0);
+        match &self.plan.embedding_norm {
+            Some(norm) => self.norm(sum, norm, &mut state.embedding_norm, out),
+            None => out.copy_from_slice(sum),
+        }
+        self.drop(out, 0, sequence.first_row, &mut state.embedding_factors);
+    }
+
+    /// `out` becomes the layer's result for its rows, from `input` in its state.
+    fn layer(&self, number: usize, sequence: &Sequence<'_>, state: &mut State, out: &mut Vec<f32>) {
+        let (width, pre) = (self.config.hidden, self.config.norm == Norm::Pre);
+        let layer = &self.plan.layers[number];
+        let rows = self.rows(number, sequence);
+        let scratch = &mut state.scratch;
+        let s = &mut state.layers[number];
+        s.attention_input.clear();
+        if pre {
+            s.attention_input.resize(s.input.len(), 0.0);
+            self.norm(&s.input, &layer.attention_norm, &mut s.attention_norm, &mut s.attention_input);
+        }
+        self.attend(number, &rows, sequence, s);
+        // z = x + dropout(mixed Wᵒ + b)
+        let z = &mut scratch.rows;
+        self.linear(&s.mixed, &layer.attention_output, width, z);
+        let site = Dropout::attention_output_site(number);
+        self.drop(z, site, rows.first, &mut s.attention_output_factors);
+        add_rows(z, &s.input, width, &rows, sequence);
+        s.middle.resize(z.len(), 0.0);
+        s.feed_input.clear();
+        if pre {
+            s.middle.copy_from_slice(z);
+            s.feed_input.resize(z.len(), 0.0);
+            self.norm(&s.middle, &layer.output_norm, &mut s.output_norm, &mut s.feed_input);
+        } else {
+            self.norm(z, &layer.attention_norm, &mut s.attention_norm, &mut s.middle);
+        }
+        let mut inner = std::mem::take(&mut s.inner);
+        self.linear(s.feed_input(), &layer.intermediate, width, &mut inner);
+        s.inner = inner;
+        s.activated.resize(s.inner.len(), 0.0);
+        self.level.run(|| activate(&s.inner, self.config.activation, &mut s.activated));
+        self.linear(&s.activated, &layer.output, self.config.intermediate, z);
+        self.drop(z, Dropout::output_site(number), rows.first, &mut s.output_factors);
+        self.level.run(|| add(z, &s.middle));
+        out.resize(z.len(), 0.0);
+        if pre {
+            out.copy_from_slice(z);
+        } else {
+            self.norm(z, &layer.output_norm, &mut s.output_norm, out);
+        }
+    }
+
+    /// `mixed ← softmax(Q Kᵀ / √d) V`, head by head.
+    fn attend(&self, number: usize, rows: &Rows, sequence: &Sequence<'_>, s: &mut LayerState) {
+        let (width, d, n, m) =
+            (self.config.hidden, self.config.head_width(), sequence.tokens.len(), rows.count);
+        let layer = &self.plan.layers[number];
+        s.asking.clear();
+        if rows.last {
+            let input = if s.attention_input.is_empty() { &s.input } else { &s.attention_input };
+            for row in sequence.local_outputs() {
+                s.asking.extend_from_slice(&input[row * width..(row + 1) * width]);
+            }
+        } else {
+            s.asking.extend_from_slice(if s.attention_input.is_empty() {
+                &s.input
+            } else {
+                &s.attention_input
+            });
+        }
+        let (mut query, mut key_value) = (std::mem::take(&mut s.query), std::mem::take(&mut s.key_value));
+        self.linear(&s.asking, &layer.query, width, &mut query);
+        self.linear(s.attention_input(), &layer.key_value, width, &mut key_value);
+        (s.query, s.key_value) = (query, key_value);
+        s.probabilities.resize(self.config.heads * m * n, 0.0);
+        s.mixed.resize(m * width, 0.0);
+        let drops = !self.dropout.is_off();
+        s.attention_factors.resize(if drops { s.probabilities.len() } else { 0 }, 0.0);
+        let mut dropped = Vec::new();
+        for head in 0..self.config.heads {
+            let plane = head * m * n..(head + 1) * m * n;
+            let p = &mut s.probabilities[plane.clone()];
+            let q = Matrix::strided(&s.query[(head * d).min(s.query.len())..], m, d, width);
+            let k = Matrix::strided(&s.key_value[head * d..], n, d, 2 * width);
+            let v = Matrix::strided(&s.key_value[width + head * d..], n, d, 2 * width);
+            multiply(p, n, q, k.t(), 1.0 / (d as f32).sqrt(), Onto::Replace);
+            self.level.run(|| softmax(p, n, |row| self.visible(rows, sequence, row)));
+            let mut weights = &*p;
+            if drops {
+                let factors = &mut s.attention_factors[plane];
+                let sequence_head = (sequence.number * self.config.heads + head) as u32;
+                self.level.run(|| {
+                    self.dropout.attention(Dropout::attention_site(number), sequence_head, n, factors);
+                });
+                dropped.clear();
+                dropped.extend_from_slice(p);
+                self.level.run(|| scale_by(&mut dropped, factors));
+                weights = &dropped;
+            }
+            let target = (head * d).min(s.mixed.len());
+            multiply(&mut s.mixed[target..], width, Matrix::new(weights, m, n), v, 1.0, Onto::Replace);
+        }
+    }
+
+    /// `out ← x Wᵀ + b` for x of `input` columns.
+    pub(super) fn linear(&self, x: &[f32], linear: &Linear, input: usize, out: &mut Vec<f32>) {
+        let bias = self.slice(&linear.bias);
+        let rows = x.len() / input;
+        out.resize(rows * bias.len(), 0.0);
+        self.level.run(|| fill_rows(out, bias));
+        let weight = Matrix::new(self.slice(&linear.weight), bias.len(), input);
+        multiply(out, bias.len(), Matrix::new(x, rows, input), weight.t(), 1.0, Onto::Add);
+    }
+
+    pub(super) fn norm(&self, x: &[f32], range: &Range<usize>, state: &mut NormState, out: &mut [f32]) {
+        let width = self.config.hidden;
+        state.resize(x.len() / width, width);
+        let epsilon = self.config.norm_epsilon as f32;
+        let (scale_bias, NormState { normalized, inverse }) = (self.slice(range), state);
+        self.level.run(|| layer_norm(x, scale_bias, epsilon, normalized, inverse, out));
+    }
+
+    /// Drops elements of x in place; the factors are kept.
+    fn drop(&self, x: &mut [f32], site: u32, first: usize, factors: &mut Vec<f32>) {
+        factors.clear();
+        if self.dropout.is_off() {
+            return;
+        }
+        factors.resize(x.len(), 0.0);
+        self.level.run(|| {
+            for (row, line) in factors.chunks_exact_mut(self.config.hidden).enumerate() {
+                self.dropout.hidden_row(site, first + row, line);
+            }
+            scale_by(x, factors);
+        });
+    }
+}
+
+/// `z += x`, of x the rows that the layer computes.
+fn add_rows(z: &mut [f32], x: &[f32], width: usize, rows: &Rows, sequence: &Sequence<'_>) {
+    if rows.last {
+        for (z, row) in z.chunks_exact_mut(width).zip(sequence.local_outputs()) {
+            add(z, &x[row * width..(row + 1) * width]);
+        }
+    } else {
+        add(z, x);
+    }
+}

@@ -1,0 +1,67 @@
+//! The head over the output rows of one sequence: transform, tied output layer, cross-entropy.
+
+use super::forward::Context;
+use super::kernels::{activate, activate_backward, add_column_sums, cross_entropy, fill_rows};
+use super::matrix::{Matrix, Onto, multiply};
+use super::state::HeadState;
+
+impl Context<'_> {
+    /// `head.transformed ← LN(act(h W_p + b_p))`, or as much of it as the configuration has.
+    pub(super) fn transform(&self, hidden: &[f32], head: &mut HeadState) {
+        let Some(linear) = &self.plan.transform else {
+            hidden.clone_into(&mut head.transformed);
+            return;
+        };
+        self.linear(hidden, linear, self.config.hidden, &mut head.dense);
+        head.transformed.resize(hidden.len(), 0.0);
+        self.level.run(|| activate(&head.dense, self.config.activation, &mut head.transformed));
+        if let Some(norm) = &self.plan.transform_norm {
+            let activated = head.transformed.clone();
+            self.norm(&activated, norm, &mut head.norm, &mut head.transformed);
+        }
+    }
+
+    /// `logits ← t Eᵀ + b_O` over the scored tokens, `[rows, outputs]`.
+    pub(super) fn output_layer(&self, transformed: &[f32], logits: &mut [f32]) {
+        let (width, outputs) = (self.config.hidden, self.config.outputs);
+        let table = Matrix::new(self.slice(&self.plan.tokens), outputs, width);
+        self.level.run(|| fill_rows(logits, self.slice(&self.plan.output_bias)));
+        let t = Matrix::new(transformed, transformed.len() / width, width);
+        multiply(logits, outputs, t, table.t(), 1.0, Onto::Add);
+    }
+
+    /// Sum of the cross-entropies of the rows; `head.logits` becomes their gradient times `scale`.
+    pub(super) fn head_loss(&self, hidden: &[f32], targets: &[u32], scale: f32, head: &mut HeadState) -> f64 {
+        self.transform(hidden, head);
+        head.logits.resize(targets.len() * self.config.outputs, 0.0);
+        self.output_layer(&head.transformed, &mut head.logits);
+        self.level.run(|| cross_entropy(&mut head.logits, self.config.outputs, targets, scale))
+    }
+
+    /// After [`Self::head_loss`]: adds the head's gradients; `upstream` becomes that of the hidden states.
+    pub(super) fn head_backward(
+        &self,
+        hidden: &[f32],
+        head: &HeadState,
+        upstream: &mut Vec<f32>,
+        gradients: &mut [f32],
+    ) {
+        let (width, outputs) = (self.config.hidden, self.config.outputs);
+        let rows = hidden.len() / width;
+        let errors = Matrix::new(&head.logits, rows, outputs);
+        let tokens = &self.plan.tokens;
+        self.level.run(|| add_column_sums(&head.logits, &mut gradients[self.plan.output_bias.clone()]));
+        let t = Matrix::new(&head.transformed, rows, width);
+        multiply(&mut gradients[tokens.start..], width, errors.t(), t, 1.0, Onto::Add);
+        upstream.resize(rows * width, 0.0);
+        let table = Matrix::new(self.slice(tokens), outputs, width);
+        multiply(upstream, width, errors, table, 1.0, Onto::Replace);
+        let Some(linear) = &self.plan.transform else { return };
+        if let Some(norm) = &self.plan.transform_norm {
+            self.norm_backward(upstream, norm, &head.norm, gradients);
+        }
+        self.level.run(|| activate_backward(upstream, &head.dense, self.config.activation));
+        let dense = upstream.clone();
+        self.linear_backward(hidden, &dense, linear, gradients, Some((upstream, Onto::Replace)));
+    }
+}

@@ -1,0 +1,339 @@
+//! The processor's engine: explicit forward and backward, one sequence at a time through all layers, so that what a
+//! core works on stays in its cache. No padding, no graph, no allocation once buffers have grown.
+//!
+//! Each worker takes a fixed share of the batch's sequences and adds to gradients of its own, which are then summed in
+//! the workers' order: with the same number of threads, the same bits.
+
+mod backward;
+mod forward;
+mod head;
+mod kernels;
+mod level;
+mod math;
+mod matrix;
+mod plan;
+mod state;
+
+pub use level::Level;
+
+use crate::batch::PackedBatch;
+use crate::config::EncoderConfig;
+use crate::dropout::Dropout;
+use crate::engine::{Engine, Mode};
+use crate::error::{EncoderError, Result};
+use crate::layout::{ParameterLayout, same_layout};
+use crate::optimizer::{AdamW, AdamWOptions, GradientNorm};
+use crate::parameters::Parameters;
+use forward::{Context, Sequence};
+use plan::Plan;
+use rayon::prelude::*;
+use state::{HeadState, State};
+use std::sync::Arc;
+
+/// Rows of the output layer that one task computes at inference.
+const HEAD_ROWS: usize = 64;
+
+/// See the [module's documentation](self).
+pub struct CpuEngine {
+    config: EncoderConfig,
+    plan: Plan,
+    parameters: Parameters,
+    gradients: Vec<f32>,
+    optimizer: AdamW,
+    seed: u64,
+    level: Level,
+    workers: Vec<Worker>,
+    pass: Option<Pass>,
+}
+
+/// What a forward pass leaves for the calls after it.
+struct Pass {
+    batch: PackedBatch,
+    mode: Mode,
+    hidden: Vec<f32>,
+}
+
+#[derive(Default)]
+struct Worker {
+    /// Numbers of its sequences.
+    share: Vec<usize>,
+    state: State,
+    upstream: Vec<f32>,
+    gradients: Vec<f32>,
+    loss: f64,
+    /// Hidden states of its sequences, one after the other.
+    hidden: Vec<f32>,
+}
+
+impl CpuEngine {
+    /// An engine around `parameters`, with as many workers as rayon has threads; `seed` is the dropout's.
+    ///
+    /// # Errors
+    /// An invalid configuration, or parameters of another layout.
+    pub fn new(
+        config: EncoderConfig,
+        parameters: Parameters,
+        options: AdamWOptions,
+        seed: u64,
+        level: Level,
+    ) -> Result<Self> {
+        config.validate()?;
+        let layout = ParameterLayout::new(&config);
+        same_layout(&layout, parameters.layout())?;
+        let workers = (0..rayon::current_num_threads().max(1)).map(|_| Worker::default()).collect();
+        Ok(Self {
+            plan: Plan::new(&config, &layout),
+            optimizer: AdamW::new(&layout, options),
+            gradients: vec![0.0; layout.len()],
+            config,
+            parameters,
+            seed,
+            level,
+            workers,
+            pass: None,
+        })
+    }
+
+    fn dropout(&self, mode: Mode) -> Dropout {
+        match mode {
+            Mode::Training => Dropout::new(self.config.dropout, self.seed, self.optimizer.step()),
+            Mode::Inference => Dropout::new(0.0, 0, 0),
+        }
+    }
+
+    /// Gives every worker its sequences: the costliest first, each to the worker with the least so far.
+    fn share(&mut self, batch: &PackedBatch, cu_outputs: &[u32]) {
+        let cost = |number: usize| {
+            let n = (batch.cu_seqlens()[number + 1] - batch.cu_seqlens()[number]) as usize;
+            n * (6 * self.config.hidden + n)
+        };
+        // A sequence without output rows changes nothing.
+        let mut order: Vec<usize> =
+            (0..batch.sequences()).filter(|&number| cu_outputs[number] < cu_outputs[number + 1]).collect();
+        order.sort_by_key(|&number| std::cmp::Reverse(cost(number)));
+        let mut loads = vec![0; self.workers.len()];
+        self.workers.iter_mut().for_each(|worker| worker.share.clear());
+        for number in order {
+            let least = (0..loads.len()).min_by_key(|&worker| loads[worker]).unwrap_or(0);
+            loads[least] += cost(number);
+            self.workers[least].share.push(number);
+        }
+    }
+
+    /// Runs `work` for every sequence on its worker.
+    fn each(
+        &mut self,
+        batch: &PackedBatch,
+        mode: Mode,
+        work: impl Fn(&Context<'_>, &Sequence<'_>, &mut Worker) + Sync,
+    ) -> Result<()> {
+        batch.validate(&self.config)?;
+        let cu_outputs = batch.cu_outputs();
+        self.share(batch, &cu_outputs);
+        let dropout = self.dropout(mode);
+        let Self { config, plan, parameters, level, workers, .. } = self;
+        let context = Context { config, plan, parameters: parameters.values(), dropout, level: *level };
+        workers.par_iter_mut().for_each(|worker| {
+            let share = std::mem::take(&mut worker.share);
+            for &number in &share {
+                work(&context, &sequence(batch, &cu_outputs, number), worker);
+            }
+            worker.share = share;
+        });
+        Ok(())
+    }
+
+    /// Hidden states of the output rows, in the batch's order.
+    fn encode(&mut self, batch: &PackedBatch, mode: Mode) -> Result<Vec<f32>> {
+        self.workers.iter_mut().for_each(|worker| worker.hidden.clear());
+        self.each(batch, mode, |context, sequence, worker| {
+            context.forward(sequence, &mut worker.state);
+            worker.hidden.extend_from_slice(&worker.state.hidden);
+        })?;
+        let (width, cu_outputs) = (self.config.hidden, batch.cu_outputs());
+        let mut hidden = vec![0.0; batch.outputs().len() * width];
+        for worker in &self.workers {
+            let mut rest = &worker.hidden[..];
+            for &number in &worker.share {
+                let place = cu_outputs[number] as usize * width..cu_outputs[number + 1] as usize * width;
+                let (own, others) = rest.split_at(place.len());
+                hidden[place].copy_from_slice(own);
+                rest = others;
+            }
+        }
+        Ok(hidden)
+    }
+
+    /// Adds the workers' gradients to the engine's, in the workers' order.
+    fn reduce(&mut self) {
+        let workers = &self.workers;
+        let chunks = self.gradients.par_chunks_mut(16384).enumerate();
+        chunks.for_each(|(number, chunk)| {
+            let start = number * 16384;
+            for worker in workers {
+                if let Some(part) = worker.gradients.get(start..start + chunk.len()) {
+                    chunk.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
+                }
+            }
+        });
+    }
+
+    fn clear_workers(&mut self) {
+        let len = self.gradients.len();
+        self.workers.par_iter_mut().for_each(|worker| {
+            worker.gradients.clear();
+            worker.gradients.resize(len, 0.0);
+            worker.loss = 0.0;
+        });
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            config: &self.config,
+            plan: &self.plan,
+            parameters: self.parameters.values(),
+            dropout: self.dropout(Mode::Inference),
+            level: self.level,
+        }
+    }
+
+    fn pass(&self, call: &'static str) -> Result<&Pass> {
+        self.pass.as_ref().ok_or(EncoderError::Order { call, needs: "forward" })
+    }
+}
+
+/// Sequence `number` of the batch.
+fn sequence<'a>(batch: &'a PackedBatch, cu_outputs: &[u32], number: usize) -> Sequence<'a> {
+    let rows = batch.cu_seqlens()[number] as usize..batch.cu_seqlens()[number + 1] as usize;
+    let outputs = cu_outputs[number] as usize..cu_outputs[number + 1] as usize;
+    Sequence {
+        number,
+        tokens: &batch.tokens()[rows.clone()],
+        positions: &batch.positions()[rows.clone()],
+        first_row: rows.start,
+        outputs: &batch.outputs()[outputs.clone()],
+        first_output: outputs.start,
+    }
+}
+
+/// The targets of a sequence.
+fn targets<'a>(batch: &'a PackedBatch, sequence: &Sequence<'_>) -> &'a [u32] {
+    &batch.targets()[sequence.first_output..sequence.first_output + sequence.outputs.len()]
+}
+
+fn has_targets(batch: &PackedBatch) -> Result<()> {
+    if batch.targets().is_empty() && !batch.outputs().is_empty() {
+        return Err(EncoderError::Batch("has no targets, so there is no loss".to_owned()));
+    }
+    Ok(())
+}
+
+impl Engine for CpuEngine {
+    fn name(&self) -> &'static str {
+        "cpu"
+    }
+
+    fn config(&self) -> &EncoderConfig {
+        &self.config
+    }
+
+    fn layout(&self) -> &Arc<ParameterLayout> {
+        self.parameters.layout()
+    }
+
+    fn forward(&mut self, batch: &PackedBatch, mode: Mode) -> Result<()> {
+        let hidden = self.encode(batch, mode)?;
+        self.pass = Some(Pass { batch: batch.clone(), mode, hidden });
+        Ok(())
+    }
+
+    fn hidden(&self) -> Result<Vec<f32>> {
+        Ok(self.pass("hidden")?.hidden.clone())
+    }
+
+    fn transformed(&self) -> Result<Vec<f32>> {
+        let mut head = HeadState::default();
+        self.context().transform(&self.pass("transformed")?.hidden, &mut head);
+        Ok(head.transformed)
+    }
+
+    fn logits(&self) -> Result<Vec<f32>> {
+        let (transformed, context) = (self.transformed()?, self.context());
+        let (width, outputs) = (self.config.hidden, self.config.outputs);
+        let mut logits = vec![0.0; transformed.len() / width * outputs];
+        let tasks = logits.par_chunks_mut(HEAD_ROWS * outputs).zip(transformed.par_chunks(HEAD_ROWS * width));
+        tasks.for_each(|(logits, transformed)| context.output_layer(transformed, logits));
+        Ok(logits)
+    }
+
+    fn backward(&mut self, gradient: &[f32]) -> Result<()> {
+        let training = self.pass.take_if(|pass| pass.mode == Mode::Training);
+        let needs = "forward in training mode";
+        let pass = training.ok_or(EncoderError::Order { call: "backward", needs })?;
+        if gradient.len() != pass.hidden.len() {
+            let (found, expected) = (gradient.len(), pass.hidden.len());
+            return Err(EncoderError::Batch(format!("{found} gradient values for {expected} hidden values")));
+        }
+        let width = self.config.hidden;
+        self.clear_workers();
+        // The forward pass is run again, with the same dropout: heads outside the engine are no hot path.
+        self.each(&pass.batch, Mode::Training, |context, sequence, worker| {
+            let rows =
+                sequence.first_output * width..(sequence.first_output + sequence.outputs.len()) * width;
+            context.forward(sequence, &mut worker.state);
+            gradient[rows].clone_into(&mut worker.upstream);
+            context.backward(sequence, &mut worker.state, &mut worker.upstream, &mut worker.gradients);
+        })?;
+        self.reduce();
+        Ok(())
+    }
+
+    fn cloze_step(&mut self, batch: &PackedBatch) -> Result<f32> {
+        has_targets(batch)?;
+        self.clear_workers();
+        let scale = 1.0 / batch.outputs().len() as f32;
+        self.each(batch, Mode::Training, |context, sequence, worker| {
+            let Worker { state, upstream, gradients, loss, .. } = worker;
+            context.forward(sequence, state);
+            *loss += context.head_loss(&state.hidden, targets(batch, sequence), scale, &mut state.head);
+            context.head_backward(&state.hidden, &state.head, upstream, gradients);
+            context.backward(sequence, state, upstream, gradients);
+        })?;
+        self.reduce();
+        let loss: f64 = self.workers.iter().map(|worker| worker.loss).sum();
+        Ok((loss / batch.outputs().len() as f64) as f32)
+    }
+
+    fn cloze_loss(&mut self, batch: &PackedBatch) -> Result<f64> {
+        has_targets(batch)?;
+        self.workers.iter_mut().for_each(|worker| worker.loss = 0.0);
+        self.each(batch, Mode::Inference, |context, sequence, worker| {
+            context.forward(sequence, &mut worker.state);
+            let State { hidden, head, .. } = &mut worker.state;
+            worker.loss += context.head_loss(hidden, targets(batch, sequence), 1.0, head);
+        })?;
+        let loss: f64 = self.workers.iter().map(|worker| worker.loss).sum();
+        Ok(loss / batch.outputs().len() as f64)
+    }
+
+    fn gradients(&self) -> Result<Vec<f32>> {
+        Ok(self.gradients.clone())
+    }
+
+    fn optimizer_step(&mut self, rate: f64) -> Result<GradientNorm> {
+        let result = self.optimizer.update(self.parameters.values_mut(), &self.gradients, rate);
+        self.gradients.fill(0.0);
+        result
+    }
+
+    fn parameters(&self) -> Result<Parameters> {
+        Ok(self.parameters.clone())
+    }
+
+    fn load(&mut self, parameters: &Parameters) -> Result<()> {
+        same_layout(self.parameters.layout(), parameters.layout())?;
+        self.parameters.values_mut().copy_from_slice(parameters.values());
+        self.pass = None;
+        Ok(())
+    }
+}

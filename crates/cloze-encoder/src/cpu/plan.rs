@@ -1,0 +1,82 @@
+//! Where each layer's parameters stand in the flat buffer.
+
+use crate::config::{EncoderConfig, Head, Norm, Positions};
+use crate::layout::ParameterLayout;
+use std::ops::Range;
+
+/// A linear layer: weight `[out, in]` and bias `[out]`.
+#[derive(Debug, Clone)]
+pub(super) struct Linear {
+    pub(super) weight: Range<usize>,
+    pub(super) bias: Range<usize>,
+}
+
+/// A transformer layer. Norms are scale and then bias.
+#[derive(Debug, Clone)]
+pub(super) struct Layer {
+    pub(super) query: Linear,
+    /// Key and value, adjacent: one `[2 · hidden, hidden]` layer.
+    pub(super) key_value: Linear,
+    pub(super) attention_output: Linear,
+    pub(super) attention_norm: Range<usize>,
+    pub(super) intermediate: Linear,
+    pub(super) output: Linear,
+    pub(super) output_norm: Range<usize>,
+}
+
+/// All of an encoder.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) tokens: Range<usize>,
+    pub(super) positions: Option<Range<usize>>,
+    pub(super) embedding_norm: Option<Range<usize>>,
+    pub(super) layers: Vec<Layer>,
+    pub(super) final_norm: Option<Range<usize>>,
+    pub(super) transform: Option<Linear>,
+    pub(super) transform_norm: Option<Range<usize>>,
+    pub(super) output_bias: Range<usize>,
+}
+
+impl Plan {
+    pub(super) fn new(config: &EncoderConfig, layout: &ParameterLayout) -> Self {
+        let find = |name: &str| layout.get(name).expect("the layout is this configuration's").range();
+        // Pairs that the layout keeps adjacent become one range.
+        let join = |first: Range<usize>, last: Range<usize>| {
+            debug_assert_eq!(first.end, last.start);
+            first.start..last.end
+        };
+        let norm = |prefix: &str| join(find(&format!("{prefix}.weight")), find(&format!("{prefix}.bias")));
+        let linear = |prefix: &str| Linear {
+            weight: find(&format!("{prefix}.weight")),
+            bias: find(&format!("{prefix}.bias")),
+        };
+        let layer = |number: usize| {
+            let prefix = format!("bert.encoder.layer.{number}");
+            let pair = |kind: &str| {
+                let at = |part: &str| find(&format!("{prefix}.attention.self.{part}.{kind}"));
+                join(at("key"), at("value"))
+            };
+            Layer {
+                query: linear(&format!("{prefix}.attention.self.query")),
+                key_value: Linear { weight: pair("weight"), bias: pair("bias") },
+                attention_output: linear(&format!("{prefix}.attention.output.dense")),
+                attention_norm: norm(&format!("{prefix}.attention.output.LayerNorm")),
+                intermediate: linear(&format!("{prefix}.intermediate.dense")),
+                output: linear(&format!("{prefix}.output.dense")),
+                output_norm: norm(&format!("{prefix}.output.LayerNorm")),
+            }
+        };
+        Self {
+            tokens: find("bert.embeddings.word_embeddings.weight"),
+            positions: (config.positions == Positions::Learned)
+                .then(|| find("bert.embeddings.position_embeddings.weight")),
+            embedding_norm: config.embedding_norm.then(|| norm("bert.embeddings.LayerNorm")),
+            layers: (0..config.layers).map(layer).collect(),
+            final_norm: (config.norm == Norm::Pre).then(|| norm("bert.encoder.LayerNorm")),
+            transform: (config.head != Head::Plain).then(|| linear("cls.predictions.transform.dense")),
+            transform_norm: (config.head == Head::TransformNorm)
+                .then(|| norm("cls.predictions.transform.LayerNorm")),
+            output_bias: find("cls.predictions.bias"),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The processor's engine keeps the contract and agrees with the reference engine, dropout on and off.
+#![allow(clippy::unwrap_used)]
+
+use candle_core::{DType, Device};
+use cloze_encoder::cpu::{CpuEngine, Level};
+use cloze_encoder::reference::ReferenceEngine;
+use cloze_encoder::{
+    Activation, AdamWOptions, Attention, EncoderConfig, Engine, Head, Mode, Norm, ParameterLayout,
+    Parameters, Positions,
+};
+use cloze_testkit::compare::{assert_close, assert_gradients_close};
+use cloze_testkit::{batches, golden::Golden, splitmix};
+use std::sync::Arc;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn engine(
+    config: EncoderConfig,
+    parameters: Parameters,
+    options: AdamWOptions,
+    seed: u64,
+) -> Box<dyn Engine> {
+    Box::new(CpuEngine::new(config, parameters, options, seed, Level::detect()).unwrap())
+}
+
+mod contract {
+    cloze_testkit::engine_contract!(super::engine, 1e-5);
+}
+
+fn configurations() -> Vec<EncoderConfig> {
+    let base = EncoderConfig { dropout: 0.0, intermediate: 40, ..EncoderConfig::bert4rec(37, 32, 2, 4, 50) };
+    vec![
+        base.clone(),
+        EncoderConfig { norm: Norm::Pre, embedding_norm: false, head: Head::Plain, ..base.clone() },
+        EncoderConfig { activation: Activation::GeluTanh, attention: Attention::Causal, ..base.clone() },
+        EncoderConfig { norm: Norm::Pre, attention: Attention::Causal, layers: 1, ..base.clone() },
+        EncoderConfig {
+            activation: Activation::Relu,
+            positions: Positions::None,
+            head: Head::Transform,
+            ..base
+        },
+    ]
+}
+
+/// All of this processor's levels, the switch for older ones among them.
+fn levels() -> Vec<Level> {
+    [Level::Baseline, Level::Avx2, Level::Avx512]
+        .into_iter()
+        .filter(|level| *level <= Level::detect())
+        .collect()
+}
+
+#[test]
+fn every_configuration_and_level_agrees_with_the_reference() {
+    for config in configurations() {
+        for dropout in [0.0, 0.3] {
+            let config = EncoderConfig { dropout, ..config.clone() };
+            let layout = Arc::new(ParameterLayout::new(&config));
+            let start = Parameters::initialize(layout.clone(), 0.2, 2);
+            let options = AdamWOptions::default();
+            let mut truth = ReferenceEngine::new(
+                config.clone(),
+                start.clone(),
+                options.clone(),
+                9,
+                Device::Cpu,
+                DType::F64,
+            )
+            .unwrap();
+            let batch = batches::drawn(&config, &[50, 1, 33, 16, 17, 2], 3);
+            let loss = truth.cloze_step(&batch).unwrap();
+            let gradients = truth.gradients().unwrap();
+            truth.forward(&batch, Mode::Training).unwrap();
+            for level in levels() {
+                let mut engine =
+                    CpuEngine::new(config.clone(), start.clone(), options.clone(), 9, level).unwrap();
+                assert_close("loss", &[engine.cloze_step(&batch).unwrap()], &[loss], 1e-5);
+                assert_gradients_close(&layout, &engine.gradients().unwrap(), &gradients, 1e-5);
+                engine.forward(&batch, Mode::Training).unwrap();
+                assert_close("hidden", &engine.hidden().unwrap(), &truth.hidden().unwrap(), 1e-5);
+                assert_close(
+                    "transformed",
+                    &engine.transformed().unwrap(),
+                    &truth.transformed().unwrap(),
+                    1e-5,
+                );
+                assert_close("logits", &engine.logits().unwrap(), &truth.logits().unwrap(), 1e-5);
+            }
+        }
+    }
+}
+
+#[test]
+fn hidden_states_and_gradients_agree_with_hugging_face_bert() {
+    let golden =
+        Golden::open(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/bert_post_norm.safetensors"));
+    let config = EncoderConfig {
+        vocabulary: 23,
+        outputs: 21,
+        intermediate: 40,
+        dropout: 0.0,
+        ..EncoderConfig::bert4rec(22, 16, 2, 4, 12)
+    };
+    let layout = Arc::new(ParameterLayout::new(&config));
+    let mut engine = engine(config, golden.parameters(&layout), AdamWOptions::default(), 0);
+    let batch = golden.batch();
+    engine.forward(&batch, Mode::Inference).unwrap();
+    assert_close("hidden", &engine.hidden().unwrap(), &golden.floats("expected.hidden"), 1e-5);
+    engine.cloze_step(&batch).unwrap();
+    assert_gradients_close(&layout, &engine.gradients().unwrap(), &golden.gradients(&layout), 1e-5);
+}
+
+#[test]
+fn full_size_losses_follow_the_pytorch_sequence() {
+    let items = 3420;
+    let config = EncoderConfig {
+        vocabulary: items + 2,
+        outputs: items + 2,
+        dropout: 0.0,
+        activation: Activation::GeluTanh,
+        head: Head::Plain,
+        ..EncoderConfig::bert4rec(items, 64, 2, 2, 200)
+    };
+    let layout = Arc::new(ParameterLayout::new(&config));
+    let options = AdamWOptions { decay_vectors: true, clip: None, ..AdamWOptions::default() };
+    let mut engine = engine(config, splitmix::parameters(&layout), options, 0);
+    let batch = splitmix::batch(splitmix::Shape { sequences: 256, length: 200, items, masked: 30 });
+    for expected in [8.14797, 8.09269, 8.03759, 7.98260, 7.92824, 7.87528] {
+        let loss = engine.cloze_step(&batch).unwrap();
+        assert!((loss - expected).abs() < 2e-5, "loss {loss}, PyTorch's is {expected}");
+        engine.optimizer_step(1e-3).unwrap();
+    }
+}
