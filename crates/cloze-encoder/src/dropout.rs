@@ -18,7 +18,16 @@
 //! **Attention probabilities**, 8 bits an element, in blocks of 16 queries × 32 keys that suit tensor-core tiles: see
 //! [`Dropout::attention`].
 
-use crate::philox::{key, philox4x32};
+#![expect(clippy::inline_always, reason = "compiled for the caller's instructions")]
+
+use crate::philox::{key, philox4x32, philox4x32_lanes};
+
+/// Queries of a block of attention elements.
+pub(crate) const TILE_QUERIES: usize = 16;
+/// Its keys.
+const BLOCK_KEYS: usize = 32;
+/// Calls that are made together for hidden states.
+const CALLS: usize = 16;
 
 /// The dropout of one training step.
 #[derive(Debug, Clone, Copy)]
@@ -62,18 +71,47 @@ impl Dropout {
         3 * layer as u32 + 3
     }
 
+    /// The factor of a hidden element that is kept.
+    pub(crate) fn hidden_scale(&self) -> f32 {
+        65536.0 / self.keep16 as f32
+    }
+
+    /// The factor of an attention probability that is kept.
+    pub(crate) fn attention_scale(&self) -> f32 {
+        256.0 / self.keep8 as f32
+    }
+
     /// Factors of one row of a hidden tensor: 0 or the inverse of the keep probability.
+    #[inline(always)]
     pub fn hidden_row(&self, site: u32, row: usize, factors: &mut [f32]) {
-        let scale = 65536.0 / self.keep16 as f32;
+        let scale = self.hidden_scale();
         let first = row as u64 * factors.len().div_ceil(8) as u64;
-        for (block, chunk) in factors.chunks_mut(8).enumerate() {
-            let counter = first + block as u64;
-            let words = philox4x32([counter as u32, (counter >> 32) as u32, self.step, site], self.key);
-            for (column, factor) in chunk.iter_mut().enumerate() {
-                let half = (words[column / 2] >> (16 * (column % 2))) & 0xFFFF;
-                *factor = if half < self.keep16 { scale } else { 0.0 };
+        for (group, chunk) in factors.chunks_mut(8 * CALLS).enumerate() {
+            let start = first + (group * CALLS) as u64;
+            let halves = self.hidden_halves(site, start);
+            for (factor, half) in chunk.iter_mut().zip(halves.as_flattened().as_flattened()) {
+                *factor = if u32::from(*half) < self.keep16 { scale } else { 0.0 };
             }
         }
+    }
+
+    /// Half-words of the calls with counters `start..start + CALLS`.
+    #[inline(always)]
+    fn hidden_halves(&self, site: u32, start: u64) -> [[[u16; 2]; 4]; CALLS] {
+        let low = start as u32;
+        if low.checked_add(CALLS as u32).is_some() {
+            let counters = std::array::from_fn(|call| low + call as u32);
+            let words =
+                philox4x32_lanes::<CALLS>(counters, [(start >> 32) as u32, self.step, site], self.key);
+            return std::array::from_fn(|call| {
+                words.map(|word| [word[call] as u16, (word[call] >> 16) as u16])
+            });
+        }
+        std::array::from_fn(|call| {
+            let counter = start + call as u64;
+            let words = philox4x32([counter as u32, (counter >> 32) as u32, self.step, site], self.key);
+            words.map(|word| [word as u16, (word >> 16) as u16])
+        })
     }
 
     /// Factors of the attention probabilities of one sequence and head, `[queries, keys]` row-major.
@@ -84,26 +122,61 @@ impl Dropout {
     /// `(key mod 32) / 8` of the result holds the byte number `2 · ((query mod 16) / 8) + key mod 2`. It keeps the
     /// element if it is below `round(keep · 256)`.
     pub fn attention(&self, site: u32, sequence_head: u32, keys: usize, factors: &mut [f32]) {
-        let queries = factors.len() / keys.max(1);
-        let scale = 256.0 / self.keep8 as f32;
-        for tile in 0..queries.div_ceil(16) as u32 {
-            for block in 0..keys.div_ceil(32) as u32 {
-                for lane in 0..32u32 {
-                    let counter = lane + 32 * ((block % 16) + 16 * tile) + ((block / 16) << 27);
-                    let words = philox4x32([counter, sequence_head, self.step, site], self.key);
-                    let (query, key) = (16 * tile + lane / 4, 32 * block + 2 * (lane % 4));
-                    for (query, half) in [(query as usize, 0), (query as usize + 8, 2)] {
-                        for element in 0..8 {
-                            let key = key as usize + 8 * (element / 2) + element % 2;
-                            let bits = (words[element / 2] >> (8 * (half + element % 2))) & 0xFF;
-                            if query < queries && key < keys {
-                                factors[query * keys + key] = if bits < self.keep8 { scale } else { 0.0 };
-                            }
-                        }
+        let scale = self.attention_scale();
+        self.attention_elements(site, sequence_head, 0, keys, factors, |factor, kept| {
+            *factor = if kept { scale } else { 0.0 };
+        });
+    }
+
+    /// Calls `each` with every element of the rows that begin with query tile `first_tile`, `[.., keys]`, and whether
+    /// it is kept: see [`Self::attention`].
+    #[inline(always)]
+    pub(crate) fn attention_elements(
+        &self,
+        site: u32,
+        sequence_head: u32,
+        first_tile: usize,
+        keys: usize,
+        rows: &mut [f32],
+        each: impl Fn(&mut f32, bool),
+    ) {
+        let keep = self.keep8 as u16;
+        for (tile, rows) in rows.chunks_mut(TILE_QUERIES * keys.max(1)).enumerate() {
+            for block in 0..keys.div_ceil(BLOCK_KEYS) {
+                let bytes =
+                    self.attention_bytes(site, sequence_head, (first_tile + tile) as u32, block as u32);
+                for (row, bytes) in rows.chunks_exact_mut(keys).zip(&bytes) {
+                    let end = keys.min((block + 1) * BLOCK_KEYS);
+                    for (element, byte) in row[block * BLOCK_KEYS..end].iter_mut().zip(bytes) {
+                        each(element, u16::from(*byte) < keep);
                     }
                 }
             }
         }
+    }
+
+    /// The random bytes of a block of attention elements.
+    #[inline(always)]
+    fn attention_bytes(
+        &self,
+        site: u32,
+        sequence_head: u32,
+        tile: u32,
+        block: u32,
+    ) -> [[u8; BLOCK_KEYS]; TILE_QUERIES] {
+        let base = 32 * ((block % 16) + 16 * tile) + ((block / 16) << 27);
+        let counters = std::array::from_fn(|lane| base.wrapping_add(lane as u32));
+        let words = philox4x32_lanes::<32>(counters, [sequence_head, self.step, site], self.key);
+        let mut bytes = [[0; BLOCK_KEYS]; TILE_QUERIES];
+        for (query, bytes) in bytes.iter_mut().enumerate() {
+            for (quad, bytes) in bytes.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+                for (lane, pair) in bytes.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+                    let word = words[quad][4 * (query % 8) + lane] >> (16 * (query / 8));
+                    *pair = (word as u16).to_le_bytes();
+                }
+            }
+        }
+        bytes
     }
 }
 

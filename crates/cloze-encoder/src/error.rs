@@ -88,6 +88,14 @@ pub enum EncoderError {
         /// What it may be.
         expected: String,
     },
+    /// Vector instructions that the processor does not have.
+    #[error("this processor has no {level} instructions, only: {present}")]
+    Level {
+        /// What was asked for.
+        level: &'static str,
+        /// What there is.
+        present: String,
+    },
     /// A failure inside candle.
     #[error("tensor library: {0}")]
     Candle(#[from] candle_core::Error),

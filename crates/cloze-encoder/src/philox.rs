@@ -21,6 +21,30 @@ pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
+/// [`philox4x32`] for `N` counters that differ in their first word only; word w of call number i is `[w][i]`. Made to
+/// be compiled into vector instructions.
+#[expect(clippy::inline_always, reason = "compiled for the caller's instructions")]
+#[inline(always)]
+pub(crate) fn philox4x32_lanes<const N: usize>(
+    first: [u32; N],
+    [second, third, fourth]: [u32; 3],
+    mut key: [u32; 2],
+) -> [[u32; N]; 4] {
+    let mut words = [first, [second; N], [third; N], [fourth; N]];
+    for _ in 0..10 {
+        for i in 0..N {
+            let a = u64::from(MULTIPLIER[0]) * u64::from(words[0][i]);
+            let b = u64::from(MULTIPLIER[1]) * u64::from(words[2][i]);
+            words[0][i] = (b >> 32) as u32 ^ words[1][i] ^ key[0];
+            words[1][i] = b as u32;
+            words[2][i] = (a >> 32) as u32 ^ words[3][i] ^ key[1];
+            words[3][i] = a as u32;
+        }
+        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+    }
+    words
+}
+
 /// The key of a run's generator. The constant keeps small seeds apart from other users of Philox.
 #[inline]
 pub fn key(seed: u64) -> [u32; 2] {
@@ -77,6 +101,15 @@ mod tests {
             philox4x32([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
             [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
         );
+    }
+
+    #[test]
+    fn lanes_are_single_calls() {
+        let first: [u32; 32] = std::array::from_fn(|i| (i as u32).wrapping_mul(0x9E37_79B9));
+        let words = philox4x32_lanes(first, [5, 6, 7], [8, 9]);
+        for (i, &counter) in first.iter().enumerate() {
+            assert_eq!(words.map(|word| word[i]), philox4x32([counter, 5, 6, 7], [8, 9]));
+        }
     }
 
     #[test]

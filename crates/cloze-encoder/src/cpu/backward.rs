@@ -1,11 +1,10 @@
 //! The backward pass of one sequence: [`super::forward`] from its last line to its first.
 
-use super::forward::{Context, Rows, Sequence};
-use super::kernels::{
-    activate_backward, add, add_column_sums, layer_norm_backward, scale_by, softmax_backward,
-};
-use super::matrix::{Matrix, Onto, multiply};
+use super::forward::{Context, Rows, Sequence, TILE};
+use super::kernels::{add, add_column_sums, layer_norm_backward, scale_by, softmax_backward, unmarked};
+use super::matrix::Matrix;
 use super::plan::Linear;
+use super::product::{Onto, multiply, multiply_packed};
 use super::state::{LayerState, NormState, Scratch, State};
 use crate::config::Norm;
 use std::ops::Range;
@@ -48,32 +47,26 @@ impl Context<'_> {
         // The feed-forward half. `gradient` stays the residual's share.
         let mut branch = std::mem::take(&mut scratch.rows);
         branch.clone_from(gradient);
-        self.level.run(|| scale_by(&mut branch, &s.output_factors));
+        scale_by(self.level, &mut branch, &s.output_factors);
         let mut inner = std::mem::take(&mut scratch.wide);
-        self.linear_backward(
-            &s.activated,
-            &branch,
-            &layer.output,
-            gradients,
-            Some((&mut inner, Onto::Replace)),
-        );
-        self.level.run(|| activate_backward(&mut inner, &s.inner, self.config.activation));
+        self.linear_backward(&s.activated, &branch, &layer.output, gradients, Some((&mut inner, Onto::Zero)));
+        scale_by(self.level, &mut inner, &s.slope);
         if pre {
-            let into = Some((&mut branch, Onto::Replace));
+            let into = Some((&mut branch, Onto::Zero));
             self.linear_backward(s.feed_input(), &inner, &layer.intermediate, gradients, into);
             self.norm_backward(&mut branch, &layer.output_norm, &s.output_norm, gradients);
-            self.level.run(|| add(gradient, &branch));
+            add(gradient, &branch);
         } else {
-            let into = Some((&mut *gradient, Onto::Add));
+            let into = Some((&mut *gradient, Onto::Old));
             self.linear_backward(s.feed_input(), &inner, &layer.intermediate, gradients, into);
             self.norm_backward(gradient, &layer.attention_norm, &s.attention_norm, gradients);
         }
         scratch.wide = inner;
         // The attention half.
         branch.clone_from(gradient);
-        self.level.run(|| scale_by(&mut branch, &s.attention_output_factors));
+        scale_by(self.level, &mut branch, &s.attention_output_factors);
         let mut mixed = std::mem::take(&mut scratch.query);
-        let into = Some((&mut mixed, Onto::Replace));
+        let into = Some((&mut mixed, Onto::Zero));
         self.linear_backward(&s.mixed, &branch, &layer.attention_output, gradients, into);
         branch.clear();
         branch.resize(sequence.tokens.len() * width, 0.0);
@@ -104,45 +97,50 @@ impl Context<'_> {
         let (width, d, n, m) =
             (self.config.hidden, self.config.head_width(), sequence.tokens.len(), rows.count);
         let layer = &self.plan.layers[number];
-        let Scratch { plane, dropped, key_value, .. } = scratch;
+        let Scratch { plane, dropped, asking, key_value, keys, values, .. } = scratch;
         let mut query = vec![0.0; m * width];
+        key_value.clear();
         key_value.resize(n * 2 * width, 0.0);
-        plane.resize(m * n, 0.0);
         let scale = 1.0 / (d as f32).sqrt();
+        let drop_scale = if self.dropout.is_off() { 1.0 } else { self.dropout.attention_scale() };
         for head in 0..self.config.heads {
-            let range = head * m * n..(head + 1) * m * n;
-            let (p, column) = (&s.probabilities[range.clone()], head * d);
-            let at = column.min(m * width);
-            let upstream = Matrix::strided(&mixed[at..], m, d, width);
-            let q = Matrix::strided(&s.query[at..], m, d, width);
-            let k = Matrix::strided(&s.key_value[column..], n, d, 2 * width);
-            let v = Matrix::strided(&s.key_value[width + column..], n, d, 2 * width);
-            dropped.clear();
-            dropped.extend_from_slice(p);
-            let factors = s.attention_factors.get(range).unwrap_or(&[]);
-            self.level.run(|| scale_by(dropped, factors));
-            let weights = Matrix::new(dropped, m, n);
-            multiply(&mut key_value[width + column..], 2 * width, weights.t(), upstream, 1.0, Onto::Replace);
-            multiply(plane, n, upstream, v.t(), 1.0, Onto::Replace);
-            self.level.run(|| {
-                scale_by(plane, factors);
-                softmax_backward(plane, p, n);
-            });
-            let scores = Matrix::new(plane, m, n);
-            multiply(&mut query[at..], width, scores, k, scale, Onto::Replace);
-            multiply(&mut key_value[column..], 2 * width, scores.t(), q, scale, Onto::Replace);
+            let column = head * d;
+            keys.fill(Matrix::strided(&s.key_value[column..], n, d, 2 * width), self.level);
+            values.fill(Matrix::strided(&s.key_value[width + column..], n, d, 2 * width).t(), self.level);
+            for first in (0..m).step_by(TILE) {
+                let tile = first..(first + TILE).min(m);
+                let p = &s.probabilities[(head * m + tile.start) * n..(head * m + tile.end) * n];
+                let (rows, at) = (tile.len(), first * width + column);
+                let upstream = Matrix::strided(&mixed[at..], rows, d, width);
+                let q = Matrix::strided(&s.query[at..], rows, d, width);
+                dropped.resize(p.len(), 0.0);
+                plane.resize(p.len(), 0.0);
+                unmarked(self.level, p, dropped);
+                let weights = Matrix::new(dropped, rows, n);
+                self.add_product(
+                    &mut key_value[width + column..],
+                    2 * width,
+                    weights.t(),
+                    upstream,
+                    drop_scale,
+                );
+                self.multiply(plane, n, upstream, values, 1.0);
+                softmax_backward(self.level, plane, p, n, drop_scale);
+                let scores = Matrix::new(plane, rows, n);
+                self.multiply(&mut query[at..], width, scores, keys, scale);
+                self.add_product(&mut key_value[column..], 2 * width, scores.t(), q, scale);
+            }
         }
-        let into = Some((&mut *input, Onto::Add));
+        let into = Some((&mut *input, Onto::Old));
         self.linear_backward(s.attention_input(), key_value, &layer.key_value, gradients, into);
         if rows.last {
-            let mut asking = Vec::new();
-            let into = Some((&mut asking, Onto::Replace));
+            let into = Some((&mut *asking, Onto::Zero));
             self.linear_backward(&s.asking, &query, &layer.query, gradients, into);
             for (row, gradient) in sequence.local_outputs().zip(asking.chunks_exact(width)) {
                 add(&mut input[row * width..(row + 1) * width], gradient);
             }
         } else {
-            let into = Some((&mut *input, Onto::Add));
+            let into = Some((&mut *input, Onto::Old));
             self.linear_backward(&s.asking, &query, &layer.query, gradients, into);
         }
     }
@@ -155,7 +153,7 @@ impl Context<'_> {
         gradients: &mut [f32],
     ) {
         let width = self.config.hidden;
-        self.level.run(|| scale_by(gradient, &state.embedding_factors));
+        scale_by(self.level, gradient, &state.embedding_factors);
         if let Some(norm) = &self.plan.embedding_norm {
             self.norm_backward(gradient, norm, &state.embedding_norm, gradients);
         }
@@ -177,20 +175,22 @@ impl Context<'_> {
         upstream: &[f32],
         linear: &Linear,
         gradients: &mut [f32],
-        into: Option<(&mut Vec<f32>, Onto)>,
+        into: Option<(&mut Vec<f32>, Onto<'_>)>,
     ) {
         let out = linear.bias.len();
         let (rows, input) = (upstream.len() / out, linear.weight.len() / out);
         let (g, x) = (Matrix::new(upstream, rows, out), Matrix::new(x, rows, input));
-        self.level.run(|| add_column_sums(upstream, &mut gradients[linear.bias.clone()]));
-        multiply(&mut gradients[linear.weight.clone()], input, g.t(), x, 1.0, Onto::Add);
+        add_column_sums(self.level, upstream, &mut gradients[linear.bias.clone()]);
+        self.add_product(&mut gradients[linear.weight.clone()], input, g.t(), x, 1.0);
         if let Some((into, onto)) = into {
-            if onto == Onto::Replace {
-                into.resize(rows * input, 0.0);
-            }
-            let weight = Matrix::new(self.slice(&linear.weight), out, input);
-            multiply(into, input, g, weight, 1.0, onto);
+            into.resize(rows * input, 0.0);
+            multiply_packed(self.level, into, input, g, &self.weights.of(linear).backward, 1.0, onto);
         }
+    }
+
+    /// `c += alpha · A B`.
+    fn add_product(&self, c: &mut [f32], stride: usize, a: Matrix<'_>, b: Matrix<'_>, alpha: f32) {
+        multiply(self.level, c, stride, a, b, alpha, Onto::Old);
     }
 
     pub(super) fn norm_backward(
@@ -202,7 +202,7 @@ impl Context<'_> {
     ) {
         let (scale_bias, NormState { normalized, inverse }) = (self.slice(range), state);
         let sums = &mut gradients[range.clone()];
-        self.level.run(|| layer_norm_backward(gradient, scale_bias, normalized, inverse, sums));
+        layer_norm_backward(self.level, gradient, scale_bias, normalized, inverse, sums);
     }
 }
 

@@ -1,12 +1,14 @@
 //! The forward pass of one sequence.
 
-use super::kernels::{activate, add, fill_rows, layer_norm, scale_by, softmax};
+use super::kernels::{activate, add, draw_factors, layer_norm, mark_dropped, scale_by, softmax, unmarked};
 use super::level::Level;
-use super::matrix::{Matrix, Onto, multiply};
+use super::matrix::{Matrix, Packed};
 use super::plan::{Linear, Plan};
-use super::state::{LayerState, NormState, State};
+use super::product::{Onto, multiply_packed};
+use super::state::{LayerState, NormState, Scratch, State};
+use super::weights::Weights;
 use crate::config::{Attention, EncoderConfig, Norm};
-use crate::dropout::Dropout;
+use crate::dropout::{Dropout, TILE_QUERIES};
 use std::ops::Range;
 
 /// What does not change from sequence to sequence.
@@ -15,6 +17,7 @@ pub(super) struct Context<'a> {
     pub(super) config: &'a EncoderConfig,
     pub(super) plan: &'a Plan,
     pub(super) parameters: &'a [f32],
+    pub(super) weights: &'a Weights,
     pub(super) dropout: Dropout,
     pub(super) level: Level,
 }
@@ -49,6 +52,17 @@ pub(super) struct Rows {
     pub(super) count: usize,
     /// Number of the first of them in the tensor that dropout sees.
     pub(super) first: usize,
+}
+
+/// Queries that attention works on at once: what it computes for them stays in the nearest caches. Whole blocks of
+/// dropout and whole tiles of the matrix kernel.
+pub(super) const TILE: usize = 3 * TILE_QUERIES;
+
+/// Where attention's dropout is drawn.
+#[derive(Clone, Copy)]
+struct Site {
+    site: u32,
+    sequence_head: u32,
 }
 
 impl Context<'_> {
@@ -123,7 +137,7 @@ impl Context<'_> {
             s.attention_input.resize(s.input.len(), 0.0);
             self.norm(&s.input, &layer.attention_norm, &mut s.attention_norm, &mut s.attention_input);
         }
-        self.attend(number, &rows, sequence, s);
+        self.attend(number, &rows, sequence, s, scratch);
         // z = x + dropout(mixed Wᵒ + b)
         let z = &mut scratch.rows;
         self.linear(&s.mixed, &layer.attention_output, width, z);
@@ -139,14 +153,14 @@ impl Context<'_> {
         } else {
             self.norm(z, &layer.attention_norm, &mut s.attention_norm, &mut s.middle);
         }
-        let mut inner = std::mem::take(&mut s.inner);
-        self.linear(s.feed_input(), &layer.intermediate, width, &mut inner);
-        s.inner = inner;
-        s.activated.resize(s.inner.len(), 0.0);
-        self.level.run(|| activate(&s.inner, self.config.activation, &mut s.activated));
+        let mut slope = std::mem::take(&mut s.slope);
+        self.linear(s.feed_input(), &layer.intermediate, width, &mut slope);
+        s.slope = slope;
+        s.activated.resize(s.slope.len(), 0.0);
+        activate(self.level, &mut s.slope, self.config.activation, &mut s.activated);
         self.linear(&s.activated, &layer.output, self.config.intermediate, z);
         self.drop(z, Dropout::output_site(number), rows.first, &mut s.output_factors);
-        self.level.run(|| add(z, &s.middle));
+        add(z, &s.middle);
         out.resize(z.len(), 0.0);
         if pre {
             out.copy_from_slice(z);
@@ -156,7 +170,14 @@ impl Context<'_> {
     }
 
     /// `mixed ← softmax(Q Kᵀ / √d) V`, head by head.
-    fn attend(&self, number: usize, rows: &Rows, sequence: &Sequence<'_>, s: &mut LayerState) {
+    fn attend(
+        &self,
+        number: usize,
+        rows: &Rows,
+        sequence: &Sequence<'_>,
+        s: &mut LayerState,
+        scratch: &mut Scratch,
+    ) {
         let (width, d, n, m) =
             (self.config.hidden, self.config.head_width(), sequence.tokens.len(), rows.count);
         let layer = &self.plan.layers[number];
@@ -179,42 +200,58 @@ impl Context<'_> {
         (s.query, s.key_value) = (query, key_value);
         s.probabilities.resize(self.config.heads * m * n, 0.0);
         s.mixed.resize(m * width, 0.0);
-        let drops = !self.dropout.is_off();
-        s.attention_factors.resize(if drops { s.probabilities.len() } else { 0 }, 0.0);
-        let mut dropped = Vec::new();
+        let Scratch { keys, values, dropped, .. } = scratch;
         for head in 0..self.config.heads {
-            let plane = head * m * n..(head + 1) * m * n;
-            let p = &mut s.probabilities[plane.clone()];
-            let q = Matrix::strided(&s.query[(head * d).min(s.query.len())..], m, d, width);
-            let k = Matrix::strided(&s.key_value[head * d..], n, d, 2 * width);
-            let v = Matrix::strided(&s.key_value[width + head * d..], n, d, 2 * width);
-            multiply(p, n, q, k.t(), 1.0 / (d as f32).sqrt(), Onto::Replace);
-            self.level.run(|| softmax(p, n, |row| self.visible(rows, sequence, row)));
-            let mut weights = &*p;
-            if drops {
-                let factors = &mut s.attention_factors[plane];
-                let sequence_head = (sequence.number * self.config.heads + head) as u32;
-                self.level.run(|| {
-                    self.dropout.attention(Dropout::attention_site(number), sequence_head, n, factors);
-                });
-                dropped.clear();
-                dropped.extend_from_slice(p);
-                self.level.run(|| scale_by(&mut dropped, factors));
-                weights = &dropped;
+            let site = Site {
+                site: Dropout::attention_site(number),
+                sequence_head: (sequence.number * self.config.heads + head) as u32,
+            };
+            keys.fill(Matrix::strided(&s.key_value[head * d..], n, d, 2 * width).t(), self.level);
+            values.fill(Matrix::strided(&s.key_value[width + head * d..], n, d, 2 * width), self.level);
+            for first in (0..m).step_by(TILE) {
+                let tile = first..(first + TILE).min(m);
+                let p = &mut s.probabilities[(head * m + tile.start) * n..(head * m + tile.end) * n];
+                let at = tile.start * width + head * d;
+                let q = Matrix::strided(&s.query[at..], tile.len(), d, width);
+                self.multiply(p, n, q, keys, 1.0 / (d as f32).sqrt());
+                softmax(self.level, p, n, |row| self.visible(rows, sequence, first + row));
+                let (weights, scale) = self.drop_attention(site, first, n, p, dropped);
+                let weights = Matrix::new(weights, tile.len(), n);
+                self.multiply(&mut s.mixed[at..], width, weights, values, scale);
             }
-            let target = (head * d).min(s.mixed.len());
-            multiply(&mut s.mixed[target..], width, Matrix::new(weights, m, n), v, 1.0, Onto::Replace);
         }
+    }
+
+    /// Marks dropped probabilities by their sign. Returns the rest, and the factor that makes up for them.
+    fn drop_attention<'p>(
+        &self,
+        Site { site, sequence_head }: Site,
+        first: usize,
+        keys: usize,
+        p: &'p mut [f32],
+        dropped: &'p mut Vec<f32>,
+    ) -> (&'p [f32], f32) {
+        if self.dropout.is_off() {
+            return (p, 1.0);
+        }
+        dropped.resize(p.len(), 0.0);
+        mark_dropped(self.level, self.dropout, site, sequence_head, first, keys, p);
+        unmarked(self.level, p, dropped);
+        (dropped, self.dropout.attention_scale())
+    }
+
+    /// `c ← alpha · A B`.
+    pub(super) fn multiply(&self, c: &mut [f32], stride: usize, a: Matrix<'_>, b: &Packed, alpha: f32) {
+        multiply_packed(self.level, c, stride, a, b, alpha, Onto::Zero);
     }
 
     /// `out ← x Wᵀ + b` for x of `input` columns.
     pub(super) fn linear(&self, x: &[f32], linear: &Linear, input: usize, out: &mut Vec<f32>) {
         let bias = self.slice(&linear.bias);
-        let rows = x.len() / input;
-        out.resize(rows * bias.len(), 0.0);
-        self.level.run(|| fill_rows(out, bias));
-        let weight = Matrix::new(self.slice(&linear.weight), bias.len(), input);
-        multiply(out, bias.len(), Matrix::new(x, rows, input), weight.t(), 1.0, Onto::Add);
+        let x = Matrix::new(x, x.len() / input, input);
+        out.resize(x.rows * bias.len(), 0.0);
+        let weight = &self.weights.of(linear).forward;
+        multiply_packed(self.level, out, bias.len(), x, weight, 1.0, Onto::Bias(bias));
     }
 
     pub(super) fn norm(&self, x: &[f32], range: &Range<usize>, state: &mut NormState, out: &mut [f32]) {
@@ -222,7 +259,7 @@ impl Context<'_> {
         state.resize(x.len() / width, width);
         let epsilon = self.config.norm_epsilon as f32;
         let (scale_bias, NormState { normalized, inverse }) = (self.slice(range), state);
-        self.level.run(|| layer_norm(x, scale_bias, epsilon, normalized, inverse, out));
+        layer_norm(self.level, x, scale_bias, epsilon, normalized, inverse, out);
     }
 
     /// Drops elements of x in place; the factors are kept.
@@ -232,12 +269,8 @@ impl Context<'_> {
             return;
         }
         factors.resize(x.len(), 0.0);
-        self.level.run(|| {
-            for (row, line) in factors.chunks_exact_mut(self.config.hidden).enumerate() {
-                self.dropout.hidden_row(site, first + row, line);
-            }
-            scale_by(x, factors);
-        });
+        draw_factors(self.level, self.dropout, site, first, self.config.hidden, factors);
+        scale_by(self.level, x, factors);
     }
 }
 

@@ -1,8 +1,9 @@
 //! The head over the output rows of one sequence: transform, tied output layer, cross-entropy.
 
 use super::forward::Context;
-use super::kernels::{activate, activate_backward, add_column_sums, cross_entropy, fill_rows};
-use super::matrix::{Matrix, Onto, multiply};
+use super::kernels::{activate, add_column_sums, cross_entropy, scale_by};
+use super::matrix::Matrix;
+use super::product::{Onto, multiply, multiply_packed};
 use super::state::HeadState;
 
 impl Context<'_> {
@@ -12,9 +13,9 @@ impl Context<'_> {
             hidden.clone_into(&mut head.transformed);
             return;
         };
-        self.linear(hidden, linear, self.config.hidden, &mut head.dense);
+        self.linear(hidden, linear, self.config.hidden, &mut head.slope);
         head.transformed.resize(hidden.len(), 0.0);
-        self.level.run(|| activate(&head.dense, self.config.activation, &mut head.transformed));
+        activate(self.level, &mut head.slope, self.config.activation, &mut head.transformed);
         if let Some(norm) = &self.plan.transform_norm {
             let activated = head.transformed.clone();
             self.norm(&activated, norm, &mut head.norm, &mut head.transformed);
@@ -24,10 +25,9 @@ impl Context<'_> {
     /// `logits ← t Eᵀ + b_O` over the scored tokens, `[rows, outputs]`.
     pub(super) fn output_layer(&self, transformed: &[f32], logits: &mut [f32]) {
         let (width, outputs) = (self.config.hidden, self.config.outputs);
-        let table = Matrix::new(self.slice(&self.plan.tokens), outputs, width);
-        self.level.run(|| fill_rows(logits, self.slice(&self.plan.output_bias)));
+        let bias = Onto::Bias(self.slice(&self.plan.output_bias));
         let t = Matrix::new(transformed, transformed.len() / width, width);
-        multiply(logits, outputs, t, table.t(), 1.0, Onto::Add);
+        multiply_packed(self.level, logits, outputs, t, &self.weights.outputs.forward, 1.0, bias);
     }
 
     /// Sum of the cross-entropies of the rows; `head.logits` becomes their gradient times `scale`.
@@ -35,7 +35,7 @@ impl Context<'_> {
         self.transform(hidden, head);
         head.logits.resize(targets.len() * self.config.outputs, 0.0);
         self.output_layer(&head.transformed, &mut head.logits);
-        self.level.run(|| cross_entropy(&mut head.logits, self.config.outputs, targets, scale))
+        cross_entropy(self.level, &mut head.logits, self.config.outputs, targets, scale)
     }
 
     /// After [`Self::head_loss`]: adds the head's gradients; `upstream` becomes that of the hidden states.
@@ -50,18 +50,17 @@ impl Context<'_> {
         let rows = hidden.len() / width;
         let errors = Matrix::new(&head.logits, rows, outputs);
         let tokens = &self.plan.tokens;
-        self.level.run(|| add_column_sums(&head.logits, &mut gradients[self.plan.output_bias.clone()]));
+        add_column_sums(self.level, &head.logits, &mut gradients[self.plan.output_bias.clone()]);
         let t = Matrix::new(&head.transformed, rows, width);
-        multiply(&mut gradients[tokens.start..], width, errors.t(), t, 1.0, Onto::Add);
+        multiply(self.level, &mut gradients[tokens.start..], width, errors.t(), t, 1.0, Onto::Old);
         upstream.resize(rows * width, 0.0);
-        let table = Matrix::new(self.slice(tokens), outputs, width);
-        multiply(upstream, width, errors, table, 1.0, Onto::Replace);
+        self.multiply(upstream, width, errors, &self.weights.outputs.backward, 1.0);
         let Some(linear) = &self.plan.transform else { return };
         if let Some(norm) = &self.plan.transform_norm {
             self.norm_backward(upstream, norm, &head.norm, gradients);
         }
-        self.level.run(|| activate_backward(upstream, &head.dense, self.config.activation));
+        scale_by(self.level, upstream, &head.slope);
         let dense = upstream.clone();
-        self.linear_backward(hidden, &dense, linear, gradients, Some((upstream, Onto::Replace)));
+        self.linear_backward(hidden, &dense, linear, gradients, Some((upstream, Onto::Zero)));
     }
 }

@@ -1,5 +1,8 @@
 //! Vector instructions, chosen at run time.
 
+#[cfg(target_arch = "x86_64")]
+use super::simd::{Eight, Sixteen};
+use super::simd::{Four, Vector};
 use crate::error::{EncoderError, Result};
 use std::fmt;
 
@@ -21,19 +24,33 @@ impl Level {
     }
 
     /// The best level of this processor, or a lower one that the environment variable `CLOZE_CPU` names (`baseline`,
-    /// `avx2`, `avx512`): to repeat an older processor's bits, or to test its path. It governs the engine's own
-    /// kernels; matrix products choose theirs by themselves.
+    /// `avx2`, `avx512`): to repeat an older processor's bits, or to test its path.
     ///
     /// # Errors
     /// [`EncoderError::Environment`] for another name, or a level that the processor does not have.
     pub fn chosen() -> Result<Self> {
         const NAME: &str = "CLOZE_CPU";
         let Ok(value) = std::env::var(NAME) else { return Ok(Self::detect()) };
-        let mut present = vec![Self::Baseline, Self::Avx2, Self::Avx512];
-        present.retain(|level| *level <= Self::detect());
+        let present: Vec<Self> = Self::present().collect();
         let names: Vec<&str> = present.iter().map(|level| level.name()).collect();
         let found = present.iter().find(|level| level.name() == value);
         found.copied().ok_or_else(|| EncoderError::environment(NAME, value, &names))
+    }
+
+    /// The levels that this processor has, the lowest first.
+    pub fn present() -> impl Iterator<Item = Self> {
+        [Self::Baseline, Self::Avx2, Self::Avx512].into_iter().filter(|level| *level <= Self::detect())
+    }
+
+    /// Columns that a matrix product works on at once.
+    pub(super) fn panel(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Sixteen::LANES * Sixteen::BLOCKS,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Eight::LANES * Eight::BLOCKS,
+            _ => Four::LANES * Four::BLOCKS,
+        }
     }
 
     /// Its name, as in `CLOZE_CPU`.
@@ -63,20 +80,6 @@ impl Level {
     fn best() -> Self {
         Self::Baseline
     }
-
-    /// Runs `work` compiled for this level; what it calls must be inlined to profit.
-    #[inline]
-    pub(super) fn run<R>(self, work: impl FnOnce() -> R) -> R {
-        match self {
-            // SAFETY: a level above the baseline is only made by `detect`, which has asked the processor for it.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { with_avx512(work) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { with_avx2(work) },
-            _ => work(),
-        }
-    }
 }
 
 impl fmt::Display for Level {
@@ -85,14 +88,39 @@ impl fmt::Display for Level {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-fn with_avx512<R>(work: impl FnOnce() -> R) -> R {
-    work()
+/// Makes a function that is compiled for each level and takes the level as its first argument. What its body calls must
+/// be inlined into it to be compiled with it.
+macro_rules! for_every_level {
+    ($(#[$meta:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+        $(#[$meta])*
+        $visibility fn $name(level: $crate::cpu::Level, $($argument: $type),*) $(-> $result)? {
+            #[expect(clippy::inline_always, reason = "the callers below are what it is compiled for")]
+            #[inline(always)]
+            fn any($($argument: $type),*) $(-> $result)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+            fn avx512($($argument: $type),*) $(-> $result)? {
+                any($($argument),*)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2($($argument: $type),*) $(-> $result)? {
+                any($($argument),*)
+            }
+
+            match level {
+                // SAFETY: an engine is only made with a level that the processor has.
+                #[cfg(target_arch = "x86_64")]
+                $crate::cpu::Level::Avx512 => unsafe { avx512($($argument),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                $crate::cpu::Level::Avx2 => unsafe { avx2($($argument),*) },
+                _ => any($($argument),*),
+            }
+        }
+    };
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn with_avx2<R>(work: impl FnOnce() -> R) -> R {
-    work()
-}
+pub(super) use for_every_level;

@@ -1,8 +1,5 @@
 //! Functions that the compiler can turn into vector instructions: no branches, no calls.
-#![expect(
-    clippy::inline_always,
-    reason = "what `Level::run` calls must be inlined to be compiled for its instructions"
-)]
+#![expect(clippy::inline_always, reason = "must be inlined into what is compiled for every level")]
 
 /// `eˣ`, relative error below 2⁻²²; 0 below −87, where the result would leave the normal numbers (denormals make
 /// every later product slow), and the value at 88 above it.

@@ -1,13 +1,15 @@
-//! Matrix views and their product.
+//! Matrix views, and matrices packed for the right side of a product.
+
+use super::level::{Level, for_every_level};
 
 /// A matrix in a slice: element (i, j) at `i · row_stride + j · column_stride`.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
-    data: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
+    pub(super) data: &'a [f32],
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) row_stride: usize,
+    pub(super) column_stride: usize,
 }
 
 impl<'a> Matrix<'a> {
@@ -34,51 +36,90 @@ impl<'a> Matrix<'a> {
     }
 }
 
-fn fits(len: usize, rows: usize, columns: usize, stride: usize) -> bool {
+/// Whether a row-major matrix with rows `stride` apart lies inside `len` elements.
+pub(super) fn fits(len: usize, rows: usize, columns: usize, stride: usize) -> bool {
     rows == 0 || columns == 0 || (columns <= stride || rows == 1) && (rows - 1) * stride + columns <= len
 }
 
-/// What becomes of the destination's old values.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Onto {
-    /// They are overwritten.
-    Replace,
-    /// The product is added to them.
-    Add,
+/// As much as the widest vector, and aligned to it.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// A matrix cut into panels of [`Level::panel`] columns; within a panel row by row without gaps, the last panel filled
+/// up with zeros.
+#[derive(Default)]
+pub(super) struct Packed {
+    lines: Vec<Line>,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) panel: usize,
 }
 
-/// `C ← [C +] alpha · A B` for a row-major C of `a.rows × b.columns` with rows `stride` apart, on this thread.
-pub(super) fn multiply(c: &mut [f32], stride: usize, a: Matrix<'_>, b: Matrix<'_>, alpha: f32, onto: Onto) {
-    assert_eq!(a.columns, b.rows, "inner dimensions");
-    let (m, n, k) = (a.rows, b.columns, a.columns);
-    assert!(fits(c.len(), m, n, stride), "product beyond its slice");
-    if m == 0 || n == 0 {
-        return;
+impl Packed {
+    /// Becomes a copy of `matrix` for products at `level`.
+    pub(super) fn fill(&mut self, matrix: Matrix<'_>, level: Level) {
+        (self.rows, self.columns, self.panel) = (matrix.rows, matrix.columns, level.panel());
+        let len = self.columns.div_ceil(self.panel) * self.panel * self.rows;
+        self.lines.resize(len.div_ceil(16), Line([0.0; 16]));
+        let (rows, columns, panel) = (self.rows, self.columns, self.panel);
+        if rows == 0 {
+            return;
+        }
+        for (number, to) in
+            self.values_mut().chunks_exact_mut(rows * panel).take(columns.div_ceil(panel)).enumerate()
+        {
+            let first = number * panel;
+            let width = panel.min(columns - first);
+            copy_panel(level, matrix, first, width, to, panel);
+        }
     }
-    // SAFETY: `fits` holds for all three (checked here and where the views were made), so every element named by the
-    // sizes and strides lies inside its slice; C is borrowed mutably, so it overlaps neither A nor B.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            c.as_mut_ptr(),
-            1,
-            stride as isize,
-            onto == Onto::Add,
-            a.data.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
-            b.data.as_ptr(),
-            b.column_stride as isize,
-            b.row_stride as isize,
-            1.0,
-            alpha,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+
+    /// All panels, one after the other.
+    pub(super) fn values(&self) -> &[f32] {
+        // SAFETY: a line is sixteen floats and nothing else (`repr(C)`, 64 bytes), and any bits are floats.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * 16) }
+    }
+
+    fn values_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as above, and borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * 16) }
+    }
+}
+
+/// Rows of a transposed matrix that are copied together: what they read stays in the nearest cache.
+const STRIP: usize = 16;
+
+for_every_level! {
+    /// Columns `first..first + width` of `matrix` become the rows of `to`, filled up with zeros.
+    fn copy_panel(matrix: Matrix<'_>, first: usize, width: usize, to: &mut [f32], panel: usize) {
+        if matrix.column_stride == 1 {
+            for (row, to) in to.chunks_exact_mut(panel).enumerate() {
+                let from = row * matrix.row_stride + first;
+                to[..width].copy_from_slice(&matrix.data[from..from + width]);
+                to[width..].fill(0.0);
+            }
+            return;
+        }
+        if width < panel {
+            to.fill(0.0);
+        }
+        for (number, strip) in to.chunks_mut(STRIP * panel).enumerate() {
+            let rows = strip.len() / panel;
+            for column in 0..width {
+                let from = (first + column) * matrix.column_stride + number * STRIP * matrix.row_stride;
+                if matrix.row_stride == 1 {
+                    let from = &matrix.data[from..from + rows];
+                    for (row, value) in from.iter().enumerate() {
+                        strip[row * panel + column] = *value;
+                    }
+                } else {
+                    for row in 0..rows {
+                        strip[row * panel + column] = matrix.data[from + row * matrix.row_stride];
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -87,23 +128,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn products_of_all_transpositions_agree_with_the_definition() {
-        let (m, n, k) = (5, 7, 3);
-        let wave = |len: usize, f: f32| (0..len).map(|i| (i as f32 * f).sin()).collect::<Vec<_>>();
-        let (a, b) = (wave(m * k, 0.7), wave(k * n, 1.3));
-        for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
-            let left = if ta { Matrix::new(&a, k, m).t() } else { Matrix::new(&a, m, k) };
-            let right = if tb { Matrix::new(&b, n, k).t() } else { Matrix::new(&b, k, n) };
-            let mut c = vec![1.0; m * 9];
-            multiply(&mut c, 9, left, right, 2.0, Onto::Add);
-            for i in 0..m {
-                for j in 0..9 {
-                    let at = |matrix: Matrix<'_>, i, j| {
-                        matrix.data[i * matrix.row_stride + j * matrix.column_stride]
-                    };
-                    let product: f32 =
-                        if j < n { (0..k).map(|l| at(left, i, l) * at(right, l, j)).sum() } else { 0.0 };
-                    assert!((c[i * 9 + j] - (1.0 + 2.0 * product)).abs() < 1e-5);
+    fn packing_keeps_every_element() {
+        let data: Vec<f32> = (0..35 * 150).map(|i| i as f32).collect();
+        for level in Level::present() {
+            for matrix in [
+                Matrix::new(&data, 35, 150),
+                Matrix::strided(&data, 30, 70, 150),
+                Matrix::new(&data, 150, 35).t(),
+            ] {
+                let mut packed = Packed::default();
+                packed.fill(Matrix::new(&data, 35, 150), level);
+                packed.fill(matrix, level);
+                for row in 0..matrix.rows {
+                    for column in 0..matrix.columns {
+                        let (panel, within) = (column / packed.panel, column % packed.panel);
+                        let found = packed.values()[(panel * matrix.rows + row) * packed.panel + within];
+                        assert_eq!(found, data[row * matrix.row_stride + column * matrix.column_stride]);
+                    }
                 }
             }
         }

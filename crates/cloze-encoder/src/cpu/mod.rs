@@ -12,7 +12,10 @@ mod level;
 mod math;
 mod matrix;
 mod plan;
+mod product;
+mod simd;
 mod state;
+mod weights;
 
 pub use level::Level;
 
@@ -29,6 +32,7 @@ use plan::Plan;
 use rayon::prelude::*;
 use state::{HeadState, State};
 use std::sync::Arc;
+use weights::Weights;
 
 /// Rows of the output layer that one task computes at inference.
 const HEAD_ROWS: usize = 64;
@@ -38,6 +42,8 @@ pub struct CpuEngine {
     config: EncoderConfig,
     plan: Plan,
     parameters: Parameters,
+    /// The parameters' matrices: to be updated whenever they change.
+    weights: Weights,
     gradients: Vec<f32>,
     optimizer: AdamW,
     seed: u64,
@@ -69,7 +75,7 @@ impl CpuEngine {
     /// An engine around `parameters`, with as many workers as rayon has threads; `seed` is the dropout's.
     ///
     /// # Errors
-    /// An invalid configuration, or parameters of another layout.
+    /// An invalid configuration, parameters of another layout, or a level that the processor does not have.
     pub fn new(
         config: EncoderConfig,
         parameters: Parameters,
@@ -80,9 +86,16 @@ impl CpuEngine {
         config.validate()?;
         let layout = ParameterLayout::new(&config);
         same_layout(&layout, parameters.layout())?;
+        if level > Level::detect() {
+            let present: Vec<&str> = Level::present().map(Level::name).collect();
+            return Err(EncoderError::Level { level: level.name(), present: present.join(", ") });
+        }
+        let plan = Plan::new(&config, &layout);
+        let weights = Weights::new(&plan, config.hidden, config.outputs, parameters.values(), level);
         let workers = (0..rayon::current_num_threads().max(1)).map(|_| Worker::default()).collect();
         Ok(Self {
-            plan: Plan::new(&config, &layout),
+            plan,
+            weights,
             optimizer: AdamW::new(&layout, options),
             gradients: vec![0.0; layout.len()],
             config,
@@ -131,8 +144,9 @@ impl CpuEngine {
         let cu_outputs = batch.cu_outputs();
         self.share(batch, &cu_outputs);
         let dropout = self.dropout(mode);
-        let Self { config, plan, parameters, level, workers, .. } = self;
-        let context = Context { config, plan, parameters: parameters.values(), dropout, level: *level };
+        let Self { config, plan, parameters, weights, level, workers, .. } = self;
+        let context =
+            Context { config, plan, parameters: parameters.values(), weights, dropout, level: *level };
         workers.par_iter_mut().for_each(|worker| {
             let share = std::mem::take(&mut worker.share);
             for &number in &share {
@@ -178,6 +192,11 @@ impl CpuEngine {
         });
     }
 
+    fn pack(&mut self) {
+        let Self { config, plan, parameters, weights, level, .. } = self;
+        weights.update(plan, config.hidden, config.outputs, parameters.values(), *level);
+    }
+
     fn clear_workers(&mut self) {
         let len = self.gradients.len();
         self.workers.par_iter_mut().for_each(|worker| {
@@ -192,6 +211,7 @@ impl CpuEngine {
             config: &self.config,
             plan: &self.plan,
             parameters: self.parameters.values(),
+            weights: &self.weights,
             dropout: self.dropout(Mode::Inference),
             level: self.level,
         }
@@ -323,6 +343,7 @@ impl Engine for CpuEngine {
     fn optimizer_step(&mut self, rate: f64) -> Result<GradientNorm> {
         let result = self.optimizer.update(self.parameters.values_mut(), &self.gradients, rate);
         self.gradients.fill(0.0);
+        self.pack();
         result
     }
 
@@ -333,6 +354,7 @@ impl Engine for CpuEngine {
     fn load(&mut self, parameters: &Parameters) -> Result<()> {
         same_layout(self.parameters.layout(), parameters.layout())?;
         self.parameters.values_mut().copy_from_slice(parameters.values());
+        self.pack();
         self.pass = None;
         Ok(())
     }

@@ -2,11 +2,14 @@
 
 use crate::config::{EncoderConfig, Head, Norm, Positions};
 use crate::layout::ParameterLayout;
+use std::cell::Cell;
 use std::ops::Range;
 
 /// A linear layer: weight `[out, in]` and bias `[out]`.
 #[derive(Debug, Clone)]
 pub(super) struct Linear {
+    /// Its place in [`Plan::linears`].
+    pub(super) number: usize,
     pub(super) weight: Range<usize>,
     pub(super) bias: Range<usize>,
 }
@@ -46,10 +49,11 @@ impl Plan {
             first.start..last.end
         };
         let norm = |prefix: &str| join(find(&format!("{prefix}.weight")), find(&format!("{prefix}.bias")));
-        let linear = |prefix: &str| Linear {
-            weight: find(&format!("{prefix}.weight")),
-            bias: find(&format!("{prefix}.bias")),
-        };
+        // Counts up in the order of `linears`.
+        let next = Cell::new(0);
+        let linear_at = |weight, bias| Linear { number: next.replace(next.get() + 1), weight, bias };
+        let linear =
+            |prefix: &str| linear_at(find(&format!("{prefix}.weight")), find(&format!("{prefix}.bias")));
         let layer = |number: usize| {
             let prefix = format!("bert.encoder.layer.{number}");
             let pair = |kind: &str| {
@@ -58,7 +62,7 @@ impl Plan {
             };
             Layer {
                 query: linear(&format!("{prefix}.attention.self.query")),
-                key_value: Linear { weight: pair("weight"), bias: pair("bias") },
+                key_value: linear_at(pair("weight"), pair("bias")),
                 attention_output: linear(&format!("{prefix}.attention.output.dense")),
                 attention_norm: norm(&format!("{prefix}.attention.output.LayerNorm")),
                 intermediate: linear(&format!("{prefix}.intermediate.dense")),
@@ -78,5 +82,13 @@ impl Plan {
                 .then(|| norm("cls.predictions.transform.LayerNorm")),
             output_bias: find("cls.predictions.bias"),
         }
+    }
+
+    /// All linear layers.
+    pub(super) fn linears<'a>(&'a self) -> impl Iterator<Item = &'a Linear> {
+        let of_layer = |layer: &'a Layer| {
+            [&layer.query, &layer.key_value, &layer.attention_output, &layer.intermediate, &layer.output]
+        };
+        self.layers.iter().flat_map(of_layer).chain(&self.transform)
     }
 }

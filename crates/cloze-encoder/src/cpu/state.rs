@@ -1,5 +1,7 @@
 //! What the backward pass needs of the forward pass, for one sequence. Buffers keep their memory between sequences.
 
+use super::matrix::Packed;
+
 /// A layer norm's x̂ `[rows, hidden]` and inverse deviations `[rows]`.
 #[derive(Debug, Default)]
 pub(super) struct NormState {
@@ -27,10 +29,8 @@ pub(super) struct LayerState {
     pub(super) query: Vec<f32>,
     /// Key, then value, in each row: `[n, 2 · hidden]`.
     pub(super) key_value: Vec<f32>,
-    /// `[heads, m, n]`.
+    /// `[heads, m, n]`; those that dropout takes have a negative sign.
     pub(super) probabilities: Vec<f32>,
-    /// Dropout factors of the probabilities, or empty.
-    pub(super) attention_factors: Vec<f32>,
     /// Mixed values of all heads, `[m, hidden]`.
     pub(super) mixed: Vec<f32>,
     /// Dropout factors of the attention block's output, or empty.
@@ -40,9 +40,9 @@ pub(super) struct LayerState {
     pub(super) middle: Vec<f32>,
     /// What the feed-forward block reads: `middle`, or in pre-norm its norm. Empty where it is `middle` itself.
     pub(super) feed_input: Vec<f32>,
-    /// Before the activation, `[m, intermediate]`.
-    pub(super) inner: Vec<f32>,
-    /// After it.
+    /// The activation's slope where it was taken, `[m, intermediate]`.
+    pub(super) slope: Vec<f32>,
+    /// Its result.
     pub(super) activated: Vec<f32>,
     /// Dropout factors of the feed-forward block's output, or empty.
     pub(super) output_factors: Vec<f32>,
@@ -64,8 +64,8 @@ impl LayerState {
 /// The head over the output rows of one sequence.
 #[derive(Debug, Default)]
 pub(super) struct HeadState {
-    /// Before the activation, `[m, hidden]`.
-    pub(super) dense: Vec<f32>,
+    /// The activation's slope where it was taken, `[m, hidden]`.
+    pub(super) slope: Vec<f32>,
     pub(super) norm: NormState,
     /// Input of the output layer, `[m, hidden]`.
     pub(super) transformed: Vec<f32>,
@@ -74,7 +74,7 @@ pub(super) struct HeadState {
 }
 
 /// One sequence.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct State {
     pub(super) embedding_norm: NormState,
     pub(super) embedding_factors: Vec<f32>,
@@ -87,7 +87,7 @@ pub(super) struct State {
 }
 
 /// Buffers whose content is used up at once.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Scratch {
     pub(super) rows: Vec<f32>,
     pub(super) wide: Vec<f32>,
@@ -95,4 +95,7 @@ pub(super) struct Scratch {
     pub(super) dropped: Vec<f32>,
     pub(super) query: Vec<f32>,
     pub(super) key_value: Vec<f32>,
+    pub(super) asking: Vec<f32>,
+    pub(super) keys: Packed,
+    pub(super) values: Packed,
 }

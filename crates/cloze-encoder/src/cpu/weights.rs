@@ -1,0 +1,61 @@
+//! Weights packed for products, once an optimizer step.
+
+use super::level::Level;
+use super::matrix::{Matrix, Packed};
+use super::plan::{Linear, Plan};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// A weight `[out, in]`, for both directions.
+#[derive(Default)]
+pub(super) struct Weight {
+    /// `Wᵀ`: the right side of `x Wᵀ`.
+    pub(super) forward: Packed,
+    /// `W`: the right side of `g W`.
+    pub(super) backward: Packed,
+}
+
+/// All weights of an encoder.
+pub(super) struct Weights {
+    linear: Vec<Weight>,
+    /// The rows of the token table that the output layer scores.
+    pub(super) outputs: Weight,
+}
+
+impl Weights {
+    pub(super) fn new(plan: &Plan, width: usize, outputs: usize, parameters: &[f32], level: Level) -> Self {
+        let linear = plan.linears().map(|_| Weight::default()).collect();
+        let mut weights = Self { linear, outputs: Weight::default() };
+        weights.update(plan, width, outputs, parameters, level);
+        weights
+    }
+
+    /// Follows a change of the parameters.
+    pub(super) fn update(
+        &mut self,
+        plan: &Plan,
+        width: usize,
+        outputs: usize,
+        parameters: &[f32],
+        level: Level,
+    ) {
+        let table = plan.tokens.start..plan.tokens.start + outputs * width;
+        let output_layer = std::iter::once((&mut self.outputs, table, outputs));
+        let linear = self.linear.iter_mut().zip(plan.linears());
+        let linear = linear.map(|(weight, linear)| (weight, linear.weight.clone(), linear.bias.len()));
+        let jobs: Vec<(&mut Packed, Range<usize>, usize, bool)> = output_layer
+            .chain(linear)
+            .flat_map(|(weight, range, out)| {
+                [(&mut weight.forward, range.clone(), out, true), (&mut weight.backward, range, out, false)]
+            })
+            .collect();
+        jobs.into_par_iter().for_each(|(packed, range, out, transposed)| {
+            let matrix = Matrix::new(&parameters[range.clone()], out, range.len() / out);
+            packed.fill(if transposed { matrix.t() } else { matrix }, level);
+        });
+    }
+
+    pub(super) fn of(&self, linear: &Linear) -> &Weight {
+        &self.linear[linear.number]
+    }
+}
