@@ -1,9 +1,10 @@
-//! Contributors' runner: repository checks and reproductions of papers.
+//! Contributors' runner: repository checks, reproductions of papers, benchmarks.
 //!
 //! It depends on no workspace crate and shells out to `cargo` and to the `cloze` binary, so that it builds in seconds
 //! and never has a private way into the code that users have not.
 #![allow(clippy::print_stdout, reason = "a command line tool: standard output is its interface")]
 
+mod bench;
 mod ci;
 mod layers;
 mod nearest;
@@ -34,6 +35,8 @@ enum Command {
     Ci(ci::Arguments),
     /// Train, evaluate and compare every row of a paper's experiment file
     Reproduce(reproduce::Arguments),
+    /// Time the hot paths on this machine, beside the programs that they are compared with
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Ci(arguments) => ci::run(&arguments),
         Command::Reproduce(arguments) => reproduce::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -24,6 +24,7 @@ pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
 /// [`philox4x32`] for `N` counters that differ in their first word only; word w of call number i is `[w][i]`. Made to
 /// be compiled into vector instructions.
 #[expect(clippy::inline_always, reason = "compiled for the caller's instructions")]
+#[expect(clippy::needless_range_loop, reason = "four arrays go side by side")]
 #[inline(always)]
 pub(crate) fn philox4x32_lanes<const N: usize>(
     first: [u32; N],

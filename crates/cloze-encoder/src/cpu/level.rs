@@ -94,7 +94,6 @@ macro_rules! for_every_level {
     ($(#[$meta:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
         $(#[$meta])*
         $visibility fn $name(level: $crate::cpu::Level, $($argument: $type),*) $(-> $result)? {
-            #[expect(clippy::inline_always, reason = "the callers below are what it is compiled for")]
             #[inline(always)]
             fn any($($argument: $type),*) $(-> $result)? $body
 

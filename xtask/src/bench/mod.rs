@@ -1,0 +1,254 @@
+//! `cargo xtask bench`: the hot paths timed on this machine, beside the programs that they are compared with.
+
+mod table;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+use xshell::{Shell, cmd};
+
+use crate::workspace;
+
+/// Options of `cargo xtask bench`.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// What to time
+    #[arg(required = true)]
+    parts: Vec<Part>,
+    /// Python with the peers installed: torch for `encoder`, polars for `ingest`; without it only cloze is timed
+    #[arg(long, value_name = "PROGRAM")]
+    python: Option<PathBuf>,
+    /// Rows of the log that `ingest` generates and reads
+    #[arg(long, value_name = "N", default_value_t = 25_000_000)]
+    rows: u64,
+    /// Timed steps of `encoder`, and of its peer
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    steps: u64,
+    /// Also write the figures, with the machine and the revision, to this file (JSON)
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// The benchmarks.
+#[derive(Clone, Copy, ValueEnum)]
+enum Part {
+    /// A training step and inference of the encoder's engines; peer: PyTorch
+    Encoder,
+    /// A large CSV to split sequences; peer: polars
+    Ingest,
+    /// The ranking of MovieLens 1M's size
+    Eval,
+}
+
+/// One measurement: what was measured, and figures by name.
+type Row = BTreeMap<String, Value>;
+
+/// Runs the benchmarks one after the other and prints a table of each.
+///
+/// # Errors
+/// If something does not build, or a program fails.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let shell = Shell::new()?;
+    shell.change_dir(workspace::root());
+    let mut results = BTreeMap::new();
+    for part in &arguments.parts {
+        let (name, rows) = match part {
+            Part::Encoder => ("encoder", encoder(&shell, arguments)?),
+            Part::Ingest => ("ingest", ingest(&shell, arguments)?),
+            Part::Eval => ("eval", eval(&shell)?),
+        };
+        println!("\n{name}\n\n{}", table::render(&rows));
+        results.insert(name, rows);
+    }
+    if let Some(path) = &arguments.output {
+        let text = serde_json::to_string_pretty(&json!({ "host": host(&shell), "results": results }))?;
+        fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Every shape, engine, and number of threads that says something; then PyTorch on the same cores.
+fn encoder(shell: &Shell, arguments: &Arguments) -> Result<Vec<Row>> {
+    let program = example(shell, "cloze-encoder", "step")?;
+    let steps = format!("steps={}", arguments.steps);
+    let time = |words: &str, threads: usize, level: Option<&str>| {
+        let words = words.split_whitespace();
+        let mut command = cmd!(shell, "{program} {words...} {steps}").quiet();
+        command = command.env("RAYON_NUM_THREADS", threads.to_string());
+        if let Some(level) = level {
+            command = command.env("CLOZE_CPU", level);
+        }
+        parse(&command.read()?)
+    };
+    let threads = std::thread::available_parallelism()?.get();
+    let mut rows = Vec::new();
+    for shape in ["s64", "s128", "s256"] {
+        rows.extend(time(&format!("shape={shape}"), threads, None)?);
+        rows.extend(time(&format!("shape={shape} mode=infer"), threads, None)?);
+    }
+    rows.extend(time("shape=s64 dropout=0.2", threads, None)?);
+    rows.extend(time("shape=s64", 1, None)?);
+    rows.extend(time("shape=s64", threads, Some("avx2")).unwrap_or_default());
+    rows.extend(time("shape=s64 engine=reference", threads, None)?);
+    if let Some(python) = &arguments.python {
+        let (script, threads, steps) =
+            ("crates/cloze-encoder/benches/peer_torch.py", threads.to_string(), arguments.steps.to_string());
+        rows.extend(parse(&cmd!(shell, "{python} {script} s64 {threads} {steps}").quiet().read()?)?);
+    }
+    // The fastest of the peers first among equals: a ratio against anything slower would flatter.
+    add_ratios(&mut rows, |row| (row.get("engine")? == "cpu").then_some(()), "least_ms");
+    Ok(rows)
+}
+
+fn ingest(shell: &Shell, arguments: &Arguments) -> Result<Vec<Row>> {
+    let program = example(shell, "cloze-data", "ingest")?;
+    let folder = shell.create_temp_dir()?;
+    let log = folder.path().join("log.csv");
+    let (rows, threads) =
+        (arguments.rows.to_string(), std::thread::available_parallelism()?.get().to_string());
+    cmd!(shell, "{program} generate {log} {rows}").quiet().run()?;
+    let mut measured = parse(&cmd!(shell, "{program} read {log} {threads}").quiet().read()?)?;
+    if let Some(python) = &arguments.python {
+        let script = "crates/cloze-data/benches/peer_polars.py";
+        measured.extend(parse(&cmd!(shell, "{python} {script} {log} {threads}").quiet().read()?)?);
+    }
+    Ok(measured)
+}
+
+/// Criterion prints its own report; the mean is read from what it stores.
+fn eval(shell: &Shell) -> Result<Vec<Row>> {
+    cmd!(shell, "cargo bench --package cloze-eval --bench ranking").quiet().run()?;
+    let mut rows = Vec::new();
+    let root = target(shell)?.join("criterion");
+    for path in estimates(&root)? {
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let value: Value = serde_json::from_str(&text)?;
+        let nanoseconds = value["mean"]["point_estimate"].as_f64().context("criterion stored no mean")?;
+        let name = path.strip_prefix(&root)?.iter().next().unwrap_or_default().to_string_lossy().into_owned();
+        rows.push(Row::from([
+            ("benchmark".to_owned(), name.into()),
+            ("mean_ms".to_owned(), (nanoseconds / 1e6).into()),
+        ]));
+    }
+    Ok(rows)
+}
+
+/// The files `new/estimates.json` below `folder`, in order.
+fn estimates(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        for entry in entries {
+            let path = entry?.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.ends_with("new/estimates.json") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Builds an example as it is to be timed, and returns its path.
+fn example(shell: &Shell, package: &str, name: &str) -> Result<PathBuf> {
+    let messages = cmd!(
+        shell,
+        "cargo build --release --package {package} --example {name} --message-format json-render-diagnostics"
+    )
+    .read()?;
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == name)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .ok_or_else(|| anyhow!("cargo built {package}, but named no example {name}"))
+}
+
+fn target(shell: &Shell) -> Result<PathBuf> {
+    let metadata = cmd!(shell, "cargo metadata --format-version 1 --no-deps").quiet().read()?;
+    let metadata: Value = serde_json::from_str(&metadata)?;
+    let folder = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
+    Ok(PathBuf::from(folder))
+}
+
+/// The JSON objects of a program's output, one a line.
+fn parse(output: &str) -> Result<Vec<Row>> {
+    let rows: Vec<Row> = output
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).with_context(|| format!("no measurement: {line}")))
+        .collect::<Result<_>>()?;
+    if rows.is_empty() {
+        bail!("the program printed no measurement:\n{output}");
+    }
+    Ok(rows)
+}
+
+/// Adds to every row its figure divided by that of the first row that `is_ours` accepts and that has the same shape and
+/// mode.
+fn add_ratios(rows: &mut [Row], is_ours: impl Fn(&Row) -> Option<()>, figure: &str) {
+    let ours: Vec<Row> = rows.iter().filter(|row| is_ours(row).is_some()).cloned().collect();
+    for row in rows {
+        let same = |one: &&Row| ["shape", "mode", "dropout"].iter().all(|key| one.get(*key) == row.get(*key));
+        let base = ours.iter().find(same).and_then(|one| one.get(figure)?.as_f64());
+        let own = row.get(figure).and_then(Value::as_f64);
+        if let (Some(base), Some(own)) = (base, own) {
+            row.insert("times_ours".to_owned(), ((own / base * 100.0).round() / 100.0).into());
+        }
+    }
+}
+
+/// What the figures were measured on.
+fn host(shell: &Shell) -> Value {
+    let read = |words: &[&str]| {
+        let (program, rest) = (words[0], &words[1..]);
+        cmd!(shell, "{program} {rest...}").quiet().ignore_stderr().read().unwrap_or_default()
+    };
+    let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let processor = processor.lines().find(|line| line.starts_with("model name")).unwrap_or("unknown");
+    json!({
+        "processor": processor.rsplit(": ").next(),
+        "threads": std::thread::available_parallelism().map_or(0, usize::from),
+        "rustc": read(&["rustc", "--version"]),
+        "revision": read(&["git", "rev-parse", "--short", "HEAD"]),
+        "changed": !read(&["git", "status", "--porcelain"]).is_empty(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn measurements_are_read_line_by_line() {
+        let rows = parse("note\n{\"shape\":\"s64\",\"least_ms\":2.0}\n").unwrap();
+        assert_eq!(rows[0]["shape"], "s64");
+        assert!(parse("nothing here").unwrap_err().to_string().contains("nothing here"));
+        assert!(parse("{\"half\":").is_err());
+    }
+
+    #[test]
+    fn a_ratio_compares_the_same_work() {
+        let row = |engine: &str, shape: &str, ms: f64| {
+            Row::from([
+                ("engine".to_owned(), engine.into()),
+                ("shape".to_owned(), shape.into()),
+                ("least_ms".to_owned(), ms.into()),
+            ])
+        };
+        let mut rows =
+            vec![row("cpu", "s64", 200.0), row("torch", "s64", 500.0), row("torch", "s256", 900.0)];
+        add_ratios(&mut rows, |row| (row.get("engine")? == "cpu").then_some(()), "least_ms");
+        assert_eq!(rows[1]["times_ours"], 2.5);
+        assert!(!rows[2].contains_key("times_ours"));
+    }
+}
