@@ -249,6 +249,18 @@ fn bert4rec_and_a_hybrid_on_its_tower() {
 }
 
 #[test]
+fn sasrec_is_trained_evaluated_and_asked() {
+    let world = World::new();
+    let recency = ["--recency", "0.8", "--windows", "random"];
+    world.ok(&[&["train", "sasrec", "--data", "synthetic", "--output", "sas"][..], &TINY, &recency].concat());
+    let rows: Value =
+        serde_json::from_str(&world.ok(&["evaluate", "sas", "--protocols", "full", "--json"])).unwrap();
+    assert_eq!(rows[0]["model"], "sasrec");
+    let text = world.ok(&["recommend", "sas", "--history", "i1", "i2"]);
+    assert!(text.starts_with("sasrec (synthetic"), "{text}");
+}
+
+#[test]
 fn data_commands() {
     let world = World::new();
     let list = world.ok(&["data", "list"]);

@@ -1,11 +1,17 @@
-//! Sequential recommenders: BERT4Rec (Sun et al. 2019, arXiv 1904.06690).
+//! Sequential recommenders: BERT4Rec (Sun et al. 2019, arXiv 1904.06690) and SASRec (Kang & McAuley 2018, arXiv
+//! 1808.09781). Both are a [`Tower`], an encoder with an [`Objective`]: what an example is, and what input asks for the
+//! next item.
 
 mod bert4rec;
+mod objective;
 mod options;
 mod sampler;
+mod sasrec;
 mod tower;
 
 pub use bert4rec::Bert4Rec;
-pub use options::{Bert4RecOptions, Windows};
-pub use sampler::ClozeSampler;
+pub use objective::{Objective, Training, Windows};
+pub use options::Bert4RecOptions;
+pub use sampler::Sampler;
+pub use sasrec::{SasRec, SasRecOptions};
 pub use tower::{Profile, Tower, validation_cases};

@@ -1,18 +1,11 @@
 //! The options of BERT4Rec.
 
-use cloze_encoder::{AdamWOptions, EncoderConfig, Head, Schedule};
+use crate::objective::{Objective, Training, Windows, check};
+use cloze_encoder::{AdamWOptions, EncoderConfig, EncoderError, Head, PackedBatch, Schedule};
 use cloze_train::TrainError;
+use rand::Rng as _;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-
-/// Which part of a sequence longer than the encoder is trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Windows {
-    /// The last items, every epoch.
-    Last,
-    /// A window drawn anew every epoch, so that all items are trained on.
-    Random,
-}
 
 /// Options of BERT4Rec; the defaults reach the published quality on MovieLens-1M.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,8 +93,27 @@ impl Bert4RecOptions {
         ("validate-every", "Steps between two looks at the validation items; 0: never"),
     ];
 
-    /// The encoder over `catalogue` tokens and \[MASK\].
-    pub fn encoder(&self, catalogue: usize) -> EncoderConfig {
+    /// Rows to mask: the last only, or each with the mask probability and at least one.
+    fn masked_rows(&self, length: usize, generator: &mut ChaCha8Rng) -> Vec<u32> {
+        let last = length as u32 - 1;
+        if generator.random_bool(self.last_mask_share) {
+            return vec![last];
+        }
+        let mut rows: Vec<u32> =
+            (0..=last).filter(|_| generator.random_bool(self.mask_probability)).collect();
+        if rows.is_empty() {
+            rows.push(generator.random_range(0..=last));
+        }
+        rows
+    }
+}
+
+impl Objective for Bert4RecOptions {
+    const SHORTEST: usize = 1;
+    const NOTHING: &'static str = "there is no interaction to train on";
+
+    /// One special token, \[MASK\], right behind the items.
+    fn encoder(&self, catalogue: usize) -> EncoderConfig {
         EncoderConfig {
             dropout: self.dropout,
             head: if self.head_norm { Head::TransformNorm } else { Head::Transform },
@@ -109,63 +121,53 @@ impl Bert4RecOptions {
         }
     }
 
-    /// The optimizer.
-    pub fn optimizer(&self) -> AdamWOptions {
-        AdamWOptions { weight_decay: self.weight_decay, clip: Some(self.clip), ..AdamWOptions::default() }
-    }
-
-    /// The learning rates.
-    pub fn schedule(&self) -> Schedule {
-        Schedule { peak: self.learning_rate, warmup: self.warmup, steps: self.steps }
-    }
-
-    /// Checks what the encoder does not check itself.
-    ///
-    /// # Errors
-    /// [`TrainError::Option`] naming the option and its rule.
-    pub fn validate(&self) -> Result<(), TrainError> {
-        let share = 0.0..=1.0;
-        let positive = |x: f64| x > 0.0 && x.is_finite();
-        let rules: [(&'static str, String, bool, &str); 10] = [
-            ("max-length", self.max_length.to_string(), self.max_length >= 2, "must be at least 2"),
-            ("steps", self.steps.to_string(), self.steps > 0, "must be at least 1"),
-            ("batch", self.batch.to_string(), self.batch > 0, "must be at least 1"),
-            ("warmup", self.warmup.to_string(), self.warmup < self.steps, "must be below steps"),
-            (
-                "mask-probability",
-                self.mask_probability.to_string(),
-                self.mask_probability > 0.0 && self.mask_probability <= 1.0,
-                "must be in (0, 1]",
-            ),
-            (
-                "last-mask-share",
-                self.last_mask_share.to_string(),
-                share.contains(&self.last_mask_share),
-                "must be in [0, 1]",
-            ),
-            (
-                "learning-rate",
-                self.learning_rate.to_string(),
-                positive(self.learning_rate),
-                "must be positive",
-            ),
-            ("clip", self.clip.to_string(), positive(self.clip), "must be positive"),
-            (
-                "initial-scale",
-                self.initial_scale.to_string(),
-                positive(self.initial_scale),
-                "must be positive",
-            ),
-            (
-                "weight-decay",
-                self.weight_decay.to_string(),
-                self.weight_decay >= 0.0 && self.weight_decay.is_finite(),
-                "must not be negative",
-            ),
-        ];
-        match rules.into_iter().find(|(_, _, holds, _)| !holds) {
-            Some((key, value, _, rule)) => Err(TrainError::option(key, value, rule)),
-            None => Ok(()),
+    fn training(&self) -> Training {
+        Training {
+            max_length: self.max_length,
+            windows: self.windows,
+            batch: self.batch,
+            schedule: Schedule { peak: self.learning_rate, warmup: self.warmup, steps: self.steps },
+            optimizer: AdamWOptions {
+                weight_decay: self.weight_decay,
+                clip: Some(self.clip),
+                ..AdamWOptions::default()
+            },
+            initial_scale: self.initial_scale,
+            validate_every: self.validate_every,
         }
+    }
+
+    fn validate(&self) -> Result<(), TrainError> {
+        self.training().validate()?;
+        let (mask, last) = (self.mask_probability, self.last_mask_share);
+        check("mask-probability", mask, mask > 0.0 && mask <= 1.0, "must be in (0, 1]")?;
+        check("last-mask-share", last, (0.0..=1.0).contains(&last), "must be in [0, 1]")
+    }
+
+    fn window(&self) -> usize {
+        self.max_length
+    }
+
+    /// Masks positions; their tokens are the targets.
+    fn push_example(
+        &self,
+        batch: &mut PackedBatch,
+        window: &[u32],
+        catalogue: usize,
+        generator: &mut ChaCha8Rng,
+    ) -> Result<(), EncoderError> {
+        let mut tokens = window.to_vec();
+        let rows = self.masked_rows(tokens.len(), generator);
+        let targets: Vec<u32> = rows.iter().map(|&row| tokens[row as usize]).collect();
+        for &row in &rows {
+            tokens[row as usize] = catalogue as u32;
+        }
+        batch.push(&tokens, (self.max_length - tokens.len()) as u32, &rows, &targets)
+    }
+
+    /// The last `max_length − 1` tokens, \[MASK\] appended.
+    fn input(&self, history: &[u32], catalogue: usize) -> Vec<u32> {
+        let start = history.len().saturating_sub(self.max_length - 1);
+        history[start..].iter().copied().chain([catalogue as u32]).collect()
     }
 }

@@ -1,48 +1,35 @@
-//! Cloze batches: sequences in drawn order, positions masked at random.
+//! Training batches: sequences in drawn order, an example made of each.
 
-use crate::options::{Bert4RecOptions, Windows};
+use crate::objective::{Objective, Training, Windows};
 use cloze_data::Sequences;
 use cloze_encoder::{EncoderError, PackedBatch};
 use rand::{Rng, SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
 
-/// Streams of the generator: orders of epochs and masks of steps never share numbers.
+/// Streams of the generator: orders of epochs and draws of steps never share numbers.
 const ORDER_STREAM: u64 = 1 << 62;
 
 /// Draws training batches. Batch number n is a function of the seed and n alone, so a run can go on from any step.
 #[derive(Debug, Clone)]
-pub struct ClozeSampler {
+pub struct Sampler<O> {
+    options: O,
+    training: Training,
     sequences: Sequences,
-    /// Sequences that are not empty.
+    /// Sequences that are long enough.
     indices: Vec<u32>,
     /// The order of one epoch, kept until another is asked for.
     epoch: Option<(u64, Vec<u32>)>,
-    mask_token: u32,
-    max_length: usize,
-    batch: usize,
-    mask_probability: f64,
-    last_mask_share: f64,
-    windows: Windows,
+    catalogue: usize,
     seed: u64,
 }
 
-impl ClozeSampler {
-    /// A sampler over `sequences` of tokens below `catalogue`; \[MASK\] is token number `catalogue`.
-    pub fn new(sequences: Sequences, catalogue: usize, options: &Bert4RecOptions, seed: u64) -> Self {
+impl<O: Objective> Sampler<O> {
+    /// A sampler over `sequences` of tokens below `catalogue`.
+    pub fn new(sequences: Sequences, catalogue: usize, options: &O, seed: u64) -> Self {
         let indices =
-            (0..sequences.len() as u32).filter(|&i| !sequences.get(i as usize).is_empty()).collect();
-        Self {
-            sequences,
-            indices,
-            epoch: None,
-            mask_token: catalogue as u32,
-            max_length: options.max_length,
-            batch: options.batch,
-            mask_probability: options.mask_probability,
-            last_mask_share: options.last_mask_share,
-            windows: options.windows,
-            seed,
-        }
+            (0..sequences.len() as u32).filter(|&i| sequences.get(i as usize).len() >= O::SHORTEST).collect();
+        let (options, training) = (options.clone(), options.training());
+        Self { options, training, sequences, indices, epoch: None, catalogue, seed }
     }
 
     /// Whether there is nothing to draw from.
@@ -53,13 +40,14 @@ impl ClozeSampler {
     /// Batch number `step`: `batch` sequences in the drawn order of their epoch, epochs one after the other.
     ///
     /// # Errors
-    /// None for sequences of this type; the packed batch's otherwise.
+    /// Those of [`Objective::push_example`].
     pub fn batch(&mut self, step: u64) -> Result<PackedBatch, EncoderError> {
         let mut generator = self.generator(step);
         let mut batch = PackedBatch::new();
-        for offset in 0..self.batch as u64 {
-            let sequence = self.drawn(step * self.batch as u64 + offset);
-            self.push_masked(&mut batch, sequence as usize, &mut generator)?;
+        for offset in 0..self.training.batch as u64 {
+            let sequence = self.drawn(step * self.training.batch as u64 + offset);
+            let window = self.cut(self.sequences.get(sequence as usize), &mut generator);
+            self.options.push_example(&mut batch, window, self.catalogue, &mut generator)?;
         }
         Ok(batch)
     }
@@ -82,55 +70,60 @@ impl ClozeSampler {
         self.epoch.as_ref().map_or(0, |(_, order)| order[place])
     }
 
-    fn push_masked(
-        &self,
-        batch: &mut PackedBatch,
-        sequence: usize,
-        generator: &mut ChaCha8Rng,
-    ) -> Result<(), EncoderError> {
-        let whole = self.sequences.get(sequence);
-        let spare = whole.len().saturating_sub(self.max_length);
-        let start = match self.windows {
+    /// The part of a sequence that this step's example is made of.
+    fn cut<'a>(&self, whole: &'a [u32], generator: &mut ChaCha8Rng) -> &'a [u32] {
+        let window = self.options.window();
+        let spare = whole.len().saturating_sub(window);
+        let start = match self.training.windows {
             Windows::Last => spare,
             Windows::Random => generator.random_range(0..=spare),
         };
-        let mut tokens = whole[start..(start + self.max_length).min(whole.len())].to_vec();
-        let rows = self.masked_rows(tokens.len(), generator);
-        let targets: Vec<u32> = rows.iter().map(|&row| tokens[row as usize]).collect();
-        for &row in &rows {
-            tokens[row as usize] = self.mask_token;
-        }
-        let first_position = (self.max_length - tokens.len()) as u32;
-        batch.push(&tokens, first_position, &rows, &targets)
-    }
-
-    /// Rows to mask: the last only, or each with the mask probability and at least one.
-    fn masked_rows(&self, length: usize, generator: &mut ChaCha8Rng) -> Vec<u32> {
-        let last = length as u32 - 1;
-        if generator.random_bool(self.last_mask_share) {
-            return vec![last];
-        }
-        let mut rows: Vec<u32> =
-            (0..=last).filter(|_| generator.random_bool(self.mask_probability)).collect();
-        if rows.is_empty() {
-            rows.push(generator.random_range(0..=last));
-        }
-        rows
+        &whole[start..(start + window).min(whole.len())]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Bert4RecOptions, SasRecOptions};
     use proptest::prelude::*;
 
     const CATALOGUE: usize = 50;
 
-    fn sampler(lists: &[Vec<u32>], options: &Bert4RecOptions) -> ClozeSampler {
-        ClozeSampler::new(Sequences::from_lists(lists, None).unwrap(), CATALOGUE, options, 3)
+    fn sampler<O: Objective>(lists: &[Vec<u32>], options: &O) -> Sampler<O> {
+        Sampler::new(Sequences::from_lists(lists, None).unwrap(), CATALOGUE, options, 3)
     }
 
     proptest! {
+        /// Each target is the item right after its row in the sequence, and the input never holds the last target.
+        #[test]
+        fn causal_targets_are_the_next_items(
+            lists in prop::collection::vec(prop::collection::vec(0u32..CATALOGUE as u32, 1..30), 1..8),
+            random in any::<bool>(),
+            recency in prop::sample::select(vec![0.0, 0.6, 1.0]),
+            step in 0u64..20,
+        ) {
+            prop_assume!(lists.iter().any(|list| list.len() > 1));
+            let windows = if random { Windows::Random } else { Windows::Last };
+            let options = SasRecOptions { max_length: 10, batch: 5, windows, recency, ..SasRecOptions::default() };
+            let batch = sampler(&lists, &options).batch(step).unwrap();
+            let ends = batch.cu_outputs();
+            for (tokens, outputs) in batch.cu_seqlens().windows(2).zip(ends.windows(2)) {
+                let input = &batch.tokens()[tokens[0] as usize..tokens[1] as usize];
+                let rows = &batch.outputs()[outputs[0] as usize..outputs[1] as usize];
+                let targets = &batch.targets()[outputs[0] as usize..outputs[1] as usize];
+                prop_assert!(input.len() <= 10 && rows.last() == Some(&(tokens[1] - 1)), "the last row is a target");
+                prop_assert!(recency < 1.0 || rows.len() == input.len());
+                prop_assert!(recency > 0.0 || rows.len() == 1);
+                let follows = |window: &[u32]| {
+                    window[..input.len()] == *input
+                        && rows.iter().zip(targets).all(|(row, target)| window[(row - tokens[0]) as usize + 1] == *target)
+                };
+                let mut windows = lists.iter().flat_map(|list| list.windows(input.len() + 1));
+                prop_assert!(windows.any(follows));
+            }
+        }
+
         /// Putting the targets back gives a window of the sequence that was drawn; only targets were hidden.
         #[test]
         fn targets_are_what_the_mask_hides(

@@ -1,8 +1,9 @@
-//! A Cloze-trained encoder over sequences of any one kind of token: items for BERT4Rec and the content tower of
+//! A trained encoder over sequences of any one kind of token: items for BERT4Rec, SASRec and the content tower of
 //! HybridBERT4Rec, users for its collaborative tower.
 
+use crate::objective::Objective;
 use crate::options::Bert4RecOptions;
-use crate::sampler::ClozeSampler;
+use crate::sampler::Sampler;
 use cloze_data::Sequences;
 use cloze_encoder::engine::{self, Engine, Mode};
 use cloze_encoder::{EncoderConfig, GradientNorm, PackedBatch, ParameterLayout, Parameters};
@@ -13,44 +14,48 @@ use std::sync::Arc;
 /// Sequences that one inference pass takes.
 const INFERENCE_BATCH: usize = 64;
 
-/// Which vector of the appended \[MASK\] stands for the sequence.
+/// Name of the output layer's bias in the encoder's layout.
+const OUTPUT_BIAS: &str = "cls.predictions.bias";
+
+/// Which vector of the last row stands for the sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
-    /// What the output layer compares with the token vectors: `GELU(h W_p + b_p)`, normalized if the head is.
+    /// What the output layer compares with the token vectors: for BERT4Rec `GELU(h W_p + b_p)`, normalized if the
+    /// head is; for SASRec h.
     Projected,
     /// The hidden state h itself.
     Hidden,
 }
 
-/// An encoder with its options, trained or in training.
-pub struct Tower {
-    options: Bert4RecOptions,
+/// An encoder with its options and their task, trained or in training.
+pub struct Tower<O = Bert4RecOptions> {
+    options: O,
     catalogue: usize,
     engine: Box<dyn Engine>,
 }
 
-impl Tower {
+impl<O: Objective> Tower<O> {
     /// An untrained tower over `catalogue` tokens.
     ///
     /// # Errors
     /// Options that cannot be.
-    pub fn new(options: &Bert4RecOptions, catalogue: usize, seed: u64) -> Result<Self, TrainError> {
+    pub fn new(options: &O, catalogue: usize, seed: u64) -> Result<Self, TrainError> {
         options.validate()?;
         let config = options.encoder(catalogue);
         config.validate()?;
         let layout = Arc::new(ParameterLayout::new(&config));
-        let parameters = Parameters::initialize(layout, options.initial_scale, seed);
+        let parameters = Parameters::initialize(layout, options.training().initial_scale, seed);
         Self::around(options, catalogue, config, parameters, seed)
     }
 
     fn around(
-        options: &Bert4RecOptions,
+        options: &O,
         catalogue: usize,
         config: EncoderConfig,
         parameters: Parameters,
         seed: u64,
     ) -> Result<Self, TrainError> {
-        let engine = engine::open(config, parameters, options.optimizer(), seed)?;
+        let engine = engine::open(config, parameters, options.training().optimizer, seed)?;
         Ok(Self { options: options.clone(), catalogue, engine })
     }
 
@@ -65,68 +70,93 @@ impl Tower {
         validation: Option<&[Option<u32>]>,
         run: &mut Run<'_>,
     ) -> Result<(), TrainError> {
-        let sampler = ClozeSampler::new(sequences.clone(), self.catalogue, &self.options, run.seed);
+        let sampler = Sampler::new(sequences.clone(), self.catalogue, &self.options, run.seed);
         if sampler.is_empty() {
-            return Err(TrainError::Data("there is no interaction to train on".to_owned()));
+            return Err(TrainError::Data(O::NOTHING.to_owned()));
         }
         let held = validation.filter(|targets| targets.iter().any(Option::is_some));
         let cases = held.map(|targets| validation_cases(sequences, targets, self.catalogue)).transpose()?;
+        let training = self.options.training();
         let plan = Plan {
-            schedule: self.options.schedule(),
-            validate_every: if cases.is_some() { self.options.validate_every } else { 0 },
+            schedule: training.schedule,
+            validate_every: if cases.is_some() { training.validate_every } else { 0 },
         };
-        let mut task = ClozeTask { tower: self, sampler, cases, kept: None };
+        let mut task = TowerTask { tower: self, sampler, cases, kept: None };
         train(&mut task, phase, &plan, run.reporter)
     }
 
     /// The options.
-    pub fn options(&self) -> &Bert4RecOptions {
+    pub fn options(&self) -> &O {
         &self.options
     }
 
-    /// Number of tokens, \[MASK\] not counted.
+    /// Number of tokens, special ones not counted.
     pub fn catalogue(&self) -> usize {
         self.catalogue
     }
 
-    /// Profiles of `histories`, `[histories, hidden]`: each keeps its last `max_length − 1` tokens, \[MASK\] is
-    /// appended, and its vector taken.
+    /// Profiles of `histories`, `[histories, hidden]`: the vector of the last row of each one's input (for BERT4Rec
+    /// the last `max_length − 1` tokens and \[MASK\], for SASRec the last `max_length` tokens). Zero where there is no
+    /// input, which is so for SASRec's empty history.
     ///
     /// # Errors
     /// A token beyond the catalogue.
     pub fn profiles(&mut self, histories: &[&[u32]], profile: Profile) -> Result<Vec<f32>, TrainError> {
-        self.infer(histories, |engine| match profile {
+        let blank = vec![0.0; self.engine.config().hidden];
+        self.infer(histories, &blank, |engine| match profile {
             Profile::Projected => engine.transformed(),
             Profile::Hidden => engine.hidden(),
         })
     }
 
-    /// Logits of all tokens for the place after each history, `[histories, catalogue]`.
+    /// Logits of all tokens for the place after each history, `[histories, catalogue]`. Where there is no input, the
+    /// output layer's bias.
     ///
     /// # Errors
     /// A token beyond the catalogue.
     pub fn logits(&mut self, histories: &[&[u32]]) -> Result<Vec<f32>, TrainError> {
-        self.infer(histories, |engine| engine.logits())
+        let missing = histories.iter().any(|history| self.options.input(history, self.catalogue).is_empty());
+        let blank = if missing {
+            self.engine.parameters()?.get(OUTPUT_BIAS).unwrap_or_default().to_vec()
+        } else {
+            Vec::new()
+        };
+        self.infer(histories, &blank, |engine| engine.logits())
     }
 
+    /// What `read` finds for the last row of each history's input, `blank` where there is no input.
     fn infer(
         &mut self,
         histories: &[&[u32]],
+        blank: &[f32],
         read: impl Fn(&dyn Engine) -> cloze_encoder::error::Result<Vec<f32>>,
     ) -> Result<Vec<f32>, TrainError> {
+        let max_length = self.options.training().max_length;
         let mut all = Vec::new();
-        let mut tokens = Vec::new();
         for chunk in histories.chunks(INFERENCE_BATCH) {
             let mut batch = PackedBatch::new();
+            let mut given = Vec::with_capacity(chunk.len());
             for history in chunk {
-                tokens.clear();
-                let kept = history.len().min(self.options.max_length - 1);
-                tokens.extend_from_slice(&history[history.len() - kept..]);
-                tokens.push(self.catalogue as u32);
-                batch.push(&tokens, (self.options.max_length - tokens.len()) as u32, &[kept as u32], &[])?;
+                let input = self.options.input(history, self.catalogue);
+                given.push(!input.is_empty());
+                if let Some(last) = input.len().checked_sub(1) {
+                    batch.push(&input, (max_length - input.len()) as u32, &[last as u32], &[])?;
+                }
             }
-            self.engine.forward(&batch, Mode::Inference)?;
-            all.extend(read(&*self.engine)?);
+            let found = if batch.sequences() == 0 {
+                Vec::new()
+            } else {
+                self.engine.forward(&batch, Mode::Inference)?;
+                read(&*self.engine)?
+            };
+            if given.iter().all(|&given| given) {
+                all.extend(found);
+                continue;
+            }
+            let mut rows = found.chunks_exact(blank.len().max(1));
+            for given in given {
+                all.extend_from_slice(if given { rows.next().unwrap_or(blank) } else { blank });
+            }
         }
         Ok(all)
     }
@@ -150,7 +180,7 @@ impl Tower {
     pub fn load(
         folder: &ModelFolder,
         prefix: &str,
-        options: &Bert4RecOptions,
+        options: &O,
         catalogue: usize,
     ) -> Result<Self, TrainError> {
         options.validate()?;
@@ -180,15 +210,15 @@ pub fn validation_cases<'a>(
     Ok(Cases::new(users, histories, targets, sequences.counts(catalogue))?)
 }
 
-/// Cloze training of a tower, for the loop.
-struct ClozeTask<'a> {
-    tower: &'a mut Tower,
-    sampler: ClozeSampler,
+/// Training of a tower, for the loop.
+struct TowerTask<'a, O> {
+    tower: &'a mut Tower<O>,
+    sampler: Sampler<O>,
     cases: Option<Cases<'a>>,
     kept: Option<Parameters>,
 }
 
-impl Task for ClozeTask<'_> {
+impl<O: Objective> Task for TowerTask<'_, O> {
     fn step(&mut self, step: u64, rate: f64) -> Result<(f64, GradientNorm), TrainError> {
         let batch = self.sampler.batch(step)?;
         let loss = self.tower.engine.cloze_step(&batch)?;
@@ -216,11 +246,11 @@ impl Task for ClozeTask<'_> {
 }
 
 /// A tower asked for its own tokens.
-pub(crate) struct Scorer<'a>(pub(crate) &'a mut Tower);
+pub(crate) struct Scorer<'a, O>(pub(crate) &'a mut Tower<O>);
 
-impl Recommender for Scorer<'_> {
+impl<O: Objective> Recommender for Scorer<'_, O> {
     fn name(&self) -> String {
-        "bert4rec".to_owned()
+        "tower".to_owned()
     }
 
     fn catalogue(&self) -> usize {
@@ -231,5 +261,55 @@ impl Recommender for Scorer<'_> {
         let histories: Vec<&[u32]> = queries.iter().map(|query| query.history).collect();
         scores.copy_from_slice(&self.0.logits(&histories)?);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SasRecOptions;
+
+    /// Logits of every row of one sequence.
+    fn rows<O: Objective>(tower: &mut Tower<O>, tokens: &[u32]) -> Vec<Vec<f32>> {
+        let mut batch = PackedBatch::new();
+        let all: Vec<u32> = (0..tokens.len() as u32).collect();
+        let first = tower.options.training().max_length - tokens.len();
+        batch.push(tokens, first as u32, &all, &[]).unwrap();
+        tower.engine.forward(&batch, Mode::Inference).unwrap();
+        tower.engine.logits().unwrap().chunks(tower.catalogue).map(<[f32]>::to_vec).collect()
+    }
+
+    /// A place that saw a later item would be trained on its own target.
+    #[test]
+    fn a_later_item_changes_no_earlier_score_of_sasrec_and_every_score_of_bert4rec() {
+        let sasrec = SasRecOptions { hidden: 16, max_length: 6, ..SasRecOptions::default() };
+        let mut tower = Tower::new(&sasrec, 9, 3).unwrap();
+        let (one, other) = (rows(&mut tower, &[1, 2, 3, 4]), rows(&mut tower, &[1, 2, 7, 4]));
+        assert_eq!(one[..2], other[..2]);
+        assert!(one[2] != other[2] && one[3] != other[3]);
+        // What is asked at inference is what the last row was trained for.
+        assert_eq!(tower.logits(&[&[1, 2, 3, 4]]).unwrap(), one[3]);
+
+        let bert4rec = Bert4RecOptions { hidden: 16, max_length: 6, ..Bert4RecOptions::default() };
+        let mut tower = Tower::new(&bert4rec, 9, 3).unwrap();
+        let (one, other) = (rows(&mut tower, &[1, 2, 3, 4]), rows(&mut tower, &[1, 2, 7, 4]));
+        assert!(one.iter().zip(&other).all(|(a, b)| a != b));
+    }
+
+    #[test]
+    fn empty_histories_of_sasrec_get_the_bias_between_others() {
+        let options = SasRecOptions { hidden: 8, max_length: 6, ..SasRecOptions::default() };
+        let mut tower = Tower::new(&options, 5, 3).unwrap();
+        let mut parameters = tower.engine.parameters().unwrap();
+        let bias = tower.engine.layout().get(OUTPUT_BIAS).unwrap().range();
+        parameters.values_mut()[bias].copy_from_slice(&[1.0, 2.0, 3.0, 4.0, 5.0]);
+        tower.engine.load(&parameters).unwrap();
+        let (one, two) = (tower.logits(&[&[1]]).unwrap(), tower.logits(&[&[2, 4]]).unwrap());
+        let together = tower.logits(&[&[1], &[], &[2, 4], &[]]).unwrap();
+        assert_eq!(
+            together,
+            [&one[..], &[1.0, 2.0, 3.0, 4.0, 5.0], &two, &[1.0, 2.0, 3.0, 4.0, 5.0]].concat()
+        );
+        assert_eq!(tower.profiles(&[&[]], Profile::Projected).unwrap(), [0.0; 8]);
     }
 }

@@ -1,33 +1,12 @@
 //! BERT4Rec learns order, repeats to the bit, and survives its folder.
 #![allow(clippy::unwrap_used)]
 
-use cloze_data::{Sequences, Vocabulary};
+mod common;
+
 use cloze_eval::{Query, Recommender};
 use cloze_sequential::{Bert4Rec, Bert4RecOptions};
-use cloze_train::{
-    Card, FolderError, Model, ModelFolder, Reporter, Run, TrainError, TrainedOn, TrainingData, Vocabularies,
-    folder,
-};
-use std::path::Path;
-
-const ITEMS: usize = 20;
-
-fn origin() -> TrainedOn {
-    TrainedOn {
-        dataset: "cycle".to_owned(),
-        synthetic: true,
-        split: "leave-one-out".to_owned(),
-        split_hash: "0".to_owned(),
-        fit: "train".to_owned(),
-    }
-}
-
-/// Users walk around a circle of items: every start with every length from 3 to 8, so that neither says more than the
-/// last item does.
-fn walks() -> Vec<Vec<u32>> {
-    let walk = |start: u32, length: u32| (0..length).map(|step| (start + step) % ITEMS as u32).collect();
-    (0..ITEMS as u32).flat_map(|start| (3..=8).map(move |length| walk(start, length))).collect()
-}
+use cloze_train::{FolderError, Model, TrainError};
+use common::{ITEMS, followed, reload, scores, walks, write};
 
 fn options() -> Bert4RecOptions {
     Bert4RecOptions {
@@ -46,30 +25,7 @@ fn options() -> Bert4RecOptions {
 }
 
 fn fit(lists: &[Vec<u32>], options: &Bert4RecOptions, seed: u64) -> Result<Bert4Rec, TrainError> {
-    let sequences = Sequences::from_lists(lists, None).unwrap();
-    let origin = origin();
-    let data = TrainingData { sequences: &sequences, items: ITEMS, origin: &origin, validation: None };
-    let mut reporter = Reporter::quiet();
-    Model::fit(&data, options, &mut Run { seed, reporter: &mut reporter, reuse: None })
-}
-
-fn scores(model: &mut Bert4Rec, history: &[u32]) -> Vec<f32> {
-    let mut scores = vec![f32::NAN; ITEMS];
-    model.score(&[Query { user: None, history }], &mut scores).unwrap();
-    scores
-}
-
-fn best(model: &mut Bert4Rec, history: &[u32]) -> u32 {
-    let scores = scores(model, history);
-    (0..ITEMS as u32).max_by(|a, b| scores[*a as usize].total_cmp(&scores[*b as usize])).unwrap()
-}
-
-/// How many of the circle's items are followed right, after three steps that lead to them.
-fn followed(model: &mut Bert4Rec, reorder: impl Fn([u32; 3]) -> [u32; 3]) -> usize {
-    let at = |place: u32| place % ITEMS as u32;
-    (0..ITEMS as u32)
-        .filter(|&start| best(model, &reorder([start, at(start + 1), at(start + 2)])) == at(start + 3))
-        .count()
+    common::fit(lists, options, seed)
 }
 
 #[test]
@@ -126,25 +82,6 @@ fn divergence_names_the_step_and_the_way_out() {
     assert!(error.contains("step") && error.contains("lower the learning rate"), "{error}");
 }
 
-fn write(path: &Path, model: &Bert4Rec, options: &Bert4RecOptions) {
-    let card = Card {
-        format: folder::FORMAT,
-        model: Bert4Rec::NAME.to_owned(),
-        version: "0".to_owned(),
-        options: serde_json::to_value(options).unwrap(),
-        trained_on: origin(),
-        seed: 1,
-        seconds: 0.0,
-    };
-    let ids = |n: usize| Vocabulary::new((0..n).map(|i| i.to_string()).collect(), None).unwrap();
-    let vocabularies = Vocabularies { items: ids(ITEMS), users: ids(6 * ITEMS) };
-    ModelFolder::write(path, &card, &vocabularies, &model.tensors().unwrap(), &[]).unwrap();
-}
-
-fn reload(path: &Path) -> Result<Bert4Rec, TrainError> {
-    Model::load(&ModelFolder::open(path)?)
-}
-
 #[test]
 fn a_folder_brings_the_same_scores_back_and_foreign_weights_are_refused() {
     let options = Bert4RecOptions { steps: 3, warmup: 1, ..options() };
@@ -152,13 +89,13 @@ fn a_folder_brings_the_same_scores_back_and_foreign_weights_are_refused() {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("model");
     write(&path, &model, &options);
-    let mut again = reload(&path).unwrap();
+    let mut again: Bert4Rec = reload(&path).unwrap();
     assert_eq!(scores(&mut model, &[1, 2, 3]), scores(&mut again, &[1, 2, 3]));
 
     write(&path, &model, &Bert4RecOptions { hidden: 32, ..options.clone() });
-    let error = reload(&path).err().unwrap();
+    let error = reload::<Bert4Rec>(&path).err().unwrap();
     assert!(matches!(error, TrainError::Folder(FolderError::Shape { .. })), "{error}");
     write(&path, &model, &Bert4RecOptions { layers: 2, ..options });
-    let error = reload(&path).err().unwrap();
+    let error = reload::<Bert4Rec>(&path).err().unwrap();
     assert!(matches!(error, TrainError::Folder(FolderError::MissingTensor { .. })), "{error}");
 }

@@ -1,0 +1,107 @@
+//! What sets one sequential transformer apart from another; the rest, [`crate::Tower`] and [`crate::Sampler`], is shared.
+
+use cloze_encoder::{AdamWOptions, EncoderConfig, EncoderError, PackedBatch, Schedule};
+use cloze_train::TrainError;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// Which part of a sequence longer than the encoder is trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Windows {
+    /// The last items, every epoch.
+    Last,
+    /// A window drawn anew every epoch, so that all items are trained on.
+    Random,
+}
+
+/// The options of a transformer and its task. Tokens below `catalogue` are items; what stands behind them is special.
+pub trait Objective: Clone + Send {
+    /// Shortest sequence that there is something to learn from.
+    const SHORTEST: usize;
+    /// What to say when no sequence is that long.
+    const NOTHING: &'static str;
+
+    /// The encoder over `catalogue` tokens and the special ones of this task.
+    fn encoder(&self, catalogue: usize) -> EncoderConfig;
+
+    /// How it is trained.
+    fn training(&self) -> Training;
+
+    /// Checks what the encoder does not check itself.
+    ///
+    /// # Errors
+    /// [`TrainError::Option`] naming the option and its rule.
+    fn validate(&self) -> Result<(), TrainError>;
+
+    /// Longest part of a sequence that one example is made of.
+    fn window(&self) -> usize;
+
+    /// Appends the example of a window of [`Objective::SHORTEST`] to [`Objective::window`] tokens.
+    ///
+    /// # Errors
+    /// None for such windows; the packed batch's otherwise.
+    fn push_example(
+        &self,
+        batch: &mut PackedBatch,
+        window: &[u32],
+        catalogue: usize,
+        generator: &mut ChaCha8Rng,
+    ) -> Result<(), EncoderError>;
+
+    /// The input whose last row stands for the place after `history`, at most as long as the encoder allows; empty if
+    /// there is none.
+    fn input(&self, history: &[u32], catalogue: usize) -> Vec<u32>;
+}
+
+/// How a transformer is trained, whatever its task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Training {
+    /// Longest input; inputs are aligned at the end of the position table.
+    pub max_length: usize,
+    /// Part of long sequences to train on.
+    pub windows: Windows,
+    /// Sequences a step.
+    pub batch: usize,
+    /// Learning rates and number of steps.
+    pub schedule: Schedule,
+    /// Optimizer.
+    pub optimizer: AdamWOptions,
+    /// Standard deviation of the initial matrices.
+    pub initial_scale: f64,
+    /// Steps between two looks at the validation items; 0: never.
+    pub validate_every: u64,
+}
+
+impl Training {
+    /// Checks the values against their rules.
+    ///
+    /// # Errors
+    /// [`TrainError::Option`] naming the option and its rule.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let Schedule { peak, warmup, steps } = self.schedule;
+        let (clip, decay) = (self.optimizer.clip.unwrap_or(1.0), self.optimizer.weight_decay);
+        check("max-length", self.max_length, self.max_length >= 2, "must be at least 2")?;
+        check("steps", steps, steps > 0, "must be at least 1")?;
+        check("batch", self.batch, self.batch > 0, "must be at least 1")?;
+        check("warmup", warmup, warmup < steps, "must be below steps")?;
+        check("learning-rate", peak, positive(peak), "must be positive")?;
+        check("clip", clip, positive(clip), "must be positive")?;
+        check("initial-scale", self.initial_scale, positive(self.initial_scale), "must be positive")?;
+        check("weight-decay", decay, decay >= 0.0 && decay.is_finite(), "must not be negative")
+    }
+}
+
+fn positive(x: f64) -> bool {
+    x > 0.0 && x.is_finite()
+}
+
+/// An option against its rule.
+pub(crate) fn check(
+    key: &'static str,
+    value: impl std::fmt::Display,
+    holds: bool,
+    rule: &str,
+) -> Result<(), TrainError> {
+    if holds { Ok(()) } else { Err(TrainError::option(key, value, rule)) }
+}

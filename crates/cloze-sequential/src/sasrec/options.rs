@@ -1,0 +1,178 @@
+//! The options of SASRec.
+
+use crate::objective::{Objective, Training, Windows, check};
+use cloze_encoder::{
+    Activation, AdamWOptions, Attention, EncoderConfig, EncoderError, Head, Norm, PackedBatch, Positions,
+    Schedule,
+};
+use cloze_train::TrainError;
+use rand::Rng as _;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// Options of SASRec.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct SasRecOptions {
+    /// Width of hidden states and item vectors.
+    pub hidden: usize,
+    /// Transformer layers.
+    pub layers: usize,
+    /// Attention heads; divides `hidden`.
+    pub heads: usize,
+    /// Width of the feed-forward blocks as a multiple of `hidden`; the paper's is 1.
+    pub expansion: usize,
+    /// Longest input; longer histories keep their last items.
+    pub max_length: usize,
+    /// Dropout of hidden states and attention probabilities.
+    pub dropout: f64,
+    /// With r, a position k places before the last of a training sequence is a target with probability rᵏ: 1 takes
+    /// every position as the paper does, 0 the last only (after Petrov & Macdonald 2022, who draw a fixed number).
+    pub recency: f64,
+    /// Part of long sequences to train on.
+    pub windows: Windows,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Sequences a step.
+    pub batch: usize,
+    /// Highest learning rate: linear warm-up, then linear to 0.
+    pub learning_rate: f64,
+    /// Steps of warm-up.
+    pub warmup: u64,
+    /// Decoupled weight decay of matrices.
+    pub weight_decay: f64,
+    /// Largest gradient norm.
+    pub clip: f64,
+    /// Standard deviation of the initial matrices.
+    pub initial_scale: f64,
+    /// Steps between two looks at the validation items; 0: never.
+    pub validate_every: u64,
+}
+
+impl Default for SasRecOptions {
+    fn default() -> Self {
+        Self {
+            hidden: 64,
+            layers: 2,
+            heads: 2,
+            expansion: 1,
+            max_length: 200,
+            dropout: 0.2,
+            recency: 1.0,
+            windows: Windows::Last,
+            steps: 5000,
+            batch: 128,
+            learning_rate: 1e-3,
+            warmup: 200,
+            weight_decay: 0.01,
+            clip: 5.0,
+            initial_scale: 0.05,
+            validate_every: 250,
+        }
+    }
+}
+
+impl SasRecOptions {
+    /// Every option with a line of help.
+    pub const HELP: &'static [(&'static str, &'static str)] = &[
+        ("hidden", "Width of hidden states and item vectors"),
+        ("layers", "Transformer layers"),
+        ("heads", "Attention heads; divides hidden"),
+        ("expansion", "Width of the feed-forward blocks as a multiple of hidden"),
+        ("max-length", "Longest input; longer histories keep their last items"),
+        ("dropout", "Dropout of hidden states and attention probabilities"),
+        ("recency", "1: every position is a target; r: one k places before the last with probability r^k"),
+        ("windows", "Part of long sequences to train on: last, or random (drawn every epoch)"),
+        ("steps", "Optimizer steps"),
+        ("batch", "Sequences a step"),
+        ("learning-rate", "Highest learning rate: linear warm-up, then linear to 0"),
+        ("warmup", "Steps of warm-up"),
+        ("weight-decay", "Decoupled weight decay of matrices (none on biases and norms)"),
+        ("clip", "Largest gradient norm; longer gradients are scaled down"),
+        ("initial-scale", "Standard deviation of the initial matrices"),
+        ("validate-every", "Steps between two looks at the validation items; 0: never"),
+    ];
+
+    /// Rows of an input of `length` tokens whose next item is a target; always the last.
+    fn target_rows(&self, length: usize, generator: &mut ChaCha8Rng) -> Vec<u32> {
+        let last = length as u32 - 1;
+        if self.recency >= 1.0 {
+            return (0..=last).collect();
+        }
+        // Every row draws, so that one row's choice does not depend on another's.
+        let drawn = |row: &u32| generator.random_bool(self.recency.powi((last - row) as i32));
+        (0..=last).filter(drawn).collect()
+    }
+}
+
+impl Objective for SasRecOptions {
+    const SHORTEST: usize = 2;
+    const NOTHING: &'static str =
+        "no user has two interactions left to train on: there is no next item to predict";
+
+    /// No special token.
+    fn encoder(&self, catalogue: usize) -> EncoderConfig {
+        EncoderConfig {
+            vocabulary: catalogue,
+            outputs: catalogue,
+            hidden: self.hidden,
+            layers: self.layers,
+            heads: self.heads,
+            intermediate: self.expansion * self.hidden,
+            max_length: self.max_length,
+            dropout: self.dropout,
+            norm: Norm::Pre,
+            embedding_norm: false,
+            norm_epsilon: 1e-8,
+            activation: Activation::Relu,
+            positions: Positions::Learned,
+            attention: Attention::Causal,
+            head: Head::Plain,
+        }
+    }
+
+    fn training(&self) -> Training {
+        Training {
+            max_length: self.max_length,
+            windows: self.windows,
+            batch: self.batch,
+            schedule: Schedule { peak: self.learning_rate, warmup: self.warmup, steps: self.steps },
+            optimizer: AdamWOptions {
+                weight_decay: self.weight_decay,
+                clip: Some(self.clip),
+                ..AdamWOptions::default()
+            },
+            initial_scale: self.initial_scale,
+            validate_every: self.validate_every,
+        }
+    }
+
+    fn validate(&self) -> Result<(), TrainError> {
+        self.training().validate()?;
+        check("expansion", self.expansion, self.expansion > 0, "must be at least 1")?;
+        check("recency", self.recency, (0.0..=1.0).contains(&self.recency), "must be in [0, 1]")
+    }
+
+    /// One more than the encoder takes: the last item is a target only.
+    fn window(&self) -> usize {
+        self.max_length + 1
+    }
+
+    fn push_example(
+        &self,
+        batch: &mut PackedBatch,
+        window: &[u32],
+        _: usize,
+        generator: &mut ChaCha8Rng,
+    ) -> Result<(), EncoderError> {
+        let input = &window[..window.len() - 1];
+        let rows = self.target_rows(input.len(), generator);
+        let targets: Vec<u32> = rows.iter().map(|&row| window[row as usize + 1]).collect();
+        batch.push(input, (self.max_length - input.len()) as u32, &rows, &targets)
+    }
+
+    /// The last `max_length` tokens.
+    fn input(&self, history: &[u32], _: usize) -> Vec<u32> {
+        history[history.len().saturating_sub(self.max_length)..].to_vec()
+    }
+}
