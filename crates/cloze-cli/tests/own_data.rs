@@ -97,7 +97,7 @@ fn a_description_shows_numbers_plots_and_warnings() {
     let text = world.ok(&["data", "describe", "own"]);
     check_width(&text);
     for part in [
-        "users                             12",
+        "users                            12\n",
         "2020-09-13 12:26:40 to 2020-09-13 15:",
         "per user",
         "Users by number of interactions",

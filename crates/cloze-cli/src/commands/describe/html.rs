@@ -14,7 +14,7 @@ const WIDTH: f64 = 640.0;
 /// The page.
 pub(super) fn page(shown: &Shown) -> String {
     let data = &shown.data;
-    let title = escape(&format!("{}: {}", data.name, shown.title));
+    let title = escape(&shown.heading());
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\

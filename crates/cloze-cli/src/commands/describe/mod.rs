@@ -55,6 +55,14 @@ struct Shown {
     facts: Vec<(&'static str, String)>,
 }
 
+impl Shown {
+    /// Name and title, once where they are the same.
+    fn heading(&self) -> String {
+        let (name, title) = (&self.data.name, &self.title);
+        if name == title { name.clone() } else { format!("{name}: {title}") }
+    }
+}
+
 impl Describe {
     pub(crate) fn run(self) -> Result<()> {
         let dataset = load(&self.name, &self.data.options(), &mut Reporter::stderr())?;
@@ -144,7 +152,7 @@ fn origin_facts(origin: &Origin) -> Vec<(&'static str, String)> {
 fn text(shown: &Shown) -> String {
     let data = &shown.data;
     let generated = if shown.synthetic { " (generated data)" } else { "" };
-    let heading = format!("{}: {}{generated}", data.name, shown.title);
+    let heading = format!("{}{generated}", shown.heading());
     let mut text = wrap(&heading, WIDTH).join("\n") + "\n\n";
     let mut table = Table::new(&[("", Column::Text), ("", Column::Wrapped)]);
     for (name, value) in &shown.facts {
