@@ -25,7 +25,8 @@ fn answer(stream: &mut TcpStream, content: &[u8], until: usize) -> usize {
     let status = if from > 0 { "206 Partial Content" } else { "200 OK" };
     let range = format!("Content-Range: bytes {from}-{}/{all}\r\n", all - 1);
     let range = if from > 0 { range.as_str() } else { "" };
-    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {left}\r\nConnection: close\r\n{range}\r\n").unwrap();
+    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {left}\r\nConnection: close\r\n{range}\r\n")
+        .unwrap();
     stream.write_all(&content[from..until.max(from)]).unwrap();
     from
 }

@@ -36,13 +36,10 @@ impl ItemDetails {
 
     /// Titles and details of these items, in their order.
     pub(crate) fn of(ids: &[String], records: &HashMap<String, ItemRecord>) -> (Titles, Self) {
-        let found: Vec<Option<&ItemRecord>> = ids.iter().map(|id| records.get(id)).collect();
-        let title = |record: &Option<&ItemRecord>| record.and_then(|record| record.title.clone());
-        let text = |record: &Option<&ItemRecord>| record.and_then(|record| record.text.clone());
-        let genres = |record: &Option<&ItemRecord>| record.map_or_else(Vec::new, |one| one.genres.clone());
-        let titles: Vec<_> = found.iter().map(title).collect();
-        let texts: Vec<_> = found.iter().map(text).collect();
-        let genres: Vec<_> = found.iter().map(genres).collect();
+        let found = || ids.iter().map(|id| records.get(id));
+        let titles: Vec<_> = found().map(|one| one.and_then(|one| one.title.clone())).collect();
+        let texts: Vec<_> = found().map(|one| one.and_then(|one| one.text.clone())).collect();
+        let genres: Vec<_> = found().map(|one| one.map_or_else(Vec::new, |one| one.genres.clone())).collect();
         let details = Self {
             genres: genres.iter().any(|one| !one.is_empty()).then_some(genres),
             text: texts.iter().any(Option::is_some).then_some(texts),

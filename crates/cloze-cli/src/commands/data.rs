@@ -80,8 +80,8 @@ fn list() -> Result<()> {
         ("users", Column::Number),
         ("items", Column::Number),
         ("interactions", Column::Number),
-        ("licence", Column::Wrapped),
     ]);
+    let mut licences = Table::new(&[("name", Column::Text), ("licence", Column::Wrapped)]);
     for manifest in manifests() {
         let number = |number: Option<u64>| number.map_or_else(String::new, |number| count(number as usize));
         table.row([
@@ -90,10 +90,10 @@ fn list() -> Result<()> {
             number(manifest.expected.and_then(|expected| expected.users)),
             number(manifest.expected.and_then(|expected| expected.items)),
             number(manifest.expected.and_then(|expected| expected.interactions)),
-            manifest.licence.clone(),
         ]);
+        licences.row([manifest.name.clone(), manifest.licence.clone()]);
     }
-    print(&table.render())
+    print(&format!("{}\n{}", table.render(), licences.render()))
 }
 
 impl Named {

@@ -37,10 +37,19 @@ pub(super) fn plots(data: &Description) -> Vec<Plot> {
         },
     ];
     if !data.timeline.is_empty() {
-        let bars = data.timeline.iter().map(|span| (time(span.from), span.count)).collect();
+        let bars = days(data.timeline.iter().map(|span| (time(span.from), span.count)).collect());
         plots.push(Plot { title: "Interactions over time, from", unit: "interactions", bars });
     }
     plots
+}
+
+/// Days without the time of day, where that is enough to tell them apart.
+fn days(bars: Vec<(String, u64)>) -> Vec<(String, u64)> {
+    let day = |name: &str| name.split(' ').next().unwrap_or_default().to_owned();
+    if bars.windows(2).any(|pair| day(&pair[0].0) == day(&pair[1].0)) {
+        return bars;
+    }
+    bars.into_iter().map(|(name, count)| (day(&name), count)).collect()
 }
 
 impl Plot {
