@@ -3,11 +3,12 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{compare, data, doctor, evaluate, recommend, train};
+use crate::commands::{compare, data, doctor, evaluate, prepare, recommend, train};
 
 const EXAMPLES: &str = "\
 Examples:
   cloze data list
+  cloze prepare --input log.parquet --user U --item I --time T --output mydata
   cloze train item-knn --data ml-100k --output runs/knn
   cloze evaluate runs/knn
   cloze recommend runs/knn --history 'Toy Story (1995)' --history 'Aladdin (1992)'
@@ -26,6 +27,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// List, obtain and prepare data sets
     Data(data::Data),
+    /// Make a data set of your own log
+    Prepare(prepare::Prepare),
     /// Train a model and write its folder
     Train(train::Train),
     /// Rank held-out items with a trained model
@@ -42,6 +45,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<()> {
         match self {
             Self::Data(command) => command.run(),
+            Self::Prepare(command) => command.run(),
             Self::Train(command) => command.run(),
             Self::Evaluate(command) => command.run(),
             Self::Compare(command) => command.run(),

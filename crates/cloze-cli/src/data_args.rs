@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use anyhow::{Context as _, Result};
 use clap::Args;
-use cloze_data::DataOptions;
+use cloze_data::{DataOptions, manifests};
 
 use crate::text::quoted;
 
@@ -19,6 +20,16 @@ pub(crate) struct DataArgs {
     /// Never use the network
     #[arg(long)]
     offline: bool,
+}
+
+/// A data set's name as it is understood from any folder: paths become absolute.
+pub(crate) fn lasting(name: &str) -> Result<String> {
+    if manifests().iter().any(|manifest| manifest.name == name) {
+        return Ok(name.to_owned());
+    }
+    let path = std::path::absolute(name).with_context(|| format!("no path: {name:?}"))?;
+    let text = path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))?;
+    Ok(text.to_owned())
 }
 
 impl DataArgs {

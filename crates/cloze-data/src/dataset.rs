@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use arrow::array::StringArray;
 
 use crate::log::{Grouped, Maps, Numbers, Part, group};
-use crate::{DataError, Filters, Interactions, Sequences, Vocabulary};
+use crate::read::ItemRecord;
+use crate::{DataError, Filters, Interactions, ItemDetails, Sequences, Vocabulary};
 
 /// A data set ready for training: who, what, and in which order.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,8 @@ pub struct Dataset {
     pub items: Vocabulary,
     /// One sequence of items for each user, oldest first.
     pub sequences: Sequences,
+    /// Genres and text of the items, where the data have them.
+    pub details: ItemDetails,
 }
 
 impl Dataset {
@@ -35,7 +38,7 @@ impl Dataset {
         name: &str,
         title: &str,
         interactions: &Interactions,
-        titles: Option<&HashMap<String, String>>,
+        records: Option<&HashMap<String, ItemRecord>>,
         filters: &Filters,
     ) -> Result<Self, DataError> {
         let times = interactions.times();
@@ -46,7 +49,7 @@ impl Dataset {
         let maps = Maps { users: one(user_count), items: one(item_count), user_count, item_count };
         let mut rows = group(&[part], &maps, times.is_some(), 1, |time| filters.in_time(time), 1)?;
         filters.apply(&mut rows);
-        Self::assemble(name, title, &rows, &numbers, titles)?
+        Self::assemble(name, title, &rows, &numbers, records)?
             .ok_or_else(|| DataError::NothingLeft { rows: interactions.len(), filters: filters.to_string() })
     }
 
@@ -56,7 +59,7 @@ impl Dataset {
         title: &str,
         rows: &Grouped,
         numbers: &Numbers,
-        titles: Option<&HashMap<String, String>>,
+        records: Option<&HashMap<String, ItemRecord>>,
     ) -> Result<Option<Self>, DataError> {
         let (mut user_first, mut item_first) =
             (vec![u32::MAX; rows.users()], vec![u32::MAX; rows.item_count]);
@@ -78,7 +81,7 @@ impl Dataset {
         let text = |id: &[u8]| String::from_utf8_lossy(id).into_owned();
         let user_ids = users.iter().map(|user| text(numbers.users.get(*user))).collect();
         let item_ids: Vec<String> = items.iter().map(|item| text(numbers.items.get(*item))).collect();
-        let titles = titles.map(|titles| item_ids.iter().map(|id| titles.get(id).cloned()).collect());
+        let (titles, details) = records.map_or_else(Default::default, |all| ItemDetails::of(&item_ids, all));
         Ok(Some(Self {
             name: name.to_owned(),
             title: title.to_owned(),
@@ -86,6 +89,7 @@ impl Dataset {
             sequences: sequences(rows, &users, &dense)?,
             users: Vocabulary::new(user_ids, None)?,
             items: Vocabulary::new(item_ids, titles)?,
+            details,
         }))
     }
 }

@@ -39,6 +39,14 @@ pub struct Description {
     pub recurring_pairs: f64,
     /// The same with each user's sequence shuffled (seed 1): what co-occurrence alone gives.
     pub recurring_pairs_shuffled: f64,
+    /// Interactions over time, in up to 24 equal spans; empty without times.
+    pub timeline: Vec<Span>,
+    /// Items with a title.
+    pub titled_items: u64,
+    /// Number of distinct genres.
+    pub genres: u64,
+    /// Items with a text.
+    pub items_with_text: u64,
     /// What a reader should know before using the data for sequential models, in sentences.
     pub warnings: Vec<String>,
 }
@@ -77,6 +85,17 @@ pub struct Bucket {
     pub count: u64,
 }
 
+/// A bar of the interactions over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// First time of the span, in the unit of the data.
+    pub from: i64,
+    /// Last time of the span.
+    pub to: i64,
+    /// Interactions in it.
+    pub count: u64,
+}
+
 /// Describes a data set.
 ///
 /// The measure of structure, `recurring_pairs`, is near its shuffled value where order says little (the next item is no
@@ -105,6 +124,10 @@ pub fn describe(dataset: &Dataset) -> Description {
         arbitrary_order_share: if sequences.has_times() { share(tied_users, several) } else { 1.0 },
         recurring_pairs: recurring(sequences, None),
         recurring_pairs_shuffled: recurring(sequences, Some(1)),
+        timeline: timeline(sequences),
+        titled_items: (0..items as u32).filter(|item| dataset.items.title(*item).is_some()).count() as u64,
+        genres: dataset.details.distinct_genres().len() as u64,
+        items_with_text: dataset.details.text.iter().flatten().flatten().count() as u64,
         warnings: Vec::new(),
     };
     popularity.sort_unstable_by(|a, b| b.cmp(a));
@@ -175,6 +198,29 @@ fn ties(sequences: &Sequences) -> (usize, usize) {
 fn range(sequences: &Sequences) -> Option<(i64, i64)> {
     let times = sequences.all_times()?;
     Some((*times.iter().min()?, *times.iter().max()?))
+}
+
+fn timeline(sequences: &Sequences) -> Vec<Span> {
+    const SPANS: i128 = 24;
+    let (Some((first, last)), Some(times)) = (range(sequences), sequences.all_times()) else {
+        return Vec::new();
+    };
+    // In 128 bits: a range may be wider than 64 bits hold.
+    let whole = i128::from(last) - i128::from(first) + 1;
+    let spans = SPANS.min(whole);
+    let edge = |span: i128| (i128::from(first) + whole * span / spans) as i64;
+    let mut timeline: Vec<Span> = (0..spans)
+        .map(|span| Span {
+            from: edge(span),
+            to: if span + 1 == spans { last } else { edge(span + 1) - 1 },
+            count: 0,
+        })
+        .collect();
+    for time in times {
+        let span = timeline.partition_point(|span| span.to < *time);
+        timeline[span].count += 1;
+    }
+    timeline
 }
 
 /// The share of consecutive pairs that another user has too; with a seed of shuffled sequences.

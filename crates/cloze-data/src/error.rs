@@ -298,7 +298,7 @@ pub enum DataError {
         expected: &'static str,
     },
     /// The name is no built-in data set and no manifest file.
-    #[error("unknown data set {name:?}{}; known: {}; or give the path of a manifest (.toml)", did_you_mean(nearest), known.join(", "))]
+    #[error("unknown data set {name:?}{}; known: {}; or give the path of a manifest (.toml) or of a prepared folder", did_you_mean(nearest), known.join(", "))]
     UnknownDataset {
         /// The name given.
         name: String,
@@ -344,6 +344,12 @@ pub enum DataError {
         folder: PathBuf,
         /// What is wrong.
         reason: String,
+    },
+    /// A folder is in the way of prepared data.
+    #[error("{} exists and holds other things than prepared data: choose another folder", folder.display())]
+    Occupied {
+        /// The folder.
+        folder: PathBuf,
     },
     /// There is no folder for the cache.
     #[error("this machine names no cache folder: set CLOZE_CACHE to a writable folder")]

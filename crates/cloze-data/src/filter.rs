@@ -14,6 +14,9 @@ use crate::log::Grouped;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Filters {
+    /// Drops rows of a log without a user, such as purchases of guests. Default: such a row is a bad row.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub drop_without_user: bool,
     /// Drops interactions with a smaller value (rating) than this. Default: keep all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_value: Option<f32>,
@@ -55,6 +58,11 @@ impl Filters {
     #[must_use]
     pub fn k_core(k: u64) -> Self {
         Self { user_core: k, item_core: k, ..Self::default() }
+    }
+
+    /// Whether a row is dropped for its value.
+    pub(crate) fn below(&self, value: Option<f32>) -> bool {
+        matches!((value, self.min_value), (Some(value), Some(least)) if value < least)
     }
 
     pub(crate) fn in_time(&self, time: i64) -> bool {
@@ -170,6 +178,7 @@ fn max_length(rows: &mut Grouped, most: u64) {
 impl fmt::Display for Filters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rules = Vec::new();
+        rules.extend(self.drop_without_user.then(|| "drop_without_user = true".to_owned()));
         rules.extend(self.min_value.map(|least| format!("min_value = {least}")));
         rules.extend(self.from_time.map(|time| format!("from_time = {time}")));
         rules.extend(self.until_time.map(|time| format!("until_time = {time}")));

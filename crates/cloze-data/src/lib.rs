@@ -15,11 +15,13 @@
 //! # Ok::<(), cloze_data::DataError>(())
 //! ```
 //!
-//! [`log::read_log`] does the same for any log of one's own. Every error names what is wrong and where (file, line, column, value). Nothing is dropped silently: a row that can't
-//! be read is an error, or on request written to a file with its reason.
+//! [`log::read_log`] does the same for any log of one's own, and [`prepare`] keeps the result as a folder that [`load`]
+//! takes. Every error names what is wrong and where (file, line, column, value). Nothing is dropped silently: a row that
+//! can't be read is an error, or on request written to a file with its reason.
 
 mod dataset;
 mod describe;
+mod details;
 mod error;
 mod error_text;
 mod filter;
@@ -30,6 +32,7 @@ mod load;
 pub mod log;
 pub mod manifest;
 mod options;
+mod prepare;
 mod prepared;
 mod progress;
 pub mod read;
@@ -37,11 +40,13 @@ mod sequences;
 mod source;
 mod split;
 mod split_time;
+mod staging;
 mod synthetic;
 mod vocabulary;
 
 pub use dataset::Dataset;
-pub use describe::{Bucket, Description, Distribution, describe};
+pub use describe::{Bucket, Description, Distribution, Span, describe};
+pub use details::ItemDetails;
 pub use error::{Attempt, DataError};
 pub use filter::{Filters, Removed};
 pub use interactions::Interactions;
@@ -49,6 +54,7 @@ pub use leak::check_leaks;
 pub use load::{fetch, load};
 pub use manifest::{Manifest, manifest, manifests};
 pub use options::DataOptions;
+pub use prepare::{Input, ItemFile, Origin, PrepareOptions, prepare, read_origin};
 pub use prepared::{read_prepared, write_prepared};
 pub use progress::{Progress, Silent};
 pub use sequences::Sequences;

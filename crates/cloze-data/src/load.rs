@@ -3,17 +3,18 @@
 use sha2::{Digest, Sha256};
 
 use crate::hash::hex;
-use crate::log::{LogOptions, read_table};
-use crate::manifest::{Manifest, manifest};
-use crate::prepared::{FORMAT, read_prepared, write_prepared};
-use crate::read::{read_id_map, read_titles};
+use crate::log::{BadRows, LogFormat, LogOptions, read_log_with, read_table};
+use crate::manifest::{Manifest, manifest, manifests};
+use crate::prepared::{FORMAT, METADATA, read_prepared, write_prepared};
+use crate::read::{Cutting, ItemRecord, read_id_map, read_items};
 use crate::source::{Obtained, obtain};
 use crate::{DataError, DataOptions, Dataset, Progress};
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Loads a data set: a built-in one by name, or any other by the path of its manifest (`.toml`).
+/// Loads a data set: a built-in one by name, or any other by the path of its manifest (`.toml`) or of its prepared
+/// folder (see [`prepare`](crate::prepare); the path of its `metadata.json` does as well).
 ///
 /// The raw files are obtained and verified, read, filtered and checked against the expected numbers; the result is kept
 /// in `<cache>/prepared/<name>-<key>/` (nothing is kept without a cache folder), and taken from there the next time.
@@ -24,6 +25,9 @@ use std::path::PathBuf;
 /// [`DataError::UnknownDataset`], [`DataError::Manifest`], [`DataError::Unobtainable`] with every source tried,
 /// [`DataError::Counts`], and the errors of readers, which name file, line and column.
 pub fn load(name: &str, options: &DataOptions, progress: &mut dyn Progress) -> Result<Dataset, DataError> {
+    if let Some(folder) = prepared_folder(name) {
+        return read_prepared(&folder);
+    }
     let manifest = manifest(name)?;
     if let Some(synthetic) = &manifest.synthetic {
         let mut dataset = synthetic.generate()?;
@@ -50,7 +54,7 @@ pub fn load(name: &str, options: &DataOptions, progress: &mut dyn Progress) -> R
 }
 
 /// Obtains the raw files of a data set without reading them into a data set: the paths, interactions first. Generated
-/// data have none.
+/// data and prepared folders have none.
 ///
 /// # Errors
 /// As [`load`], without the errors of readers.
@@ -59,12 +63,27 @@ pub fn fetch(
     options: &DataOptions,
     progress: &mut dyn Progress,
 ) -> Result<Vec<PathBuf>, DataError> {
+    if prepared_folder(name).is_some() {
+        return Ok(Vec::new());
+    }
     let manifest = manifest(name)?;
     if manifest.synthetic.is_some() {
         return Ok(Vec::new());
     }
     let obtained = obtain(&manifest, options, progress)?;
     Ok(obtained.raw().map(|raw| raw.path.clone()).collect())
+}
+
+/// The folder that `name` means, if it is no built-in data set and no manifest.
+pub(crate) fn prepared_folder(name: &str) -> Option<PathBuf> {
+    if manifests().iter().any(|manifest| manifest.name == name) {
+        return None;
+    }
+    let path = Path::new(name);
+    if path.file_name().is_some_and(|file| file == METADATA) && path.is_file() {
+        return Some(path.parent().unwrap_or(Path::new("")).to_owned());
+    }
+    path.is_dir().then(|| path.to_owned())
 }
 
 fn build(
@@ -84,23 +103,31 @@ fn read(
     progress: &mut dyn Progress,
 ) -> Result<Dataset, DataError> {
     let (raw, spec) = (&obtained.interactions, &obtained.form.interactions);
-    let titles = titles(obtained)?;
+    let items = items(obtained)?;
+    let (title, items) = (manifest.title.as_str(), items.as_ref());
     let mut log = LogOptions::new(&raw.path, spec.columns.user.clone(), spec.columns.item.clone());
     log.name = Some(manifest.name.clone());
     log.time.clone_from(&spec.columns.time);
     log.value.clone_from(&spec.columns.value);
-    read_table(&log, &spec.table, &manifest.filters, &manifest.title, titles.as_ref(), progress)
+    log.format = match spec.cutting() {
+        Cutting::Table(table) => {
+            return read_table(&log, &table, &manifest.filters, title, items, progress);
+        }
+        Cutting::JsonLines => Some(LogFormat::JsonLines),
+        Cutting::Parquet => Some(LogFormat::Parquet),
+    };
+    Ok(read_log_with(&log, &manifest.filters, &BadRows::Error, title, items, progress)?.0)
 }
 
-/// Titles by the ids of the interactions; none if a file that they need is absent.
-fn titles(obtained: &Obtained<'_>) -> Result<Option<HashMap<String, String>>, DataError> {
-    let (Some(raw), Some(spec)) = (&obtained.titles, &obtained.form.titles) else { return Ok(None) };
-    let titles = read_titles(&raw.path, &spec.table, &spec.columns)?;
-    let Some(spec) = &obtained.form.title_ids else { return Ok(Some(titles)) };
-    let Some(raw) = &obtained.title_ids else { return Ok(None) };
-    let map = read_id_map(&raw.path, &spec.table, &spec.columns)?;
-    let title = |(id, original)| Some((id, titles.get(&original)?.clone()));
-    Ok(Some(map.into_iter().filter_map(title).collect()))
+/// Item records by the ids of the interactions; none if a file that they need is absent.
+fn items(obtained: &Obtained<'_>) -> Result<Option<HashMap<String, ItemRecord>>, DataError> {
+    let (Some(raw), Some(spec)) = (&obtained.items, &obtained.form.items) else { return Ok(None) };
+    let items = read_items(&raw.path, &spec.cutting(), &spec.columns)?;
+    let Some(spec) = &obtained.form.item_ids else { return Ok(Some(items)) };
+    let Some(raw) = &obtained.item_ids else { return Ok(None) };
+    let map = read_id_map(&raw.path, &spec.cutting(), &spec.columns)?;
+    let record = |(id, original)| Some((id, items.get(&original)?.clone()));
+    Ok(Some(map.into_iter().filter_map(record).collect()))
 }
 
 /// What a preparation depends on.

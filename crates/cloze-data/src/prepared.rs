@@ -1,7 +1,9 @@
 //! Prepared data on disk: read once, mapped into memory from then on.
 //!
 //! A folder holds `sequences.arrow` (Arrow IPC: `items` as `LargeList<UInt32>`, `times` as `LargeList<Int64>` if
-//! there are times), `users.json`, `items.json` and `metadata.json`, which pins size and sha256 of the others.
+//! there are times), `users.json`, `items.json`, `details.json` if there are genres or texts, and `metadata.json`, which
+//! pins size and sha256 of the others. A folder made from a user's own log also has `origin.json`, and `rejected.csv` if
+//! rows were left out.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -17,18 +19,25 @@ use arrow::ipc::reader::{FileDecoder, read_footer_length};
 use arrow::ipc::root_as_footer;
 use arrow::ipc::writer::FileWriter;
 use memmap2::Mmap;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::sha256;
-use crate::{DataError, Dataset, Sequences, Vocabulary};
+use crate::staging::Staging;
+use crate::{DataError, Dataset, ItemDetails, Sequences, Vocabulary};
 
 /// Raised when readers, filters or this layout change what a folder holds.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 const SEQUENCES: &str = "sequences.arrow";
 const USERS: &str = "users.json";
 const ITEMS: &str = "items.json";
-const METADATA: &str = "metadata.json";
+const DETAILS: &str = "details.json";
+pub(crate) const METADATA: &str = "metadata.json";
+pub(crate) const ORIGIN: &str = "origin.json";
+pub(crate) const REJECTED: &str = "rejected.csv";
+/// All that a prepared folder may hold.
+pub(crate) const FILES: [&str; 7] = [SEQUENCES, USERS, ITEMS, DETAILS, METADATA, ORIGIN, REJECTED];
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +49,8 @@ struct Metadata {
     sequences: Pin,
     users: Pin,
     items: Pin,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    details: Option<Pin>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -55,14 +66,18 @@ struct Pin {
 /// # Errors
 /// [`DataError::Io`] or [`DataError::Arrow`] if the files can't be written.
 pub fn write_prepared(folder: &Path, dataset: &Dataset) -> Result<(), DataError> {
-    let parent = folder.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent).map_err(DataError::io("create", parent))?;
-    let temporary = tempfile::Builder::new().prefix(".preparing-").tempdir_in(parent);
-    let temporary = temporary.map_err(DataError::io("create a folder in", parent))?;
-    let path = temporary.path();
+    let staging = Staging::new(folder)?;
+    write_files(staging.path(), dataset)?;
+    staging.finish()
+}
+
+/// Writes the files of a prepared folder, `metadata.json` last.
+pub(crate) fn write_files(path: &Path, dataset: &Dataset) -> Result<(), DataError> {
     write_sequences(&path.join(SEQUENCES), &dataset.sequences)?;
     write_json(&path.join(USERS), &dataset.users)?;
     write_json(&path.join(ITEMS), &dataset.items)?;
+    let details = (!dataset.details.is_empty()).then(|| path.join(DETAILS));
+    let details = details.map(|path| write_json(&path, &dataset.details).and_then(|()| pin(&path)));
     let metadata = Metadata {
         format: FORMAT,
         name: dataset.name.clone(),
@@ -71,15 +86,9 @@ pub fn write_prepared(folder: &Path, dataset: &Dataset) -> Result<(), DataError>
         sequences: pin(&path.join(SEQUENCES))?,
         users: pin(&path.join(USERS))?,
         items: pin(&path.join(ITEMS))?,
+        details: details.transpose()?,
     };
-    write_json(&path.join(METADATA), &metadata)?;
-    if folder.exists() {
-        std::fs::remove_dir_all(folder).map_err(DataError::io("remove", folder))?;
-    }
-    std::fs::rename(path, folder).map_err(DataError::io("write", folder))?;
-    // Renamed away: there is nothing left to clean up.
-    let _ = temporary.keep();
-    Ok(())
+    write_json(&path.join(METADATA), &metadata)
 }
 
 /// Reads what [`write_prepared`] wrote. The sequences stay in the mapped file; vocabularies are read.
@@ -98,15 +107,21 @@ pub fn read_prepared(folder: &Path) -> Result<Dataset, DataError> {
         if metadata.format != FORMAT {
             return Err(format!("format {}, this version reads {FORMAT}", metadata.format));
         }
-        let users: Vocabulary = read_vocabulary(folder, USERS, &metadata.users)?;
-        let items: Vocabulary = read_vocabulary(folder, ITEMS, &metadata.items)?;
+        let users: Vocabulary = read_json(folder, USERS, &metadata.users)?;
+        let items: Vocabulary = read_json(folder, ITEMS, &metadata.items)?;
+        let details = metadata.details.as_ref().map(|pin| read_json::<ItemDetails>(folder, DETAILS, pin));
+        let details = details.transpose()?.unwrap_or_default();
+        details.check(items.len()).map_err(|error| format!("{DETAILS}: {error}"))?;
         let buffer = map(folder, SEQUENCES, &metadata.sequences)?;
         let sequences = decode(&buffer).map_err(|error| format!("{SEQUENCES}: {error}"))?;
         if sequences.len() != users.len() {
             return Err(format!("{} sequences of {} users", sequences.len(), users.len()));
         }
         let (name, title, synthetic) = (metadata.name, metadata.title, metadata.synthetic);
-        Ok(Dataset { name, title, synthetic, users, items, sequences })
+        if let Some(item) = sequences.values().iter().find(|item| **item as usize >= items.len()) {
+            return Err(format!("{SEQUENCES}: item {item} of {}", items.len()));
+        }
+        Ok(Dataset { name, title, synthetic, users, items, sequences, details })
     };
     read().map_err(wrong)
 }
@@ -126,16 +141,21 @@ fn write_sequences(path: &Path, sequences: &Sequences) -> Result<(), DataError> 
     }
     let batch = RecordBatch::try_from_iter(columns)?;
     let file = File::create(path).map_err(DataError::io("write", path))?;
-    let mut writer = FileWriter::try_new(BufWriter::new(file), &batch.schema())?;
-    writer.write(&batch)?;
+    // Of a full disk, the path is what one wants to know.
+    let failed = |error| match error {
+        ArrowError::IoError(_, source) => DataError::Io { action: "write", path: path.to_owned(), source },
+        other => DataError::Arrow(other),
+    };
+    let mut writer = FileWriter::try_new(BufWriter::new(file), &batch.schema()).map_err(failed)?;
+    writer.write(&batch).map_err(failed)?;
     // Unwraps the BufWriter too: an error of its last flush is not lost.
-    writer.finish()?;
-    let buffered = writer.into_inner()?;
+    writer.finish().map_err(failed)?;
+    let buffered = writer.into_inner().map_err(failed)?;
     buffered.into_inner().map_err(|error| DataError::io("write", path)(error.into_error()))?;
     Ok(())
 }
 
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), DataError> {
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), DataError> {
     let text = serde_json::to_vec(value).map_err(|error| DataError::io("write", path)(error.into()))?;
     std::fs::write(path, text).map_err(DataError::io("write", path))
 }
@@ -145,7 +165,7 @@ fn pin(path: &Path) -> Result<Pin, DataError> {
     Ok(Pin { size: bytes.len() as u64, sha256: sha256(&bytes) })
 }
 
-fn read_vocabulary(folder: &Path, name: &str, pin: &Pin) -> Result<Vocabulary, String> {
+fn read_json<T: DeserializeOwned>(folder: &Path, name: &str, pin: &Pin) -> Result<T, String> {
     let bytes = map(folder, name, pin)?;
     serde_json::from_slice(&bytes).map_err(|error| format!("{name}: {error}"))
 }

@@ -5,7 +5,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Dataset, Sequences, Vocabulary};
+use crate::{DataError, Dataset, ItemDetails, Sequences, Vocabulary};
 
 /// Size and structure of generated data.
 ///
@@ -78,6 +78,7 @@ impl SyntheticOptions {
             users: Vocabulary::new((0..self.users).map(|user| format!("u{user}")).collect(), None)?,
             items: Vocabulary::new((0..self.items).map(|item| format!("i{item}")).collect(), Some(titles))?,
             sequences: Sequences::from_parts(offsets, values, Some(times))?,
+            details: ItemDetails::default(),
         })
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use cloze_data::log::{BadRows, LogOptions, read_log, read_log_report};
 use cloze_data::read::Column;
@@ -227,6 +228,50 @@ proptest! {
             prop_assert!(data.sequences.times(user).unwrap().is_sorted());
             prop_assert!(data.sequences.get(user).len() as u64 <= most);
         }
+    }
+
+    #[test]
+    fn every_row_is_kept_or_removed_by_a_rule_or_rejected(
+        rows in rows(), cut in 0..90_usize, guests: bool, core in 0..4_u64, threads in 1..4_usize,
+    ) {
+        // User 0 has no name, and the time of item 7 is no time.
+        let line = |(user, item, time): &Row| {
+            let user = if *user == 0 { String::new() } else { format!("u{user}") };
+            format!("{user},{item},{}\n", if *item == 7 { "late".to_owned() } else { time.to_string() })
+        };
+        let lines: Vec<String> = rows.iter().map(line).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, lines: &[String]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, format!("U,I,T\n{}", lines.concat())).unwrap();
+            path
+        };
+        let named = |name: &str| Column::Name(name.to_owned());
+        let read = |first: PathBuf, more: Vec<PathBuf>| {
+            let mut log = LogOptions::new(first, named("U"), named("I"));
+            (log.more, log.time, log.name) = (more, Some(named("T")), Some("log".to_owned()));
+            (log.threads, log.block_bytes) = (Some(threads), 30);
+            let filters = Filters { drop_without_user: guests, first_of_pair: true, ..Filters::k_core(core) };
+            let skip = BadRows::Skip { rejected: folder.path().join("rejected.csv") };
+            read_log_report(&log, &filters, &skip, &mut Silent)
+        };
+        let (before, behind) = lines.split_at(cut.min(lines.len()));
+        let two = read(put("a.csv", before), vec![put("b.csv", behind)]);
+        let one = read(put("all.csv", &lines), Vec::new());
+        let Ok((data, report)) = one else {
+            prop_assert!(two.is_err());
+            return Ok(());
+        };
+        let removed: u64 = report.removed.iter().map(|rule| rule.interactions).sum();
+        prop_assert_eq!(report.rows + report.rejected, rows.len() as u64);
+        prop_assert_eq!(data.sequences.interactions() as u64, report.rows - removed);
+        let guest_rows = rows.iter().filter(|row| row.0 == 0).count() as u64;
+        let dropped = report.removed.iter().find(|rule| rule.rule == "drop_without_user");
+        prop_assert_eq!(dropped.map(|rule| rule.interactions), guests.then_some(guest_rows));
+        // Where the log is cut into files makes no difference.
+        let (again, other) = two.unwrap();
+        prop_assert_eq!(&again, &data);
+        prop_assert_eq!((other.rows, other.rejected, other.removed), (report.rows, report.rejected, report.removed));
     }
 
     #[test]

@@ -224,10 +224,10 @@ fn bad_rows_are_skipped_counted_and_kept_with_line_and_reason() {
         let text = std::fs::read_to_string(&rejected).unwrap();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 4, "{text}");
-        assert!(lines[1].starts_with("3,\"2 fields, expected at least 3 separated by"), "{text}");
-        assert!(lines[2].starts_with("4,\"0 fields"), "{text}");
+        assert!(lines[1].contains("log.csv\",3,\"2 fields, expected at least 3 separated by"), "{text}");
+        assert!(lines[2].contains("log.csv\",4,\"0 fields"), "{text}");
         assert!(
-            lines[3].starts_with("5,\"column 3 (time): found \"\"late\"\"")
+            lines[3].contains("log.csv\",5,\"column 3 (time): found \"\"late\"\"")
                 && lines[3].ends_with("\"\"\"x\"\",b,late,1\""),
             "{text}"
         );

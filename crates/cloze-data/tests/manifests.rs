@@ -32,7 +32,20 @@ fn load_tiny(
 #[test]
 fn the_built_in_manifests_name_licence_citation_and_expected_numbers() {
     let names: Vec<_> = manifests().iter().map(|manifest| manifest.name.as_str()).collect();
-    assert_eq!(names, ["amazon-beauty", "ml-100k", "ml-1m", "ml-latest-small", "synthetic"]);
+    assert_eq!(
+        names,
+        [
+            "amazon-beauty",
+            "amazon-books",
+            "ml-100k",
+            "ml-1m",
+            "ml-20m",
+            "ml-latest-small",
+            "online-retail",
+            "steam",
+            "synthetic"
+        ]
+    );
     for manifest in manifests() {
         assert!(!manifest.licence.is_empty() && !manifest.citation.is_empty() && manifest.expected.is_some());
     }
@@ -42,7 +55,10 @@ fn the_built_in_manifests_name_licence_citation_and_expected_numbers() {
 fn an_unknown_name_is_answered_with_the_nearest() {
     let error = load("ml100k", &DataOptions::default(), &mut Silent).unwrap_err().to_string();
     assert!(error.contains("unknown data set \"ml100k\"; did you mean ml-100k"), "{error}");
-    assert!(error.contains("known: amazon-beauty, ml-100k, ml-1m, ml-latest-small, synthetic"), "{error}");
+    assert!(
+        error.contains("known: amazon-beauty, amazon-books, ml-100k, ml-1m, ml-20m, ml-latest-small"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -74,6 +90,7 @@ fn rules_of_manifests_are_checked() {
         (good.replace("user = 1", "user = 0"), "counted from 1"),
         (good.replace("user = 1", "user = \"id\""), "needs header = true"),
         (good.replace("name = \"tiny\"", "name = \"../tiny\""), "letters, digits"),
+        (good.replace("table =", "format = \"parquet\"\ntable ="), "either table"),
         (manifest(""), "at least one [[forms]] and one [[sources]]"),
         (https("other", &sum), "form = \"other\": there is text"),
         (https("text", "abc"), "64 lower-case hexadecimal digits"),
@@ -83,6 +100,27 @@ fn rules_of_manifests_are_checked() {
         let message = error(&text);
         assert!(message.contains(part), "{part} in {message}");
     }
+}
+
+#[test]
+fn only_the_numbers_that_are_given_are_checked() {
+    let some = manifest(LOCAL).replace("users = 2, items = 3, interactions = 4", "users = 2");
+    assert_eq!(load_tiny(&some, "tiny.data", "a\tx\t1\nb\ty\t1\n").unwrap().items.len(), 2);
+    let error = load_tiny(&some, "tiny.data", "a\tx\t1\n").unwrap_err().to_string();
+    assert!(error.contains("found 1 users, expected 2"), "{error}");
+}
+
+#[test]
+fn a_file_to_be_fetched_by_hand_is_told_with_its_address() {
+    let by_hand =
+        "[[sources]]\nkind = \"by-hand\"\nurl = \"https://example.org/x.zip\"\nnote = \"unpack it\"\n";
+    let cache = tempfile::tempdir().unwrap();
+    let path = cache.path().join("tiny.toml");
+    std::fs::write(&path, manifest(by_hand)).unwrap();
+    let error = load(path.to_str().unwrap(), &options(None, cache.path()), &mut Silent).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("https://example.org/x.zip: to be fetched by hand: unpack it"), "{error}");
+    assert!(error.contains("$CLOZE_DATA_DIR/tiny/tiny.data"), "{error}");
 }
 
 #[test]

@@ -3,16 +3,23 @@
 
 use std::collections::HashMap;
 use std::io::Write as _;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, Float64Array, ListBuilder, RecordBatch, StringArray, StringBuilder};
 use cloze_data::read::{
-    Column, Encoding, IdMapColumns, InteractionColumns, Table, TitleColumns, read_id_map, read_interactions,
-    read_titles,
+    Column, Cutting, Encoding, GenreColumns, IdMapColumns, InteractionColumns, ItemColumns, ItemRecord,
+    Table, read_id_map, read_interactions, read_items,
 };
 use cloze_data::{DataError, Dataset, Filters, Interactions, Manifest};
+use parquet::arrow::ArrowWriter;
 use proptest::prelude::*;
 
 fn table(separator: &str, header: bool, encoding: Encoding) -> Table {
     Table { separator: separator.to_owned(), header, encoding, quotes: false }
+}
+
+fn cut(separator: &str, header: bool, encoding: Encoding) -> Cutting {
+    Cutting::Table(table(separator, header, encoding))
 }
 
 fn at(position: usize) -> Column {
@@ -170,48 +177,137 @@ fn a_file_that_is_not_there_is_named() {
     assert!(error.starts_with("cannot read nowhere/u.data"), "{error}");
 }
 
+fn title<'a>(items: &'a HashMap<String, ItemRecord>, id: &str) -> &'a str {
+    items[id].title.as_deref().unwrap()
+}
+
 #[test]
 fn titles_are_read_as_they_stand_and_with_a_year() {
-    let columns = TitleColumns { id: at(1), title: at(2), year: None };
+    let columns = ItemColumns { title: Some(at(2)), ..ItemColumns::of(at(1)) };
     let items =
         file(b"1|Toy Story (1995)|01-Jan-1995\n1542|Postino, Il (1994)|x\n543|Mis\xe9rables, Les (1995)|\n");
-    let titles = read_titles(items.path(), &table("|", false, Encoding::Latin1), &columns).unwrap();
-    assert_eq!(titles["1"], "Toy Story (1995)");
-    assert_eq!(titles["1542"], "Postino, Il (1994)");
-    assert_eq!(titles["543"], "Mis\u{e9}rables, Les (1995)");
+    let titles = read_items(items.path(), &cut("|", false, Encoding::Latin1), &columns).unwrap();
+    assert_eq!(title(&titles, "1"), "Toy Story (1995)");
+    assert_eq!(title(&titles, "1542"), "Postino, Il (1994)");
+    assert_eq!(title(&titles, "543"), "Mis\u{e9}rables, Les (1995)");
 
     let movies = file(b"1::Toy Story (1995)::Animation|Comedy\n");
-    let titles = read_titles(movies.path(), &table("::", false, Encoding::Latin1), &columns).unwrap();
-    assert_eq!(titles["1"], "Toy Story (1995)");
+    let titles = read_items(movies.path(), &cut("::", false, Encoding::Latin1), &columns).unwrap();
+    assert_eq!(title(&titles, "1"), "Toy Story (1995)");
 
     let recbole = file(
         b"item_id:token\tmovie_title:token_seq\trelease_year:token\n1\tToy Story\t1995\n2\tX\t\n3\t\t\n",
     );
-    let columns = TitleColumns {
-        id: named("item_id:token"),
-        title: named("movie_title:token_seq"),
+    let columns = ItemColumns {
+        title: Some(named("movie_title:token_seq")),
         year: Some(named("release_year:token")),
+        ..ItemColumns::of(named("item_id:token"))
     };
-    let titles = read_titles(recbole.path(), &table("\t", true, Encoding::Utf8), &columns).unwrap();
-    let expected =
-        [("1", "Toy Story (1995)"), ("2", "X")].map(|(id, title)| (id.to_owned(), title.to_owned()));
-    assert_eq!(titles, HashMap::from(expected), "an empty title is none");
+    let titles = read_items(recbole.path(), &cut("\t", true, Encoding::Utf8), &columns).unwrap();
+    assert_eq!((title(&titles, "1"), title(&titles, "2")), ("Toy Story (1995)", "X"));
+    assert_eq!(titles["3"], ItemRecord::default(), "an empty title is none");
 }
 
 #[test]
 fn an_id_with_two_titles_is_an_error() {
     let twice = file(b"1|A\n1|B\n");
-    let columns = TitleColumns { id: at(1), title: at(2), year: None };
-    let error =
-        read_titles(twice.path(), &table("|", false, Encoding::Utf8), &columns).unwrap_err().to_string();
+    let columns = ItemColumns { title: Some(at(2)), ..ItemColumns::of(at(1)) };
+    let error = read_items(twice.path(), &cut("|", false, Encoding::Utf8), &columns).unwrap_err().to_string();
     assert!(error.contains("line 2, column 1 (id)") && error.contains("not stood above"), "{error}");
+}
+
+#[test]
+fn genres_and_text_are_read_from_a_cell_or_from_columns_of_0_and_1() {
+    let genres = |column, names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        GenreColumns { column, separator: "|".to_owned(), none: Some("(none)".to_owned()), names }
+    };
+    let cell = ItemColumns {
+        genres: Some(genres(named("g"), &[])),
+        text: Some(named("x")),
+        ..ItemColumns::of(named("id"))
+    };
+    let csv = Cutting::Table(Table { quotes: true, ..table(",", true, Encoding::Utf8) });
+    let content = b"id,g,x\n1,Film-Noir| War,\"long, long\"\n2,(none), \n";
+    let items = read_items(file(content).path(), &csv, &cell).unwrap();
+    assert_eq!(items["1"].genres, ["Film-Noir", "War"]);
+    assert_eq!(items["1"].text.as_deref(), Some("long, long"));
+    assert_eq!(items["2"], ItemRecord::default());
+
+    let flags = ItemColumns { genres: Some(genres(at(2), &["a", "b", "c"])), ..ItemColumns::of(at(1)) };
+    let items =
+        read_items(file(b"1|1|0|1\n2|0|0|0\n").path(), &cut("|", false, Encoding::Utf8), &flags).unwrap();
+    assert_eq!((&items["1"].genres[..], items["2"].genres.len()), (&["a".to_owned(), "c".to_owned()][..], 0));
+    let error =
+        read_items(file(b"1|1|yes|1\n").path(), &cut("|", false, Encoding::Utf8), &flags).unwrap_err();
+    assert!(
+        error.to_string().contains("line 1, column 3 (genre): found \"yes\", expected 0 or 1"),
+        "{error}"
+    );
+    let by_name = ItemColumns { genres: Some(genres(named("g"), &["a"])), ..cell };
+    let error = read_items(file(content).path(), &csv, &by_name).unwrap_err().to_string();
+    assert!(error.contains("position of the first"), "{error}");
+}
+
+#[test]
+fn json_and_parquet_items_may_have_lists() {
+    let columns = ItemColumns {
+        title: Some(named("t")),
+        genres: Some(GenreColumns {
+            column: named("g"),
+            separator: "|".to_owned(),
+            none: None,
+            names: Vec::new(),
+        }),
+        ..ItemColumns::of(named("id"))
+    };
+    let content =
+        b"{\"id\":7,\"t\":\"A\",\"g\":[\"x\",[\"y\",\"z\"]],\"other\":{}}\n\n{\"id\":\"8\",\"t\":null}\n";
+    let items = read_items(file(content).path(), &Cutting::JsonLines, &columns).unwrap();
+    assert_eq!(items["7"].genres, ["x", "y", "z"]);
+    assert_eq!((items["7"].title.as_deref(), items["8"].title.as_deref()), (Some("A"), None));
+    for (content, parts) in [
+        ("{\"id\":1}\n{\"id\":1}\n", ["line 2, field \"id\" (id)", "not stood above"]),
+        ("{\"id\":1}\n[]\n", ["line 2, the line", "one JSON object"]),
+        ("{\"id\":null,\"t\":1}\n", ["line 1, field \"id\" (id)", "an id"]),
+        ("{\"id\":1,\"t\":{}}\n", ["line 1, field \"t\" (title)", "text, a number, or a list"]),
+        ("{\"id\":1,\"title\":\"A\"}\n", ["no column \"t\" (title)", "id, title"]),
+    ] {
+        let error = read_items(file(content.as_bytes()).path(), &Cutting::JsonLines, &columns);
+        let error = error.unwrap_err().to_string();
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    }
+
+    let mut genres = ListBuilder::new(StringBuilder::new());
+    genres.append_value([Some("x"), Some("y")]);
+    genres.append_null();
+    let batch = RecordBatch::try_from_iter([
+        ("id", Arc::new(Float64Array::from(vec![7.0, 8.0])) as ArrayRef),
+        ("unused", Arc::new(StringArray::from(vec!["u", "v"]))),
+        ("g", Arc::new(genres.finish())),
+        ("t", Arc::new(StringArray::from(vec![Some("A"), None]))),
+    ])
+    .unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let items = read_items(file(&bytes).path(), &Cutting::Parquet, &columns).unwrap();
+    assert_eq!(items["7"].genres, ["x", "y"]);
+    assert_eq!(items["7"].title.as_deref(), Some("A"));
+    assert_eq!(items["8"], ItemRecord::default());
+    let error = read_items(file(&bytes[..40]).path(), &Cutting::Parquet, &columns).unwrap_err().to_string();
+    assert!(error.contains("truncated or no Parquet"), "{error}");
+    let misspelt = ItemColumns { title: Some(named("titel")), ..columns };
+    let error = read_items(file(&bytes).path(), &Cutting::Parquet, &misspelt).unwrap_err().to_string();
+    assert!(error.contains("no column \"titel\" (title)") && error.contains("id, unused, g, t"), "{error}");
 }
 
 #[test]
 fn a_map_of_ids_is_read() {
     let map = file(b"1 1198\n2 3552\n");
     let columns = IdMapColumns { id: at(1), original: at(2) };
-    let map = read_id_map(map.path(), &table("whitespace", false, Encoding::Utf8), &columns).unwrap();
+    let map = read_id_map(map.path(), &cut("whitespace", false, Encoding::Utf8), &columns).unwrap();
     assert_eq!((map["1"].as_str(), map["2"].as_str()), ("1198", "3552"));
 }
 
@@ -220,7 +316,8 @@ fn rows_are_filtered_once_numbered_by_appearance_and_sorted_stably() {
     // Without item `rare`, user u2 has no row left; b and c are ties in time and keep their order.
     let content = b"u1\tb\t1\t5\nu2\trare\t1\t1\nu1\tc\t1\t5\nu3\tc\t1\t9\nu1\tb\t1\t2\n";
     let rows = read(content, &tabs(), &movielens()).unwrap();
-    let titles = HashMap::from([("c".to_owned(), "C (2000)".to_owned())]);
+    let c = ItemRecord { title: Some("C (2000)".to_owned()), ..ItemRecord::default() };
+    let titles = HashMap::from([("c".to_owned(), c)]);
     let filters = Filters { min_item_interactions: 2, ..Filters::default() };
     let data = Dataset::from_interactions("t", "T", &rows, Some(&titles), &filters).unwrap();
     assert_eq!(data.users.ids(), ["u1", "u3"]);
@@ -258,8 +355,8 @@ proptest! {
         let file = file(&content);
         let result = read_interactions(file.path(), &table, &movielens());
         prop_assert!(result.is_err() || !result.unwrap().is_empty());
-        let columns = TitleColumns { id: at(1), title: at(2), year: Some(at(3)) };
-        let _ = read_titles(file.path(), &table, &columns);
+        let columns = ItemColumns { title: Some(at(2)), year: Some(at(3)), ..ItemColumns::of(at(1)) };
+        let _ = read_items(file.path(), &Cutting::Table(table), &columns);
         let _ = Manifest::parse("fuzz", &String::from_utf8_lossy(&content));
     }
 }

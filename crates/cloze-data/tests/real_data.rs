@@ -33,6 +33,9 @@ fn ml_100k_has_the_published_numbers_and_titles() {
     assert_eq!(data.users.id(0), Some("196"), "numbered by first appearance");
     let toy_story = data.items.find("Toy Story (1995)").unwrap();
     assert_eq!(data.items.id(toy_story), Some("1"));
+    let genres = data.details.genres.as_ref().unwrap();
+    assert_eq!(genres[toy_story as usize], ["Animation", "Children's", "Comedy"]);
+    assert_eq!(data.details.distinct_genres().len(), 19);
     assert_eq!(data.items.find("toy story (1995)").unwrap(), toy_story);
     let error = data.items.find("Toy Stori (1995)").unwrap_err().to_string();
     assert!(error.contains("did you mean Toy Story (1995)"), "{error}");
@@ -63,6 +66,9 @@ fn ml_latest_small_has_the_published_numbers_and_quoted_titles() {
     assert_eq!((data.users.len(), data.items.len(), data.sequences.interactions()), (610, 9724, 100_836));
     let quoted = data.items.find("American President, The (1995)").unwrap();
     assert_eq!(data.items.id(quoted), Some("11"));
+    let genres = data.details.genres.as_ref().unwrap();
+    assert_eq!(genres[quoted as usize], ["Comedy", "Drama", "Romance"]);
+    assert_eq!(data.details.distinct_genres().len(), 19, "without \"(no genres listed)\"");
 }
 
 #[test]
@@ -72,6 +78,18 @@ fn amazon_beauty_has_the_numbers_of_bert4rec() {
     assert_eq!(
         (data.users.len(), data.items.len(), data.sequences.interactions()),
         (40_226, 54_542, 353_962)
+    );
+}
+
+#[test]
+fn online_retail_is_its_purchases_by_customers() {
+    let cache = tempfile::tempdir().unwrap();
+    let Some(data) = local("online-retail", &options(&cache)) else { return };
+    assert_eq!((data.users.len(), data.items.len(), data.sequences.interactions()), (4339, 3877, 397_924));
+    assert!(data.users.get("17850").is_some(), "a customer's number has no point");
+    let times = data.sequences.all_times().unwrap();
+    assert!(
+        times.iter().all(|time| cloze_data::log::TimeUnit::of(*time).date(*time).unwrap().starts_with("201"))
     );
 }
 

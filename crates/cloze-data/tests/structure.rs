@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use cloze_data::{
-    Dataset, LeaveOneOut, Sequences, SyntheticOptions, UnknownItem, Vocabulary, read_prepared, write_prepared,
+    Dataset, ItemDetails, LeaveOneOut, Sequences, SyntheticOptions, UnknownItem, Vocabulary, read_prepared,
+    write_prepared,
 };
 use proptest::prelude::*;
 
@@ -187,6 +188,10 @@ fn dataset(sequences: Sequences) -> Dataset {
         users: Vocabulary::new(ids("u", sequences.len()), None).unwrap(),
         items: Vocabulary::new(ids("i", 12), Some(titles)).unwrap(),
         sequences,
+        details: ItemDetails {
+            genres: Some((0..12).map(|i| vec!["a".to_owned(); i % 3]).collect()),
+            text: Some((0..12).map(|i| (i % 2 > 0).then(|| format!("text \u{e9} {i}"))).collect()),
+        },
     }
 }
 
@@ -218,14 +223,14 @@ proptest! {
     }
 
     #[test]
-    fn prepared_data_come_back_equal_and_damage_is_an_error(sequences in sequences(), place in 0.0..1.0, file in 0..4_usize) {
+    fn prepared_data_come_back_equal_and_damage_is_an_error(sequences in sequences(), place in 0.0..1.0, file in 0..5_usize) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("prepared");
         let data = dataset(sequences);
         write_prepared(&path, &data).unwrap();
         prop_assert_eq!(&read_prepared(&path).unwrap(), &data);
 
-        let file = path.join(["sequences.arrow", "users.json", "items.json", "metadata.json"][file]);
+        let file = path.join(["sequences.arrow", "users.json", "items.json", "metadata.json", "details.json"][file]);
         let bytes = std::fs::read(&file).unwrap();
         let cut = (place * bytes.len() as f64) as usize;
         std::fs::write(&file, &bytes[..cut]).unwrap();

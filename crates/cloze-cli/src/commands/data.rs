@@ -1,12 +1,13 @@
-//! `cloze data`: which data sets there are, obtaining them, preparing them.
+//! `cloze data`: which data sets there are, obtaining them, preparing them, describing them.
 
 use std::fmt::Write as _;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use cloze_data::{LeaveOneOut, fetch, load, manifest, manifests};
+use cloze_data::{LeaveOneOut, fetch, load, manifests};
 use cloze_train::Reporter;
 
+use crate::commands::describe::{Describe, known};
 use crate::data_args::DataArgs;
 use crate::output::{note, print};
 use crate::table::{Column, Table};
@@ -16,7 +17,8 @@ const EXAMPLES: &str = "\
 Examples:
   cloze data list
   cloze data fetch ml-100k
-  cloze data prepare my-data.toml";
+  cloze data prepare my-data.toml
+  cloze data describe ml-100k";
 
 const LIST_EXAMPLES: &str = "Example:\n  cloze data list";
 
@@ -48,11 +50,13 @@ enum Command {
     /// Obtain, read and check a data set, and print its numbers
     #[command(after_help = PREPARE_EXAMPLES)]
     Prepare(Named),
+    /// Show what a data set is like: sizes, distributions, and whether its order means anything
+    Describe(Describe),
 }
 
 #[derive(Debug, Args)]
 struct Named {
-    /// A built-in data set, or the path of a manifest (.toml)
+    /// A built-in data set, a prepared folder, or the path of a manifest (.toml)
     name: String,
     #[command(flatten)]
     data: DataArgs,
@@ -64,6 +68,7 @@ impl Data {
             Command::List => list(),
             Command::Fetch(named) => named.fetch(),
             Command::Prepare(named) => named.prepare(),
+            Command::Describe(describe) => describe.run(),
         }
     }
 }
@@ -75,27 +80,27 @@ fn list() -> Result<()> {
         ("users", Column::Number),
         ("items", Column::Number),
         ("interactions", Column::Number),
-        ("licence", Column::Wrapped),
     ]);
+    let mut licences = Table::new(&[("name", Column::Text), ("licence", Column::Wrapped)]);
     for manifest in manifests() {
         let number = |number: Option<u64>| number.map_or_else(String::new, |number| count(number as usize));
         table.row([
             manifest.name.clone(),
             manifest.title.clone(),
-            number(manifest.expected.map(|expected| expected.users)),
-            number(manifest.expected.map(|expected| expected.items)),
-            number(manifest.expected.map(|expected| expected.interactions)),
-            manifest.licence.clone(),
+            number(manifest.expected.and_then(|expected| expected.users)),
+            number(manifest.expected.and_then(|expected| expected.items)),
+            number(manifest.expected.and_then(|expected| expected.interactions)),
         ]);
+        licences.row([manifest.name.clone(), manifest.licence.clone()]);
     }
-    print(&table.render())
+    print(&format!("{}\n{}", table.render(), licences.render()))
 }
 
 impl Named {
     fn fetch(&self) -> Result<()> {
         let files = fetch(&self.name, &self.data.options(), &mut Reporter::stderr())?;
         if files.is_empty() {
-            note(&format!("{}: the data are generated, there are no files", self.name));
+            note(&format!("{}: there are no files: the data are generated or prepared already", self.name));
         }
         let mut text = String::new();
         for file in &files {
@@ -107,8 +112,7 @@ impl Named {
     fn prepare(&self) -> Result<()> {
         let dataset = load(&self.name, &self.data.options(), &mut Reporter::stderr())?;
         let split = LeaveOneOut::new(&dataset.sequences)?;
-        let manifest = manifest(&self.name)?;
-        let rows = [
+        let mut rows = vec![
             ("data set", dataset.name.clone()),
             ("title", dataset.title.clone()),
             ("users", count(dataset.users.len())),
@@ -118,9 +122,10 @@ impl Named {
             ("times", if dataset.sequences.has_times() { "yes" } else { "no" }.to_owned()),
             ("users held out", count(split.held_out())),
             ("split hash", split.hash()),
-            ("licence", manifest.licence),
-            ("citation", manifest.citation),
         ];
+        if let Some(manifest) = known(&self.name)? {
+            rows.extend([("licence", manifest.licence), ("citation", manifest.citation)]);
+        }
         let mut table = Table::new(&[("", Column::Text), ("", Column::Wrapped)]);
         for (name, value) in rows {
             table.row([name.to_owned(), value]);

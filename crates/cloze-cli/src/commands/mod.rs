@@ -2,7 +2,9 @@
 
 pub(crate) mod compare;
 pub(crate) mod data;
+pub(crate) mod describe;
 pub(crate) mod doctor;
 pub(crate) mod evaluate;
+pub(crate) mod prepare;
 pub(crate) mod recommend;
 pub(crate) mod train;

@@ -13,7 +13,7 @@ use cloze_train::folder::FORMAT;
 use cloze_train::{Card, ModelFolder, Reporter, Run, TrainedOn, TrainingData, Vocabularies};
 use serde_json::Value;
 
-use crate::data_args::DataArgs;
+use crate::data_args::{DataArgs, lasting};
 use crate::models::{Entry, MODELS, Trained};
 use crate::options::{self, Options};
 use crate::output::{note, print};
@@ -41,7 +41,7 @@ pub(crate) struct Train {
 // What every model needs. No doc comment: it would become the description of each model.
 #[derive(Debug, Args)]
 struct Common {
-    /// Data set: a built-in name (see `cloze data list`) or the path of a manifest (.toml)
+    /// Data set: a built-in name (see `cloze data list`), a prepared folder, or the path of a manifest (.toml)
     #[arg(long = "data", value_name = "NAME")]
     dataset: String,
     /// Folder for the trained model
@@ -156,7 +156,7 @@ impl Train {
         let dataset = load(&self.common.dataset, &self.common.data.options(), &mut reporter)?;
         let split = LeaveOneOut::new(&dataset.sequences)?;
         let trained_on = TrainedOn {
-            dataset: self.common.dataset.clone(),
+            dataset: lasting(&self.common.dataset)?,
             synthetic: dataset.synthetic,
             split: SPLIT.to_owned(),
             split_hash: split.hash(),

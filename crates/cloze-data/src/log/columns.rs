@@ -15,8 +15,8 @@ use super::rows::{Numbers, Part, Rejected, Time};
 use super::run::Source;
 use super::times::{Style, TimeUnit, iso, whole};
 use super::{Stream, TimeRule, read_bytes};
-use crate::DataError;
 use crate::read::Column;
+use crate::{DataError, Filters};
 
 /// Rows of one batch.
 const BATCH: usize = 1 << 16;
@@ -101,7 +101,7 @@ fn damaged(path: &Path, error: &dyn std::fmt::Display) -> DataError {
 pub(crate) struct ColumnRows<'a> {
     pub(crate) path: &'a Path,
     pub(crate) columns: [Option<(usize, String)>; 4],
-    pub(crate) min_value: Option<f32>,
+    pub(crate) filters: &'a Filters,
     pub(crate) skip: bool,
 }
 
@@ -170,6 +170,10 @@ impl ColumnRows<'_> {
         part: &mut Part,
     ) -> Result<(), DataError> {
         for row in 0..batch.num_rows() {
+            if self.filters.drop_without_user && is_nobody(&typed.user, row) {
+                part.leave_out();
+                continue;
+            }
             let read = || -> Result<_, DataError> {
                 let user = self.id(0, &typed.user, row)?;
                 let item = self.id(1, &typed.item, row)?;
@@ -187,7 +191,7 @@ impl ColumnRows<'_> {
                 Err(error) => return Err(error),
             };
             part.rows += 1;
-            if matches!((value, self.min_value), (Some(value), Some(least)) if value < least) {
+            if self.filters.below(value) {
                 continue;
             }
             if let Some(time) = time {
@@ -265,6 +269,13 @@ impl ColumnRows<'_> {
             expected: expected.to_owned(),
         }
     }
+}
+
+/// Whether the column of the user says that there is none: null, empty, or the NaN of pandas.
+fn is_nobody(array: &ArrayRef, row: usize) -> bool {
+    let float = || array.as_primitive_opt::<Float64Type>().is_some_and(|array| array.value(row).is_nan());
+    let empty = || array.as_string_opt::<i64>().is_some_and(|array| array.value(row).is_empty());
+    array.is_null(row) || float() || empty()
 }
 
 fn own_unit(unit: ArrowUnit) -> TimeUnit {

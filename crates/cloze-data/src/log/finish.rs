@@ -7,9 +7,10 @@ use super::group::{Maps, group};
 use super::intern::merge;
 use super::options::{BadRows, LogOptions};
 use super::reject;
-use super::rows::{Numbers, Part};
+use super::rows::{Numbers, Part, lines_before};
 use super::run::Read;
 use super::times::{Style, TimeRule, TimeUnit};
+use crate::read::ItemRecord;
 use crate::{DataError, Dataset, Filters, Removed};
 
 /// From rows to a data set.
@@ -20,23 +21,25 @@ pub(super) fn finish(
     filters: &Filters,
     bad_rows: &BadRows,
     title: &str,
-    titles: Option<&HashMap<String, String>>,
+    items: Option<&HashMap<String, ItemRecord>>,
 ) -> Result<(Dataset, ReadReport), DataError> {
     let path = options.path.as_path();
     let mut report = ReadReport::default();
-    let mut line = 0;
-    for part in &mut read.parts {
+    let before: Vec<usize> = lines_before(&read.parts).collect();
+    let mut without_user = 0;
+    for (part, line) in read.parts.iter_mut().zip(before) {
         if let Some(error) = part.error.take() {
             return Err(error.moved(line));
         }
-        line += part.lines;
+        without_user += part.without_user as u64;
         report.rows += part.rows as u64;
         report.rejected += part.rejected.len() as u64;
     }
     if let BadRows::Skip { rejected } = bad_rows
         && report.rejected > 0
     {
-        reject::write(rejected, &read.parts)?;
+        let files: Vec<_> = options.paths().collect();
+        reject::write(rejected, &files, &read.parts)?;
         report.rejected_file = Some(rejected.clone());
         if report.rows == 0 {
             let (file, report, rejected) = (path.to_owned(), rejected.clone(), report.rejected as usize);
@@ -66,11 +69,13 @@ pub(super) fn finish(
             report.removed.push(Removed { rule: rule.to_owned(), interactions: before - after });
         }
     };
-    removed("min_value", filters.min_value.is_some(), report.rows, kept as u64);
+    let users = report.rows - without_user;
+    removed("drop_without_user", filters.drop_without_user, report.rows, users);
+    removed("min_value", filters.min_value.is_some(), users, kept as u64);
     let timed = filters.from_time.is_some() || filters.until_time.is_some();
     removed("time", timed, kept as u64, rows.rows() as u64);
     report.removed.extend(filters.apply(&mut rows));
-    let dataset = Dataset::assemble(&options.name(), title, &rows, &numbers, titles)?;
+    let dataset = Dataset::assemble(&options.name(), title, &rows, &numbers, items)?;
     let nothing = || DataError::NothingLeft { rows: report.rows as usize, filters: filters.to_string() };
     Ok((dataset.ok_or_else(nothing)?, report))
 }
@@ -88,25 +93,20 @@ fn common(numbers: Vec<Numbers>) -> Result<(Numbers, Maps), DataError> {
 /// How the times of the file are written: all alike.
 fn one_style(options: &LogOptions, parts: &[Part]) -> Result<Option<Style>, DataError> {
     let mut first: Option<Style> = None;
-    let mut line = 0;
-    for part in parts {
-        let Some((at, style)) = part.style else {
-            line += part.lines;
-            continue;
-        };
+    for (part, line) in parts.iter().zip(lines_before(parts)) {
+        let Some((at, style)) = part.style else { continue };
         let expected = *first.get_or_insert(style);
         let sample = part.times.first().map_or_else(String::new, i64::to_string);
         let here = (style != expected).then_some((at, style, sample));
         if let Some((at, found, value)) = here.or_else(|| part.other.clone()) {
             return Err(DataError::MixedTimes {
-                file: options.path.clone(),
+                file: options.paths().nth(part.file).unwrap_or(&options.path).to_owned(),
                 line: line + at,
                 value,
                 found: found.name(),
                 expected: expected.name(),
             });
         }
-        line += part.lines;
     }
     Ok(first)
 }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::blocks::Block;
 use super::rows::{Numbers, Part, Rejected, Time};
 use super::times::{iso, whole};
-use crate::DataError;
+use crate::{DataError, Filters};
 
 /// Names of the fields: user, item, time, value.
 pub(crate) type Fields<'a> = [Option<&'a str>; 4];
@@ -22,7 +22,7 @@ const ROLES: [&str; 4] = ["user", "item", "time", "value"];
 pub(crate) struct JsonRows<'a> {
     pub(crate) path: &'a Path,
     pub(crate) fields: Fields<'a>,
-    pub(crate) min_value: Option<f32>,
+    pub(crate) filters: &'a Filters,
     pub(crate) skip: bool,
 }
 
@@ -61,7 +61,11 @@ impl JsonRows<'_> {
     fn row(&self, row: &[u8], numbers: &mut Numbers, part: &mut Part) -> Result<(), DataError> {
         let line = part.lines;
         let values = match self.values(row, line) {
-            Ok(values) => values,
+            Ok(Some(values)) => values,
+            Ok(None) => {
+                part.leave_out();
+                return Ok(());
+            }
             Err(error) if self.skip => {
                 let text = String::from_utf8_lossy(row).into_owned();
                 part.rejected.push(Rejected { line, reason: error.reason(), text });
@@ -70,7 +74,7 @@ impl JsonRows<'_> {
             Err(error) => return Err(error),
         };
         part.rows += 1;
-        if matches!((values.value, self.min_value), (Some(value), Some(least)) if value < least) {
+        if self.filters.below(values.value) {
             return Ok(());
         }
         if let Some(time) = values.time {
@@ -80,7 +84,7 @@ impl JsonRows<'_> {
         room.ok_or(DataError::TooManyIds { found: u32::MAX as usize })
     }
 
-    fn values<'r>(&self, row: &'r [u8], line: usize) -> Result<Values<'r>, DataError> {
+    fn values<'r>(&self, row: &'r [u8], line: usize) -> Result<Option<Values<'r>>, DataError> {
         let mut json = serde_json::Deserializer::from_slice(row);
         let found = Pick(self.fields).deserialize(&mut json).and_then(|found| json.end().map(|()| found));
         let text = || String::from_utf8_lossy(row).chars().take(60).collect::<String>();
@@ -90,6 +94,9 @@ impl JsonRows<'_> {
             let reason = reason.split(" at line").next().unwrap_or_default();
             self.wrong(line, "the line", &text(), &format!("one JSON object ({reason})"))
         })?;
+        if self.filters.drop_without_user && found[0].is_none_or(is_nobody) {
+            return Ok(None);
+        }
         let cell = |role: usize, found: Option<&'r RawValue>, expected: &str| {
             let Some(name) = self.fields[role] else { return Ok(None) };
             let column = format!("field {name:?} ({})", ROLES[role]);
@@ -117,7 +124,8 @@ impl JsonRows<'_> {
             let column = format!("field {:?} (value)", self.fields[3].unwrap_or_default());
             value.ok_or_else(|| self.wrong(line, &column, &text, "a finite number"))
         });
-        Ok(Values { user: id(0)?, item: id(1)?, time: time.transpose()?, value: value.transpose()? })
+        let (user, item) = (id(0)?, id(1)?);
+        Ok(Some(Values { user, item, time: time.transpose()?, value: value.transpose()? }))
     }
 
     fn wrong(&self, line: usize, column: &str, value: &str, expected: &str) -> DataError {
@@ -129,6 +137,11 @@ impl JsonRows<'_> {
             expected: expected.to_owned(),
         }
     }
+}
+
+/// Whether the field of the user says that there is none.
+fn is_nobody(json: &RawValue) -> bool {
+    json.get() == "null" || json.get() == "\"\""
 }
 
 /// The text of a JSON string or number; none for anything else.

@@ -34,7 +34,7 @@ mod text;
 mod times;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -50,7 +50,7 @@ pub use times::TimeUnit;
 pub(crate) use times::{TimeRule, whole};
 
 use crate::filter::Removed;
-use crate::read::{Column, InteractionColumns, Table, Text};
+use crate::read::{Column, InteractionColumns, ItemRecord, Table, Text};
 use crate::{DataError, Dataset, Filters, Progress};
 use blocks::{Block, Blocks};
 use columns::{Batches, ColumnRows};
@@ -62,7 +62,7 @@ use text::TextRows;
 /// What reading a log met with.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ReadReport {
-    /// Good rows of the file.
+    /// Good rows of all files.
     pub rows: u64,
     /// Bad rows, left out.
     pub rejected: u64,
@@ -76,7 +76,7 @@ pub struct ReadReport {
 
 /// Reads a log into a data set: rows, filters, order by user and time.
 ///
-/// Titles of items are none; see [`Manifest`](crate::Manifest) for data with more than one file.
+/// Titles of items are none; see [`prepare`](crate::prepare) and [`Manifest`](crate::Manifest) for data with item files.
 ///
 /// # Errors
 /// The file can't be read or unpacked, a column is missing, or (with [`BadRows::Error`]) a row is not what its columns
@@ -101,15 +101,36 @@ pub fn read_log_report(
     bad_rows: &BadRows,
     progress: &mut dyn Progress,
 ) -> Result<(Dataset, ReadReport), DataError> {
+    read_log_with(options, filters, bad_rows, &options.name(), None, progress)
+}
+
+/// As [`read_log_report`], with a title and what is known of items.
+pub(crate) fn read_log_with(
+    options: &LogOptions,
+    filters: &Filters,
+    bad_rows: &BadRows,
+    title: &str,
+    items: Option<&HashMap<String, ItemRecord>>,
+    progress: &mut dyn Progress,
+) -> Result<(Dataset, ReadReport), DataError> {
     filters.check(options.time.is_some(), options.value.is_some())?;
-    let format = options.resolve()?;
     let skip = *bad_rows != BadRows::Error;
-    let read = match format {
-        LogFormat::JsonLines => read_json(options, filters, skip, progress)?,
-        LogFormat::Parquet => read_parquet(options, filters, skip, progress)?,
-        _ => read_text(options, &options.table(format)?, TimeRule::Any, filters, skip, progress)?,
-    };
-    finish(read, options, TimeRule::Any, filters, bad_rows, &options.name(), None)
+    let mut read = Read::default();
+    for (file, path) in options.paths().enumerate() {
+        let one = match options.resolve(path)? {
+            LogFormat::JsonLines => read_json(options, path, filters, skip, progress)?,
+            LogFormat::Parquet => read_parquet(options, path, filters, skip, progress)?,
+            format => {
+                let table = options.table(path, format)?;
+                read_text(options, path, &table, TimeRule::Any, filters, skip, progress)?
+            }
+        };
+        read.add(file, one);
+        if read.parts.iter().any(|part| part.error.is_some()) {
+            break;
+        }
+    }
+    finish(read, options, TimeRule::Any, filters, bad_rows, title, items)
 }
 
 /// As [`read_log`], of a text whose cutting is known.
@@ -118,13 +139,13 @@ pub(crate) fn read_table(
     table: &Table,
     filters: &Filters,
     title: &str,
-    titles: Option<&HashMap<String, String>>,
+    items: Option<&HashMap<String, ItemRecord>>,
     progress: &mut dyn Progress,
 ) -> Result<Dataset, DataError> {
     filters.check(options.time.is_some(), options.value.is_some())?;
     let rule = TimeRule::Numbers;
-    let read = read_text(options, table, rule, filters, false, progress)?;
-    Ok(finish(read, options, rule, filters, &BadRows::Error, title, titles)?.0)
+    let read = read_text(options, &options.path, table, rule, filters, false, progress)?;
+    Ok(finish(read, options, rule, filters, &BadRows::Error, title, items)?.0)
 }
 
 impl Source for Blocks {
@@ -162,13 +183,13 @@ impl Source for Again {
 
 fn read_text(
     options: &LogOptions,
+    path: &Path,
     table: &Table,
     rule: TimeRule,
     filters: &Filters,
     skip: bool,
     progress: &mut dyn Progress,
 ) -> Result<Read, DataError> {
-    let path = options.path.as_path();
     let total = std::fs::metadata(path).ok().map(|file| file.len());
     let stream = Stream::open(path)?;
     let meter = Meter { path, total, taken: stream.taken() };
@@ -189,7 +210,7 @@ fn read_text(
         value: options.value.clone(),
     };
     let layout = Text::new(path, header, table)?.layout(&columns)?;
-    let rows = TextRows { path, table, layout, rule, min_value: filters.min_value, skip };
+    let rows = TextRows { path, table, layout, rule, filters, skip };
     let parse =
         |block: Block, numbers: &mut Numbers| rows.parse(&block, table.header && block.index == 0, numbers);
     let mut read = run(Again { first, rest }, options.threads(), parse, &meter, progress);
@@ -199,11 +220,11 @@ fn read_text(
 
 fn read_json(
     options: &LogOptions,
+    path: &Path,
     filters: &Filters,
     skip: bool,
     progress: &mut dyn Progress,
 ) -> Result<Read, DataError> {
-    let path = options.path.as_path();
     let mut fields = [None; 4];
     for (field, column) in fields.iter_mut().zip(options.columns()) {
         *field = match column {
@@ -218,7 +239,7 @@ fn read_json(
     let total = std::fs::metadata(path).ok().map(|file| file.len());
     let stream = Stream::open(path)?;
     let meter = Meter { path, total, taken: stream.taken() };
-    let rows = JsonRows { path, fields, min_value: filters.min_value, skip };
+    let rows = JsonRows { path, fields, filters, skip };
     let parse = |block: Block, numbers: &mut Numbers| rows.parse(&block, numbers);
     let blocks = Blocks::new(stream, options.block_bytes, None);
     Ok(run(blocks, options.threads(), parse, &meter, progress))
@@ -226,15 +247,15 @@ fn read_json(
 
 fn read_parquet(
     options: &LogOptions,
+    path: &Path,
     filters: &Filters,
     skip: bool,
     progress: &mut dyn Progress,
 ) -> Result<Read, DataError> {
-    let path = options.path.as_path();
     let batches = Batches::open(path, options.columns())?;
     // How far a Parquet reader is in its file is not known.
     let meter = Meter { path, total: None, taken: Arc::default() };
-    let rows = ColumnRows { path, columns: batches.columns(), min_value: filters.min_value, skip };
+    let rows = ColumnRows { path, columns: batches.columns(), filters, skip };
     let parse = |batch: (usize, RecordBatch), numbers: &mut Numbers| rows.parse(batch, numbers);
     Ok(run(batches, options.threads(), parse, &meter, progress))
 }

@@ -13,7 +13,8 @@ use crate::read::{Column, Encoding, Table};
 pub enum LogFormat {
     /// Commas between cells; quoted cells may have commas, quotation marks and line breaks. `.csv`
     Csv,
-    /// Tabs between cells, else as CSV; `u.data` of `MovieLens` and the files of RecBole. `.tsv`, `.tab`, `.data`, `.inter`
+    /// Tabs between cells, else as CSV; `u.data` of `MovieLens` and the files of RecBole. `.tsv`, `.tab`, `.data`,
+    /// `.inter`, `.item`
     Tsv,
     /// `::` between cells, as in `ratings.dat` of `MovieLens`. `.dat`
     Dat,
@@ -33,7 +34,7 @@ impl LogFormat {
         let name = packed.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
         match name.rsplit_once('.')?.1 {
             "csv" => Some(Self::Csv),
-            "tsv" | "tab" | "data" | "inter" => Some(Self::Tsv),
+            "tsv" | "tab" | "data" | "inter" | "item" => Some(Self::Tsv),
             "dat" => Some(Self::Dat),
             "txt" => Some(Self::Text),
             "jsonl" | "ndjson" | "json" => Some(Self::JsonLines),
@@ -58,6 +59,8 @@ impl LogFormat {
 pub struct LogOptions {
     /// The file, plain or packed as gzip or zstd.
     pub path: PathBuf,
+    /// Further files of the same log, in this order behind the first. Default: none.
+    pub more: Vec<PathBuf>,
     /// How its rows are written. Default: by the extension, see [`LogFormat`].
     pub format: Option<LogFormat>,
     /// External user id: the column's name, or its position counted from 1.
@@ -88,6 +91,7 @@ impl LogOptions {
     pub fn new(path: impl Into<PathBuf>, user: Column, item: Column) -> Self {
         Self {
             path: path.into(),
+            more: Vec::new(),
             format: None,
             user,
             item,
@@ -102,24 +106,29 @@ impl LogOptions {
         }
     }
 
-    /// The format given or found.
-    pub(crate) fn resolve(&self) -> Result<LogFormat, DataError> {
+    /// All files, in their order.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&self.path).chain(&self.more).map(PathBuf::as_path)
+    }
+
+    /// The format given, or found for one of the files.
+    pub(crate) fn resolve(&self, path: &Path) -> Result<LogFormat, DataError> {
         let by_separator = self.separator.is_some().then_some(LogFormat::Csv);
-        let format = self.format.or_else(|| LogFormat::of(&self.path)).or(by_separator);
+        let format = self.format.or_else(|| LogFormat::of(path)).or(by_separator);
         let reason = "the extension tells no format: expected .csv, .tsv, .dat, .txt, .jsonl or .parquet (with or \
                       without .gz or .zst), or a format given";
-        let unknown = || DataError::Malformed { file: self.path.clone(), reason: reason.to_owned() };
+        let unknown = || DataError::Malformed { file: path.to_owned(), reason: reason.to_owned() };
         format.ok_or_else(unknown)
     }
 
     /// How a text of this format is cut into cells.
-    pub(crate) fn table(&self, format: LogFormat) -> Result<Table, DataError> {
+    pub(crate) fn table(&self, path: &Path, format: LogFormat) -> Result<Table, DataError> {
         let named = |column: &Column| matches!(column, Column::Name(_));
         let header = self.header.unwrap_or_else(|| self.columns().into_iter().flatten().any(named));
         let separator = self.separator.as_deref().or(format.separator()).unwrap_or_default();
         if separator.is_empty() {
             let reason = "the separator is empty: expected one or more characters".to_owned();
-            return Err(DataError::Malformed { file: self.path.clone(), reason });
+            return Err(DataError::Malformed { file: path.to_owned(), reason });
         }
         let quotes = matches!(format, LogFormat::Csv | LogFormat::Tsv) && separator.len() == 1;
         Ok(Table { separator: separator.to_owned(), header, encoding: self.encoding, quotes })
@@ -152,7 +161,7 @@ pub enum BadRows {
     Error,
     /// They are left out, counted, and written with line and reason to a CSV file.
     Skip {
-        /// The file to write: `line,reason,row`. It is written only if there are such rows, whole or not at all.
+        /// The file to write: `file,line,reason,row`. It is written only if there are such rows, whole or not at all.
         rejected: PathBuf,
     },
 }

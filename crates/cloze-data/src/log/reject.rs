@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
-use super::rows::{Part, Rejected};
+use super::rows::{Part, Rejected, lines_before};
 use crate::DataError;
 
 /// Empty lines at the end of a block are bad rows if another block has more. `error` says what is wrong with one.
@@ -24,18 +24,19 @@ pub(crate) fn blanks(parts: &mut [Part], skip: bool, error: impl Fn(usize) -> Da
 }
 
 /// Writes the bad rows of all parts: to a temporary file first, then renamed.
-pub(crate) fn write(path: &Path, parts: &[Part]) -> Result<(), DataError> {
+pub(crate) fn write(path: &Path, files: &[&Path], parts: &[Part]) -> Result<(), DataError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = tempfile::NamedTempFile::new_in(folder).map_err(DataError::io("create a file in", folder))?;
     let mut writer = BufWriter::new(file);
     let mut all = || -> std::io::Result<()> {
-        writeln!(writer, "line,reason,row")?;
-        let mut line = 0;
-        for part in parts {
+        writeln!(writer, "file,line,reason,row")?;
+        for (part, line) in parts.iter().zip(lines_before(parts)) {
+            let file = files.get(part.file).map(|file| quoted(&file.display().to_string()));
+            let file = file.unwrap_or_default();
             for row in &part.rejected {
-                writeln!(writer, "{},{},{}", line + row.line, quoted(&row.reason), quoted(&row.text))?;
+                let (line, reason, text) = (line + row.line, quoted(&row.reason), quoted(&row.text));
+                writeln!(writer, "{file},{line},{reason},{text}")?;
             }
-            line += part.lines;
         }
         writer.flush()
     };

@@ -22,6 +22,8 @@ pub(crate) struct Rejected {
 /// The rows of one block, in order. Lines are counted from the beginning of the block.
 #[derive(Default)]
 pub(crate) struct Part {
+    /// Number of the file, from 0.
+    pub(crate) file: usize,
     pub(crate) index: usize,
     /// Which thread numbered the ids.
     pub(crate) worker: usize,
@@ -31,8 +33,10 @@ pub(crate) struct Part {
     pub(crate) times: Vec<i64>,
     /// Lines of the block (rows of a Parquet batch).
     pub(crate) lines: usize,
-    /// Good rows, those below the minimum value included.
+    /// Good rows, those without a user and those below the minimum value included.
     pub(crate) rows: usize,
+    /// Rows without a user, left out on request.
+    pub(crate) without_user: usize,
     /// How the first time is written, and its line.
     pub(crate) style: Option<(usize, Style)>,
     /// The first time that is written otherwise.
@@ -102,7 +106,25 @@ impl Part {
     }
 }
 
+/// For each part, the lines of its file that stand before it.
+pub(crate) fn lines_before(parts: &[Part]) -> impl Iterator<Item = usize> {
+    parts.iter().scan((0, 0), |(file, lines), part| {
+        if part.file != *file {
+            (*file, *lines) = (part.file, 0);
+        }
+        let before = *lines;
+        *lines += part.lines;
+        Some(before)
+    })
+}
+
 impl Part {
+    /// Counts a row that has no user and is left out for that.
+    pub(crate) fn leave_out(&mut self) {
+        self.rows += 1;
+        self.without_user += 1;
+    }
+
     /// Gives back the room that growing vectors took too much.
     pub(crate) fn fit(&mut self) {
         self.users.shrink_to_fit();

@@ -18,9 +18,22 @@ pub(crate) trait Source: Send {
 }
 
 /// All that was read, in the order of the file, with the numberings of the threads.
+#[derive(Default)]
 pub(crate) struct Read {
     pub(crate) parts: Vec<Part>,
     pub(crate) numbers: Vec<Numbers>,
+}
+
+impl Read {
+    /// Puts what was read of the next file behind what was read before.
+    pub(crate) fn add(&mut self, file: usize, mut other: Self) {
+        for part in &mut other.parts {
+            part.file = file;
+            part.worker += self.numbers.len();
+        }
+        self.parts.append(&mut other.parts);
+        self.numbers.append(&mut other.numbers);
+    }
 }
 
 /// Parses all pieces of `source` on `threads` threads. Pieces are handed out in order, and every piece before a bad one

@@ -8,8 +8,8 @@ use memchr::memchr;
 use super::blocks::{Block, row_end};
 use super::rows::{Numbers, Part, Rejected, Time};
 use super::times::{TimeRule, iso, short, whole};
-use crate::DataError;
 use crate::read::{Encoding, Layout, Place, Row, Table};
+use crate::{DataError, Filters};
 
 /// How the rows of a file are read.
 pub(crate) struct TextRows<'a> {
@@ -17,7 +17,7 @@ pub(crate) struct TextRows<'a> {
     pub(crate) table: &'a Table,
     pub(crate) layout: Layout,
     pub(crate) rule: TimeRule,
-    pub(crate) min_value: Option<f32>,
+    pub(crate) filters: &'a Filters,
     /// Whether bad rows are collected instead of ending the reading.
     pub(crate) skip: bool,
 }
@@ -148,7 +148,7 @@ impl TextRows<'_> {
         part: &mut Part,
     ) -> Result<(), DataError> {
         part.rows += 1;
-        if self.below(plain.value) {
+        if self.filters.below(plain.value) {
             return Ok(());
         }
         let time = plain.time.map(Time::number);
@@ -173,10 +173,6 @@ impl TextRows<'_> {
         room.ok_or(DataError::TooManyIds { found: u32::MAX as usize })
     }
 
-    fn below(&self, value: Option<f32>) -> bool {
-        matches!((value, self.min_value), (Some(value), Some(least)) if value < least)
-    }
-
     /// The row as the exact reader sees it, with its errors.
     fn exact(
         &self,
@@ -188,16 +184,23 @@ impl TextRows<'_> {
         // Whole rows of a decoded text: always UTF-8.
         let text = String::from_utf8_lossy(row);
         let parsed = Row::checked(self.path, self.table, line, &text).and_then(|row| {
+            if self.filters.drop_without_user && row.cell(self.layout.user)?.is_empty() {
+                return Ok(None);
+            }
             let (user, item) = (row.id(self.layout.user)?, row.id(self.layout.item)?);
             let time = self.layout.time.map(|place| self.time(&row, place)).transpose()?;
             let value = self.layout.value.map(|place| parse_value(&row, place)).transpose()?;
-            Ok((user.to_owned(), item.to_owned(), time, value))
+            Ok(Some((user.to_owned(), item.to_owned(), time, value)))
         });
         match parsed {
             Err(error) => self.reject(error, line, &text, part),
-            Ok((user, item, time, value)) => {
+            Ok(None) => {
+                part.leave_out();
+                Ok(())
+            }
+            Ok(Some((user, item, time, value))) => {
                 part.rows += 1;
-                if self.below(value) {
+                if self.filters.below(value) {
                     return Ok(());
                 }
                 self.push(user.as_bytes(), item.as_bytes(), time, line, numbers, part)

@@ -45,6 +45,15 @@ impl TimeUnit {
         }
     }
 
+    /// A time of this unit as UTC date and time. `None` for numbers that are hardly times: those of the years 1970 to
+    /// 1972, which order numbers would fall in, and those out of range.
+    pub fn date(self, time: i64) -> Option<String> {
+        const PLAIN: i64 = 100_000_000;
+        let second = time.div_euclid(self.per_second());
+        let date = Timestamp::from_second(second).ok().filter(|_| second.abs() >= PLAIN)?;
+        Some(date.strftime("%Y-%m-%d %H:%M:%S").to_string())
+    }
+
     /// The unit in words.
     pub fn name(self) -> &'static str {
         match self {
@@ -159,6 +168,15 @@ mod tests {
         assert_eq!(TimeUnit::of(1_513_468_800_000_000), TimeUnit::Microseconds);
         assert_eq!(TimeUnit::of(1_513_468_800_000_000_000), TimeUnit::Nanoseconds);
         assert_eq!(TimeUnit::of(i64::MIN), TimeUnit::Nanoseconds);
+    }
+
+    #[test]
+    fn a_time_is_shown_as_a_date_and_an_order_number_is_not() {
+        let date = |time| TimeUnit::of(time).date(time);
+        assert_eq!(date(1_513_468_801).as_deref(), Some("2017-12-17 00:00:01"));
+        assert_eq!(date(1_513_468_801_999).as_deref(), Some("2017-12-17 00:00:01"));
+        assert_eq!([date(0), date(5_000), date(-1)], [None, None, None]);
+        assert_eq!(TimeUnit::Seconds.date(i64::MAX), None);
     }
 
     #[test]

@@ -177,6 +177,11 @@ impl<'t> Row<'t> {
         Self { path, table, line, text, cells: Vec::new() }
     }
 
+    /// Line, counted from 1.
+    pub(crate) fn line(&self) -> usize {
+        self.line
+    }
+
     /// The error for a row that lacks a column.
     pub(crate) fn missing(&self, place: Place) -> DataError {
         DataError::Fields {
@@ -221,6 +226,12 @@ impl<'t> Row<'t> {
 }
 
 impl Table {
+    /// Runs of spaces and tabs between cells, no header.
+    pub(crate) fn whitespace() -> Self {
+        let separator = "whitespace".to_owned();
+        Self { separator, header: false, encoding: Encoding::Utf8, quotes: false }
+    }
+
     fn name(&self) -> String {
         match self.separator.as_str() {
             "\t" => "a tab".to_owned(),

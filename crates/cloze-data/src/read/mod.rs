@@ -1,10 +1,13 @@
-//! Readers: from text files to [`Interactions`](crate::Interactions), and to titles.
+//! Readers: from text files to [`Interactions`](crate::Interactions), and from item files to what is known of items.
 
 mod delimited;
+mod id_map;
 mod interactions;
-mod titles;
+mod items;
+mod records;
 
 pub use delimited::{Column, Encoding, Table};
 pub(crate) use delimited::{Layout, Place, Row, Text};
+pub use id_map::{IdMapColumns, read_id_map};
 pub use interactions::{InteractionColumns, read_interactions};
-pub use titles::{IdMapColumns, TitleColumns, read_id_map, read_titles};
+pub use items::{Cutting, GenreColumns, ItemColumns, ItemRecord, read_items};

@@ -9,8 +9,8 @@ use crate::manifest::{FileSpec, Form, base_name};
 /// The files of a form that exist.
 pub(crate) struct Located {
     interactions: PathBuf,
-    titles: Option<PathBuf>,
-    title_ids: Option<PathBuf>,
+    items: Option<PathBuf>,
+    item_ids: Option<PathBuf>,
 }
 
 /// A verified file.
@@ -24,16 +24,16 @@ pub(crate) struct Raw {
 pub(crate) struct Obtained<'m> {
     pub(crate) form: &'m Form,
     pub(crate) interactions: Raw,
-    pub(crate) titles: Option<Raw>,
-    pub(crate) title_ids: Option<Raw>,
+    pub(crate) items: Option<Raw>,
+    pub(crate) item_ids: Option<Raw>,
 }
 
 /// Looks for the files of `form` in `folder`; `None` without the interactions.
 pub(crate) fn locate(form: &Form, folder: &Path) -> Option<Located> {
     let interactions = find(&form.interactions, folder)?;
-    let titles = form.titles.as_ref().and_then(|file| find(file, folder));
-    let title_ids = form.title_ids.as_ref().and_then(|file| find(file, folder));
-    Some(Located { interactions, titles, title_ids })
+    let items = form.items.as_ref().and_then(|file| find(file, folder));
+    let item_ids = form.item_ids.as_ref().and_then(|file| find(file, folder));
+    Some(Located { interactions, items, item_ids })
 }
 
 fn find<C>(file: &FileSpec<C>, folder: &Path) -> Option<PathBuf> {
@@ -47,8 +47,8 @@ impl Located {
         Ok(Obtained {
             form,
             interactions: verified(self.interactions, &form.interactions)?,
-            titles: read_optional(self.titles, form.titles.as_ref())?,
-            title_ids: read_optional(self.title_ids, form.title_ids.as_ref())?,
+            items: read_optional(self.items, form.items.as_ref())?,
+            item_ids: read_optional(self.item_ids, form.item_ids.as_ref())?,
         })
     }
 }
@@ -70,6 +70,6 @@ fn verified<C>(path: PathBuf, file: &FileSpec<C>) -> Result<Raw, DataError> {
 impl Obtained<'_> {
     /// The files, interactions first.
     pub(crate) fn raw(&self) -> impl Iterator<Item = &Raw> {
-        std::iter::once(&self.interactions).chain(&self.titles).chain(&self.title_ids)
+        std::iter::once(&self.interactions).chain(&self.items).chain(&self.item_ids)
     }
 }

