@@ -92,7 +92,6 @@ fn evaluations_that_differ_in_data_or_candidates_are_refused() {
          but ffff for item-knn (fit on train, seed 0)"
     );
     assert!(refused(|right| right.meta.target = cloze_eval::Target::Validation).contains("target is test"));
-    assert!(refused(|right| right.meta.split = "time".to_owned()).contains("split is"));
     assert!(refused(|right| right.protocols[0].candidate_seed = 9).contains("candidate seed is 0"));
     assert!(refused(|right| right.protocols[0].users[1] = 7).contains("list of users is 1 at row 1"));
     assert!(refused(|right| right.protocols[0].targets[0] = 7).contains("list of targets"));
@@ -161,6 +160,6 @@ fn the_report_shows_figures_verdicts_and_chance_within_110_columns() {
 fn a_report_on_generated_data_says_so_in_its_titles() {
     let text = sample_report(true);
     assert!(text.starts_with("# Results (SYNTHETIC"));
-    assert!(text.contains("## SYNTHETIC data: ml-1m, fit on train"));
+    assert!(text.contains("## SYNTHETIC data: ml-1m, leave-one-out, fit on train"));
     assert!(text.contains("### SYNTHETIC data: ml-1m, popularity-100: 100 negatives by popularity"));
 }

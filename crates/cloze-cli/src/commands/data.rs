@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
-use cloze_data::{LeaveOneOut, fetch, load, manifest, manifests};
+use cloze_data::{SplitSpec, fetch, load, manifest, manifests};
 use cloze_train::Reporter;
 
 use crate::data_args::DataArgs;
@@ -28,6 +28,7 @@ Examples:
 const PREPARE_EXAMPLES: &str = "\
 Examples:
   cloze data prepare ml-100k
+  cloze data prepare ml-100k --split global-time:0.8,0.9
   cloze data prepare my-data.toml";
 
 #[derive(Debug, Args)]
@@ -47,7 +48,7 @@ enum Command {
     Fetch(Named),
     /// Obtain, read and check a data set, and print its numbers
     #[command(after_help = PREPARE_EXAMPLES)]
-    Prepare(Named),
+    Prepare(Prepare),
 }
 
 #[derive(Debug, Args)]
@@ -58,12 +59,21 @@ struct Named {
     data: DataArgs,
 }
 
+#[derive(Debug, Args)]
+struct Prepare {
+    #[command(flatten)]
+    named: Named,
+    /// The split whose numbers are printed, as `cloze train --split` takes it
+    #[arg(long, value_name = "SPLIT", default_value_t = SplitSpec::default())]
+    split: SplitSpec,
+}
+
 impl Data {
     pub(crate) fn run(self) -> Result<()> {
         match self.command {
             Command::List => list(),
             Command::Fetch(named) => named.fetch(),
-            Command::Prepare(named) => named.prepare(),
+            Command::Prepare(prepare) => prepare.run(),
         }
     }
 }
@@ -103,11 +113,17 @@ impl Named {
         }
         print(&text)
     }
+}
 
-    fn prepare(&self) -> Result<()> {
-        let dataset = load(&self.name, &self.data.options(), &mut Reporter::stderr())?;
-        let split = LeaveOneOut::new(&dataset.sequences)?;
-        let manifest = manifest(&self.name)?;
+impl Prepare {
+    fn run(&self) -> Result<()> {
+        let Named { name, data } = &self.named;
+        let dataset = load(name, &data.options(), &mut Reporter::stderr())?;
+        let split = self.split.of(&dataset.sequences).with_context(|| format!("{name}, {}", self.split))?;
+        let manifest = manifest(name)?;
+        let cuts = split.cuts().map_or_else(String::new, |(validation, test)| {
+            format!(", validation from time {validation}, test from time {test}")
+        });
         let rows = [
             ("data set", dataset.name.clone()),
             ("title", dataset.title.clone()),
@@ -116,7 +132,8 @@ impl Named {
             ("interactions", count(dataset.sequences.interactions())),
             ("titles", if dataset.items.has_titles() { "yes" } else { "no" }.to_owned()),
             ("times", if dataset.sequences.has_times() { "yes" } else { "no" }.to_owned()),
-            ("users held out", count(split.held_out())),
+            ("split", format!("{}{cuts}", self.split)),
+            ("users held out", count(split.test().iter().flatten().count())),
             ("split hash", split.hash()),
             ("licence", manifest.licence),
             ("citation", manifest.citation),

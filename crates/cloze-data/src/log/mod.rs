@@ -29,6 +29,7 @@ mod options;
 mod reject;
 mod rows;
 mod run;
+mod scores;
 mod stream;
 mod text;
 mod times;
@@ -44,10 +45,11 @@ pub(crate) use blocks::{quoted_end, row_end};
 pub(crate) use group::{Grouped, Maps, group};
 pub use options::{BadRows, LogFormat, LogOptions};
 pub(crate) use rows::{Numbers, Part, Time};
+pub use scores::{ScoreRow, Scores, read_scores};
 pub(crate) use stream::{Stream, content_sha256, read_bytes};
 pub(crate) use text::parse_value;
 pub use times::TimeUnit;
-pub(crate) use times::{TimeRule, whole};
+pub(crate) use times::{TimeRule, iso, whole};
 
 use crate::filter::Removed;
 use crate::read::{Column, InteractionColumns, Table, Text};
@@ -105,9 +107,9 @@ pub fn read_log_report(
     let format = options.resolve()?;
     let skip = *bad_rows != BadRows::Error;
     let read = match format {
-        LogFormat::JsonLines => read_json(options, filters, skip, progress)?,
-        LogFormat::Parquet => read_parquet(options, filters, skip, progress)?,
-        _ => read_text(options, &options.table(format)?, TimeRule::Any, filters, skip, progress)?,
+        LogFormat::JsonLines => read_json(options, filters, skip, false, progress)?,
+        LogFormat::Parquet => read_parquet(options, filters, skip, false, progress)?,
+        _ => read_text(options, &options.table(format)?, TimeRule::Any, filters, skip, false, progress)?,
     };
     finish(read, options, TimeRule::Any, filters, bad_rows, &options.name(), None)
 }
@@ -123,7 +125,7 @@ pub(crate) fn read_table(
 ) -> Result<Dataset, DataError> {
     filters.check(options.time.is_some(), options.value.is_some())?;
     let rule = TimeRule::Numbers;
-    let read = read_text(options, table, rule, filters, false, progress)?;
+    let read = read_text(options, table, rule, filters, false, false, progress)?;
     Ok(finish(read, options, rule, filters, &BadRows::Error, title, titles)?.0)
 }
 
@@ -166,6 +168,7 @@ fn read_text(
     rule: TimeRule,
     filters: &Filters,
     skip: bool,
+    keep: bool,
     progress: &mut dyn Progress,
 ) -> Result<Read, DataError> {
     let path = options.path.as_path();
@@ -189,7 +192,7 @@ fn read_text(
         value: options.value.clone(),
     };
     let layout = Text::new(path, header, table)?.layout(&columns)?;
-    let rows = TextRows { path, table, layout, rule, min_value: filters.min_value, skip };
+    let rows = TextRows { path, table, layout, rule, min_value: filters.min_value, skip, keep };
     let parse =
         |block: Block, numbers: &mut Numbers| rows.parse(&block, table.header && block.index == 0, numbers);
     let mut read = run(Again { first, rest }, options.threads(), parse, &meter, progress);
@@ -201,6 +204,7 @@ fn read_json(
     options: &LogOptions,
     filters: &Filters,
     skip: bool,
+    keep: bool,
     progress: &mut dyn Progress,
 ) -> Result<Read, DataError> {
     let path = options.path.as_path();
@@ -218,7 +222,7 @@ fn read_json(
     let total = std::fs::metadata(path).ok().map(|file| file.len());
     let stream = Stream::open(path)?;
     let meter = Meter { path, total, taken: stream.taken() };
-    let rows = JsonRows { path, fields, min_value: filters.min_value, skip };
+    let rows = JsonRows { path, fields, min_value: filters.min_value, skip, keep };
     let parse = |block: Block, numbers: &mut Numbers| rows.parse(&block, numbers);
     let blocks = Blocks::new(stream, options.block_bytes, None);
     Ok(run(blocks, options.threads(), parse, &meter, progress))
@@ -228,13 +232,14 @@ fn read_parquet(
     options: &LogOptions,
     filters: &Filters,
     skip: bool,
+    keep: bool,
     progress: &mut dyn Progress,
 ) -> Result<Read, DataError> {
     let path = options.path.as_path();
     let batches = Batches::open(path, options.columns())?;
     // How far a Parquet reader is in its file is not known.
     let meter = Meter { path, total: None, taken: Arc::default() };
-    let rows = ColumnRows { path, columns: batches.columns(), min_value: filters.min_value, skip };
+    let rows = ColumnRows { path, columns: batches.columns(), min_value: filters.min_value, skip, keep };
     let parse = |batch: (usize, RecordBatch), numbers: &mut Numbers| rows.parse(batch, numbers);
     Ok(run(batches, options.threads(), parse, &meter, progress))
 }
