@@ -21,26 +21,26 @@ pub(crate) struct PredictionArgs {
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
     /// Column of user ids: its name, or its place counted from 1 in a file without a header
-    #[arg(long, value_name = "COLUMN", default_value = "user", value_parser = column, requires = "predictions")]
+    #[arg(long, value_name = "COLUMN", default_value = "user", value_parser = column, conflicts_with = "model")]
     user_column: Column,
     /// Column of item ids
-    #[arg(long, value_name = "COLUMN", default_value = "item", value_parser = column, requires = "predictions")]
+    #[arg(long, value_name = "COLUMN", default_value = "item", value_parser = column, conflicts_with = "model")]
     item_column: Column,
     /// Column of scores
-    #[arg(long, value_name = "COLUMN", default_value = "score", value_parser = column, requires = "predictions")]
+    #[arg(long, value_name = "COLUMN", default_value = "score", value_parser = column, conflicts_with = "model")]
     score_column: Column,
     /// What to do with rows whose user or item the data set does not have: refuse the file, or leave them out and say
     /// how many they are
-    #[arg(long, value_enum, default_value_t = UnknownIds::Error, requires = "predictions")]
+    #[arg(long, value_enum, default_value_t = UnknownIds::Error, conflicts_with = "model")]
     unknown_ids: UnknownIds,
     /// The system's name in results [default: the file's name without its extensions]
-    #[arg(long, value_name = "NAME", requires = "predictions")]
+    #[arg(long, value_name = "NAME", conflicts_with = "model")]
     name: Option<String>,
     /// What the system learned from: train, or train+validation
-    #[arg(long, value_enum, default_value_t = FitArg::Train, requires = "predictions")]
+    #[arg(long, value_enum, default_value_t = FitArg::Train, conflicts_with = "model")]
     fitted_on: FitArg,
     /// Seed of the system's training: several seeds of one name make one row of `cloze compare`
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "predictions")]
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "model")]
     run_seed: u64,
 }
 

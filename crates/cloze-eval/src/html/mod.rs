@@ -2,6 +2,7 @@
 
 mod breakdown;
 mod figures;
+mod overview;
 mod svg;
 mod tables;
 
@@ -10,6 +11,7 @@ use std::fmt::Write;
 use crate::analysis::Analysis;
 use crate::bootstrap::Bootstrap;
 use crate::evaluation::Evaluation;
+use crate::html::overview::overview;
 use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::published::Published;
@@ -64,7 +66,7 @@ pub fn html(
             parts.push(part);
         }
     }
-    contents(&mut page, &parts);
+    overview(&mut page, &parts, rows);
     for part in parts {
         Section::new(part, rows, evaluations, published, analysis).write(&mut page);
     }
@@ -73,19 +75,6 @@ pub fn html(
     let notes = notes.trim_start_matches(['\n', '-']).trim();
     let _ = writeln!(page, "<p>{}</p>\n</footer>\n</body>\n</html>", escape(notes).replace(".\n", ".<br>\n"));
     page
-}
-
-/// Links to the sections, where there are several.
-fn contents(page: &mut String, parts: &[Part<'_>]) {
-    if parts.len() < 2 {
-        return;
-    }
-    page.push_str("<nav><ul>\n");
-    for part in parts {
-        let title = part.title();
-        let _ = writeln!(page, "<li><a href=\"#{}\">{}</a></li>", anchor(&title), escape(&title));
-    }
-    page.push_str("</ul></nav>\n");
 }
 
 /// A title as the name of a place in the page.

@@ -14,7 +14,7 @@ use crate::results::ResultRow;
 use crate::table::{figure, p_value, short, signed};
 
 /// Opens a table; a title that begins with `<` is a column of text.
-fn open(page: &mut String, caption: &str, titles: &[&str]) {
+pub(super) fn open(page: &mut String, caption: &str, titles: &[&str]) {
     let _ = write!(page, "<div class=\"scroll\"><table><caption>{}</caption><thead><tr>", escape(caption));
     for title in titles {
         let class = if title.starts_with('<') { " class=\"text\"" } else { "" };
@@ -23,7 +23,7 @@ fn open(page: &mut String, caption: &str, titles: &[&str]) {
     page.push_str("</tr></thead><tbody>\n");
 }
 
-fn close(page: &mut String) {
+pub(super) fn close(page: &mut String) {
     page.push_str("</tbody></table></div>\n");
 }
 
