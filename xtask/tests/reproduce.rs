@@ -25,12 +25,16 @@ impl Case {
 
     /// Runs the experiment with one variable of the stand-in set.
     fn run(&self, arguments: &[&str], variable: (&str, &str)) -> Output {
+        self.run_paper("hybridbert4rec", &[&["--quick"][..], arguments].concat(), variable)
+    }
+
+    fn run_paper(&self, paper: &str, arguments: &[&str], variable: (&str, &str)) -> Output {
         let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake-cloze");
         if self.log().exists() {
             fs::remove_file(self.log()).unwrap();
         }
         Command::new(env!("CARGO_BIN_EXE_xtask"))
-            .args(["reproduce", "hybridbert4rec", "--quick"])
+            .args(["reproduce", paper])
             .args(arguments)
             .arg("--output")
             .arg(self.folder.join("run"))
@@ -78,10 +82,9 @@ fn every_row_is_trained_evaluated_and_compared() {
     assert_eq!(case.calls("data"), ["data fetch ml-100k --data-dir /raw"]);
     let trained = case.calls("train");
     assert_eq!(trained.len(), 5);
-    assert!(
-        trained[2]
-            .starts_with("train bert4rec --data ml-100k --data-dir /raw --fit train --seed 0 --output ")
-    );
+    assert!(trained[2].starts_with(
+        "train bert4rec --data ml-100k --data-dir /raw --split leave-one-out --fit train --seed 0 --output "
+    ));
     assert!(trained[2].contains("/rows/ml-100k/bert4rec-train-s0-") && trained[2].contains(" --hidden "));
     assert!(trained[3].contains(" --variant paper ") && trained[3].contains(" --reuse "));
     let evaluated = case.calls("evaluate");
@@ -128,6 +131,25 @@ fn a_data_set_that_cannot_be_obtained_is_reported_and_the_others_run() {
 }
 
 #[test]
+fn a_split_that_a_data_set_cannot_have_is_reported_and_the_others_run() {
+    let case = Case::new("no_times");
+    let data = ["--dataset", "ml-1m,ml-100k"];
+    let output = case.run_paper("baselines", &data, ("FAKE_NO_TIMES", "ml-1m"));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let splits = |dataset: &str| -> std::collections::BTreeSet<String> {
+        let results = case.results();
+        let of = results.iter().filter(|result| result["dataset"] == dataset);
+        of.map(|result| format!("{} {}", result["split"], result["fit"])).collect()
+    };
+    assert_eq!((splits("ml-1m").len(), splits("ml-100k").len()), (2, 4), "{:?}", splits("ml-100k"));
+    let report = case.read("report.md");
+    assert!(
+        report.contains("ml-1m under global-time:0.8,0.9: not run: ml-1m: the data have no times"),
+        "{report}"
+    );
+}
+
+#[test]
 fn without_any_data_nothing_is_reported_as_done() {
     let case = Case::new("nothing");
     case.succeed(&[]);
@@ -162,7 +184,8 @@ fn a_failed_row_stops_only_the_rows_that_use_it() {
     assert!(message.contains("error: 3 of 5 rows failed"), "{message}");
     assert!(message.contains("hybridbert4rec · seed 0: not run, because ml-100k · bert4rec"), "{message}");
     assert_eq!(case.results().len(), 2);
-    assert!(case.read("report.md").contains("bert4rec · seed 0: failed"));
+    let report = case.read("report.md");
+    assert!(report.contains("bert4rec · seed 0: failed: bert4rec diverged"), "{report}");
 }
 
 #[test]

@@ -64,6 +64,7 @@ impl Setting<'_> {
             seed: 0,
             seconds: begin.elapsed().as_secs_f64(),
             users: self.cases.len(),
+            coverage: None,
         };
         Ok(Evaluation { meta, protocols })
     }

@@ -8,6 +8,7 @@ mod data_args;
 mod models;
 mod options;
 mod output;
+mod predictions;
 mod table;
 mod text;
 mod trained;

@@ -3,14 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use cloze_data::{DataOptions, Dataset, LeaveOneOut, Vocabulary, load};
+use cloze_data::{DataOptions, Dataset, Split, SplitSpec, Vocabulary, load};
 use cloze_eval::Recommender;
 use cloze_train::{ModelFolder, Reporter};
 
 use crate::models;
-
-/// The only kind of split so far.
-pub(crate) const SPLIT: &str = "leave-one-out";
 
 /// Opens a model folder and loads its model, whichever it is.
 pub(crate) fn open(path: &Path) -> Result<(ModelFolder, Box<dyn Recommender>)> {
@@ -22,22 +19,29 @@ pub(crate) fn open(path: &Path) -> Result<(ModelFolder, Box<dyn Recommender>)> {
     Ok((folder, model))
 }
 
+/// The split that a model was trained on.
+pub(crate) fn split(folder: &ModelFolder) -> Result<SplitSpec> {
+    let path = folder.path().display();
+    folder
+        .card
+        .trained_on
+        .split
+        .parse()
+        .with_context(|| format!("{path}/config.json names a split that this version of cloze does not have"))
+}
+
 /// Loads the model's data set (or the one named), splits it, and makes sure that it is the one trained on.
 pub(crate) fn data(
     folder: &ModelFolder,
     name: Option<&str>,
     options: &DataOptions,
     reporter: &mut Reporter,
-) -> Result<(Dataset, LeaveOneOut)> {
+) -> Result<(Dataset, Box<dyn Split>)> {
     let (path, trained_on) = (folder.path().display(), &folder.card.trained_on);
-    ensure!(
-        trained_on.split == SPLIT,
-        "{path} was trained on a {} split, this version knows {SPLIT}",
-        trained_on.split
-    );
+    let spec = split(folder)?;
     let name = name.unwrap_or(&trained_on.dataset);
     let dataset = load(name, options, reporter)?;
-    let split = LeaveOneOut::new(&dataset.sequences)?;
+    let split = spec.of(&dataset.sequences)?;
     let hash = split.hash();
     ensure!(
         hash == trained_on.split_hash,

@@ -214,7 +214,7 @@ fn misuse_is_told_with_code_2() {
     let world = World::new();
     let forms = ["best", "full, uniform-N, popularity-N"];
     world.fails_saying(2, &["evaluate", "knn", "--protocols", "full,best"], &forms);
-    world.fails_saying(2, &["evaluate", "knn", "--split", "tset"], &["tset", "test"]);
+    world.fails_saying(2, &["evaluate", "knn", "--target", "tset"], &["tset", "test"]);
     world.fails_saying(2, &["recommend", "knn"], &["--user"]);
     world.fails_saying(2, &["recommend", "knn", "--user", "u1", "--history", "i1"], &["cannot be used with"]);
     world.fails_saying(2, &["recommend", "knn", "--user", "u1", "--top", "0"], &["0"]);

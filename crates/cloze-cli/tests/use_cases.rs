@@ -111,7 +111,7 @@ fn evaluation_prints_rows_as_json() {
 fn validation_items_are_looked_for_in_a_folder_of_their_own() {
     let world = World::new();
     world.train("popularity", "pop");
-    world.ok(&["evaluate", "pop", "--split", "validation", "--protocols", "full"]);
+    world.ok(&["evaluate", "pop", "--target", "validation", "--protocols", "full"]);
     let stored = world.json("pop/evaluation-validation/evaluation.json");
     assert_eq!(stored["meta"]["target"], "validation");
 }
@@ -188,8 +188,8 @@ fn a_fit_on_validation_items_is_tested_with_the_same_histories() {
     assert_eq!(rows[0]["fit"], "train+validation");
     world.fails_saying(
         1,
-        &["evaluate", "pop", "--split", "validation"],
-        &["train+validation", "--split test"],
+        &["evaluate", "pop", "--target", "validation"],
+        &["train+validation", "--target test"],
     );
 }
 

@@ -260,6 +260,17 @@ pub enum DataError {
         /// Number of users.
         users: usize,
     },
+    /// A text that names no split.
+    #[error(
+        "split {given:?}: {reason}; known: leave-one-out, global-time, global-time:VALIDATION,TEST with shares \
+         (0.8,0.9), dates (2000-12-01,2001-01-01) or times of the data"
+    )]
+    UnknownSplit {
+        /// The text.
+        given: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A split by time of data without times.
     #[error("the data have no times: a split by time needs a time column")]
     NoTimes,

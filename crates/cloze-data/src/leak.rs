@@ -9,7 +9,7 @@ use crate::{DataError, Sequences};
 ///
 /// # Errors
 /// [`DataError::Leak`] with the first user for whom it does not hold.
-pub fn check_leaks(sequences: &Sequences, split: &impl Split) -> Result<(), DataError> {
+pub fn check_leaks(sequences: &Sequences, split: &(impl Split + ?Sized)) -> Result<(), DataError> {
     let known = split.train_and_validation();
     let users = sequences.len();
     let leak = |user: usize, reason: &str| DataError::Leak { user, reason: reason.to_owned() };

@@ -30,6 +30,8 @@ pub struct Analysis {
 pub struct ListRow {
     /// Data set.
     pub dataset: String,
+    /// Kind of split.
+    pub split: String,
     /// What the model was fitted on.
     pub fit: Fit,
     /// Model.
@@ -79,5 +81,11 @@ fn list_row(seeds: &[&Evaluation]) -> Option<ListRow> {
         ..first.clone()
     };
     let meta = &seeds[0].meta;
-    Some(ListRow { dataset: meta.dataset.clone(), fit: meta.fit, model: meta.model.clone(), statistics })
+    Some(ListRow {
+        dataset: meta.dataset.clone(),
+        split: meta.split.clone(),
+        fit: meta.fit,
+        model: meta.model.clone(),
+        statistics,
+    })
 }

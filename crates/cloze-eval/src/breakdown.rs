@@ -54,6 +54,8 @@ impl fmt::Display for Factor {
 pub struct BreakdownRow {
     /// Data set.
     pub dataset: String,
+    /// Kind of split.
+    pub split: String,
     /// What the model was fitted on.
     pub fit: Fit,
     /// Candidate protocol.
@@ -118,6 +120,7 @@ fn of_factor(
         for (metric, interval) in METRICS.into_iter().zip(bootstrap.intervals(&columns)?) {
             rows.push(BreakdownRow {
                 dataset: of.meta.dataset.clone(),
+                split: of.meta.split.clone(),
                 fit: of.meta.fit,
                 protocol: seeds[0].protocol,
                 model: of.meta.model.clone(),

@@ -69,25 +69,26 @@ impl NegativeSampler {
             }
             taken.insert(item);
         }
-        Ok(self.draw(user, &mut taken))
+        let before = taken.items().len();
+        self.draw(user, &mut taken);
+        Ok(taken.items()[before..].to_vec())
     }
 
-    /// Draws around the items in `taken`, and leaves that set as it was.
-    pub(crate) fn draw(&self, user: u32, taken: &mut Marks) -> Vec<u32> {
-        let before = taken.items().len();
+    /// Draws around the items in `taken`, and adds what was drawn to them. Allocates only where nearly everything that
+    /// could be drawn is taken.
+    pub(crate) fn draw(&self, user: u32, taken: &mut Marks) {
         let blocked = taken.items().iter().filter(|&&item| self.weight(item) > 0).count();
         let drawable = match &self.weights {
             Weights::Equal => self.catalogue,
             Weights::Counts { drawable, .. } => *drawable,
         };
-        let drawn = if drawable - blocked <= self.negatives {
-            self.remaining(taken)
+        if drawable - blocked <= self.negatives {
+            for item in self.remaining(taken) {
+                taken.insert(item);
+            }
         } else {
             self.draw_some(user, taken);
-            taken.items()[before..].to_vec()
-        };
-        taken.truncate(before);
-        drawn
+        }
     }
 
     /// Adds exactly `negatives` items to `taken`; the caller knows that more than that can be drawn.

@@ -7,11 +7,10 @@ use crate::evaluation::Evaluation;
 use crate::protocol::Protocol;
 use crate::ranks::ProtocolRanks;
 
-/// Evaluations of one data set, whatever the model.
+/// Evaluations of one data set and kind of split, whatever the model.
 pub(crate) fn check_comparable(left: &Evaluation, right: &Evaluation) -> Result<(), EvalError> {
     let (a, b) = (&left.meta, &right.meta);
     let fields = [
-        ("split", a.split.clone(), b.split.clone()),
         ("split hash", a.split_hash.clone(), b.split_hash.clone()),
         ("target", a.target.to_string(), b.target.to_string()),
         ("synthetic", a.synthetic.to_string(), b.synthetic.to_string()),

@@ -9,6 +9,7 @@ use crate::error::EvalError;
 use crate::evaluation::{Evaluation, Fit};
 use crate::metrics::Metric;
 use crate::paired::{Zeros, holm, paired_t, wilcoxon};
+use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::ranks::ProtocolRanks;
 use crate::results::{check_all, group, user_means};
@@ -48,6 +49,8 @@ impl fmt::Display for Finding {
 pub struct Comparison {
     /// Data set.
     pub dataset: String,
+    /// Kind of split.
+    pub split: String,
     /// What the models were fitted on.
     pub fit: Fit,
     /// Candidate protocol.
@@ -70,13 +73,13 @@ pub struct Comparison {
     pub wilcoxon: f64,
     /// p-value of the paired t test.
     pub t: f64,
-    /// The Wilcoxon p-value adjusted by Holm over the models of the same data set, fit and protocol.
+    /// The Wilcoxon p-value adjusted by Holm over the models of the same data set, split, fit and protocol.
     pub holm: f64,
     /// In words.
     pub finding: Finding,
 }
 
-/// Every model against the baseline, by data set, fit and protocol.
+/// Every model against the baseline, by data set, split, fit and protocol.
 ///
 /// The baseline is the model of that name, or without a name the one with the highest mean NDCG@10 under the
 /// protocol. Several seeds of a model are averaged for each user first. Groups without the named baseline, and
@@ -112,15 +115,15 @@ struct Contender<'a> {
     values: Vec<f64>,
 }
 
-/// Models of the same data set, fit and protocol, in the order of first appearance.
-fn families(evaluations: &[Evaluation]) -> Vec<Vec<Contender<'_>>> {
-    let mut families: Vec<Vec<Contender<'_>>> = Vec::new();
+/// Models of the same data set, split, fit and protocol, in the order of first appearance.
+fn families<'a>(evaluations: &'a [Evaluation]) -> Vec<Vec<Contender<'a>>> {
+    let mut families: Vec<Vec<Contender<'a>>> = Vec::new();
     for seeds in group(evaluations) {
         for at in 0..seeds[0].protocols.len() {
             let ranks: Vec<&ProtocolRanks> = seeds.iter().map(|seed| &seed.protocols[at]).collect();
             let values = user_means(&ranks, METRIC);
             let contender = Contender { of: seeds[0], protocol: ranks[0].protocol, values };
-            let key = |one: &Contender<'_>| (one.of.meta.dataset.clone(), one.of.meta.fit, one.protocol);
+            let key = |one: &Contender<'a>| (Part::of(&one.of.meta), one.protocol);
             match families.iter_mut().find(|family| key(&family[0]) == key(&contender)) {
                 Some(family) => family.push(contender),
                 None => families.push(vec![contender]),
@@ -169,6 +172,7 @@ fn compare(
     let meta = &model.of.meta;
     Ok(Comparison {
         dataset: meta.dataset.clone(),
+        split: meta.split.clone(),
         fit: meta.fit,
         protocol: model.protocol,
         model: meta.model.clone(),

@@ -56,6 +56,22 @@ pub enum EvalError {
         /// Number of items.
         catalogue: usize,
     },
+    /// A user id beyond the number of users.
+    #[error("user {user} is none of {users} users")]
+    UserOutOfRange {
+        /// The dense id.
+        user: u32,
+        /// Number of users.
+        users: usize,
+    },
+    /// A pair of user and item with two scores: which one is meant?
+    #[error("user {user} has two scores for item {item}")]
+    DuplicateScore {
+        /// The user's dense id.
+        user: u32,
+        /// The item's dense id.
+        item: u32,
+    },
     /// A user appears twice among the cases, so users could not be resampled or paired.
     #[error("user {user} appears twice among the evaluated users")]
     DuplicateUser {

@@ -8,7 +8,7 @@ use crate::error::EvalError;
 use crate::lists::{Counter, ItemDistances, ListStatistics, ListValues};
 use crate::marks::Marks;
 use crate::protocol::Protocol;
-use crate::ranking::{Place, Ranked, Ranker};
+use crate::ranking::{Case, Place, Ranker};
 use crate::ranks::ProtocolRanks;
 use crate::recommender::{Query, Recommender};
 
@@ -107,7 +107,9 @@ pub fn evaluate_with(
 
     let catalogue = cases.catalogue();
     let mut counter = Counter::new(cases.popularity(), distances);
-    let mut places = Vec::with_capacity(cases.len());
+    let width = samplers.len();
+    let mut places = vec![Place::default(); cases.len() * width];
+    let mut lists = Vec::with_capacity(options.batch.min(cases.len()));
     let mut scores = vec![0.0; options.batch.min(cases.len()) * catalogue];
     for start in (0..cases.len()).step_by(options.batch) {
         let end = cases.len().min(start + options.batch);
@@ -117,9 +119,10 @@ pub fn evaluate_with(
         let rows = &mut scores[..queries.len() * catalogue];
         rows.fill(f32::NAN); // a place that the model forgets must not keep the last batch's score
         model.score(&queries, rows).map_err(|source| EvalError::Model { model: name.clone(), source })?;
-        for (user, list) in rank_batch(&ranker, &counter, cases, start..end, rows)? {
-            places.push(user);
-            counter.add(&list);
+        let places = &mut places[start * width..end * width];
+        rank_batch(&ranker, &counter, cases, start..end, rows, places, &mut lists);
+        for list in lists.drain(..) {
+            counter.add(&list?);
         }
         progress(end, cases.len());
     }
@@ -134,38 +137,45 @@ fn check_catalogue(name: &str, model_items: usize, cases: &Cases<'_>) -> Result<
     Err(EvalError::CatalogueMismatch { model: name.to_owned(), model_items, data_items })
 }
 
-/// Ranks a scored batch in parallel; of several bad scores the first user's is reported.
+/// Ranks a scored batch in parallel into `places` and `lists`, which is emptied first. Nothing is allocated for a user.
 fn rank_batch(
     ranker: &Ranker<'_>,
     counter: &Counter<'_>,
     cases: &Cases<'_>,
     batch: std::ops::Range<usize>,
     scores: &[f32],
-) -> Result<Vec<(Vec<Place>, ListValues)>, EvalError> {
+    places: &mut [Place],
+    lists: &mut Vec<Result<ListValues, EvalError>>,
+) {
+    /// Users that share the marks of a thread, which are as many as there are items.
+    const TOGETHER: usize = 16;
     let catalogue = cases.catalogue();
-    let ranked: Vec<_> = batch
+    batch
         .into_par_iter()
+        .with_min_len(TOGETHER)
         .zip(scores.par_chunks_exact(catalogue))
+        .zip(places.par_chunks_exact_mut(ranker.samplers.len()))
         .map_init(
             || Marks::new(catalogue),
-            |marks, (case, row)| {
+            |marks, ((case, row), places)| {
                 let (user, target) = (cases.users()[case], cases.targets()[case]);
-                let Ranked { places, list } =
-                    ranker.rank(marks, user, cases.histories()[case], target, row)?;
-                Ok((places, counter.values(list)))
+                let case = Case { user, history: cases.histories()[case], target };
+                ranker.rank(marks, case, row, places).map(|list| counter.values(list))
             },
         )
-        .collect();
-    ranked.into_iter().collect()
+        .collect_into_vec(lists);
 }
 
 fn by_protocol(
-    places: &[Vec<Place>],
+    places: &[Place],
     lists: Option<&ListStatistics>,
     cases: &Cases<'_>,
     options: &EvaluationOptions,
 ) -> Vec<ProtocolRanks> {
-    let column = |at: usize, field: fn(&Place) -> u32| places.iter().map(|user| field(&user[at])).collect();
+    let width = options.protocols.len();
+    let column = |at: usize, field: fn(&Place) -> u32| {
+        places.chunks_exact(width).map(|user| field(&user[at])).collect()
+    };
     let one = |(at, &protocol): (usize, &Protocol)| ProtocolRanks {
         protocol,
         candidate_seed: options.seed,

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ranks::ProtocolRanks;
+use crate::table::count;
 
 /// Which held-out item was looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,7 +54,7 @@ pub struct Meta {
     pub dataset: String,
     /// Whether the data set was generated; reports say so in their titles.
     pub synthetic: bool,
-    /// Kind of split: `leave-one-out`.
+    /// Kind of split, with its cuts where it has any: `leave-one-out`, `global-time:0.8,0.9`.
     pub split: String,
     /// Which held-out item was looked for.
     pub target: Target,
@@ -69,6 +70,43 @@ pub struct Meta {
     pub seconds: f64,
     /// Number of evaluated users.
     pub users: usize,
+    /// For scores that came from a file: what they cover.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
+}
+
+/// What the scores of a file cover of an evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Coverage {
+    /// Scores of evaluated users.
+    pub scores: u64,
+    /// Evaluated users with at least one score.
+    pub users: usize,
+    /// Evaluated users whose target has a score.
+    pub targets: usize,
+    /// Rows of the file that were left out because the data do not have their user or item.
+    pub unknown: u64,
+}
+
+impl Meta {
+    /// What the report says of the coverage.
+    pub(crate) fn coverage_line(&self) -> Option<String> {
+        let Coverage { scores, users, targets, unknown } = self.coverage?;
+        let left_out = match unknown {
+            0 => String::new(),
+            rows => format!("; {} rows of unknown users or items were left out", count(rows as usize)),
+        };
+        Some(format!(
+            "{} comes from a file of {} scores: {} of {} users have scores, {} of their targets. An item without a \
+             score ranks below every item with one{left_out}.",
+            self.model,
+            count(scores as usize),
+            count(users),
+            count(self.users),
+            count(targets),
+        ))
+    }
 }
 
 /// The ranks of one trained model on one data set.

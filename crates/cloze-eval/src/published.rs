@@ -5,9 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::Metric;
+use crate::part::Part;
 use crate::protocol::Protocol;
 
-/// A figure from a paper or a public benchmark.
+/// The split of published figures.
+const SPLIT: &str = "leave-one-out";
+
+/// A figure from a paper or a public benchmark, under leave-one-out: it never stands beside figures of another split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Published {
@@ -37,6 +41,14 @@ pub struct Published {
 
 fn yes() -> bool {
     true
+}
+
+impl Published {
+    /// Whether it stands beside the figures of this model.
+    pub(crate) fn is_of(&self, part: Part<'_>, model: &str, protocol: Protocol) -> bool {
+        (part.split, part.dataset) == (SPLIT, &*self.dataset)
+            && (model, protocol) == (&*self.model, self.protocol)
+    }
 }
 
 /// How our figure stands to a published one.

@@ -2,12 +2,12 @@
 
 use crate::candidates::NegativeSampler;
 use crate::error::EvalError;
-use crate::lists::{K, best};
+use crate::lists::{K, List, best};
 use crate::marks::Marks;
 use crate::recommender::check_scores;
 
 /// Where a target came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Place {
     /// Number of candidates, the target among them.
     pub(crate) candidates: u32,
@@ -15,10 +15,12 @@ pub(crate) struct Place {
     pub(crate) rank: u32,
 }
 
-/// A user's places, one per protocol, and the top of the full ranking.
-pub(crate) struct Ranked {
-    pub(crate) places: Vec<Place>,
-    pub(crate) list: Vec<u32>,
+/// A user to rank for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case<'a> {
+    pub(crate) user: u32,
+    pub(crate) history: &'a [u32],
+    pub(crate) target: u32,
 }
 
 /// Ranks for one model under all protocols.
@@ -32,26 +34,27 @@ pub(crate) struct Ranker<'a> {
 }
 
 impl Ranker<'_> {
-    /// `marks` is empty before and after.
+    /// Writes the user's places, one per protocol, and returns the top of the full ranking. `marks` is empty before
+    /// and after.
     pub(crate) fn rank(
         &self,
         marks: &mut Marks,
-        user: u32,
-        history: &[u32],
-        target: u32,
+        case: Case<'_>,
         scores: &[f32],
-    ) -> Result<Ranked, EvalError> {
+        places: &mut [Place],
+    ) -> Result<List, EvalError> {
+        let Case { user, history, target } = case;
         for &item in history.iter().filter(|&&item| item != target) {
             marks.insert(item);
         }
-        let places = self.rank_marked(marks, user, target, scores);
-        let list = if self.lists { self.list(marks, history, target, scores) } else { Vec::new() };
+        let ranked = self.rank_marked(marks, user, target, scores, places);
+        let list = if self.lists { self.list(marks, history, target, scores) } else { List::default() };
         marks.truncate(0);
-        Ok(Ranked { places: places?, list })
+        ranked.map(|()| list)
     }
 
     /// What the user would be shown: a target had before is hidden here, although it stays a candidate.
-    fn list(&self, seen: &Marks, history: &[u32], target: u32, scores: &[f32]) -> Vec<u32> {
+    fn list(&self, seen: &Marks, history: &[u32], target: u32, scores: &[f32]) -> List {
         if !self.exclude_seen {
             return best(scores, K, |_| false);
         }
@@ -66,19 +69,24 @@ impl Ranker<'_> {
         user: u32,
         target: u32,
         scores: &[f32],
-    ) -> Result<Vec<Place>, EvalError> {
+        places: &mut [Place],
+    ) -> Result<(), EvalError> {
         check_scores(self.model, Some(user), scores, self.exclude_seen.then_some(&*seen))?;
-        let places = self.samplers.iter().map(|sampler| match sampler {
-            None => self.full(seen, target, scores),
-            Some(sampler) => {
-                let before = seen.items().len();
-                seen.insert(target);
-                let negatives = sampler.draw(user, seen);
-                seen.truncate(before);
-                sampled(&negatives, target, scores)
-            }
-        });
-        Ok(places.collect())
+        for (place, sampler) in places.iter_mut().zip(self.samplers) {
+            *place = match sampler {
+                None => self.full(seen, target, scores),
+                Some(sampler) => {
+                    let before = seen.items().len();
+                    seen.insert(target);
+                    let first = seen.items().len();
+                    sampler.draw(user, seen);
+                    let place = sampled(&seen.items()[first..], target, scores);
+                    seen.truncate(before);
+                    place
+                }
+            };
+        }
+        Ok(())
     }
 
     fn full(&self, seen: &Marks, target: u32, scores: &[f32]) -> Place {

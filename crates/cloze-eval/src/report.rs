@@ -5,8 +5,9 @@ use std::fmt::Write;
 use crate::analysis::Analysis;
 use crate::bootstrap::Bootstrap;
 use crate::chance::chance;
-use crate::evaluation::{Evaluation, Fit};
+use crate::evaluation::Evaluation;
 use crate::metrics::Metric;
+use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::published::{Published, Verdict};
 use crate::ranks::ProtocolRanks;
@@ -37,7 +38,7 @@ pub fn report(
 /// A Markdown report (`report.md`) on `rows` as made by [`results_with`](crate::results_with) from the same
 /// evaluations, published figures and bootstrap.
 ///
-/// A section per data set and fit; in it a table per protocol with a row per model, below it the published
+/// A section per data set, split and fit; in it a table per protocol with a row per model, below it the published
 /// figures with difference and verdict, then what the analysis has. Tables fit a terminal of 110 columns. Titles say SYNTHETIC where the
 /// data was generated. The row `(chance)` is what a random order of the candidates gets.
 pub fn report_with(
@@ -50,33 +51,35 @@ pub fn report_with(
     let synthetic = evaluations.iter().any(|evaluation| evaluation.meta.synthetic);
     let mut text =
         format!("# Results{}\n", if synthetic { " (SYNTHETIC data, see the headings)" } else { "" });
-    let mut done: Vec<(&str, Fit)> = Vec::new();
+    let mut done: Vec<Part<'_>> = Vec::new();
     for row in rows {
-        let key = (row.dataset.as_str(), row.fit);
-        if done.contains(&key) {
+        let part = Part::of_row(row);
+        if done.contains(&part) {
             continue;
         }
-        done.push(key);
-        let of_key: Vec<&ResultRow> =
-            rows.iter().filter(|row| (row.dataset.as_str(), row.fit) == key).collect();
-        let evaluations: Vec<&Evaluation> = evaluations
-            .iter()
-            .filter(|evaluation| (evaluation.meta.dataset.as_str(), evaluation.meta.fit) == key)
-            .collect();
-        section(&mut text, &of_key, &evaluations, published);
-        analysis_section(&mut text, key.0, key.1, analysis);
+        done.push(part);
+        let rows: Vec<&ResultRow> = rows.iter().filter(|row| Part::of_row(row) == part).collect();
+        let evaluations: Vec<&Evaluation> =
+            evaluations.iter().filter(|evaluation| Part::of(&evaluation.meta) == part).collect();
+        section(&mut text, part, &rows, &evaluations, published);
+        analysis_section(&mut text, part, analysis);
     }
     text.push_str(&footer(bootstrap));
     text.push_str(analysis_footer(analysis));
     text
 }
 
-/// One data set and fit.
-fn section(text: &mut String, rows: &[&ResultRow], evaluations: &[&Evaluation], published: &[Published]) {
-    let row = rows[0];
+/// One data set, split and fit.
+fn section(
+    text: &mut String,
+    part: Part<'_>,
+    rows: &[&ResultRow],
+    evaluations: &[&Evaluation],
+    published: &[Published],
+) {
     let meta = evaluations.first().map(|evaluation| &evaluation.meta);
     let synthetic = if meta.is_some_and(|meta| meta.synthetic) { "SYNTHETIC data: " } else { "" };
-    let _ = writeln!(text, "\n## {synthetic}{}, fit on {}\n", row.dataset, row.fit);
+    let _ = writeln!(text, "\n## {synthetic}{}\n", part.title());
     if let Some(meta) = meta {
         let users = count(meta.users);
         let _ = writeln!(
@@ -86,6 +89,9 @@ fn section(text: &mut String, rows: &[&ResultRow], evaluations: &[&Evaluation], 
         );
     }
     text.push_str(&runs(rows).to_string());
+    for line in evaluations.iter().filter_map(|evaluation| evaluation.meta.coverage_line()) {
+        let _ = writeln!(text, "\n{line}");
+    }
 
     let mut protocols: Vec<Protocol> = Vec::new();
     for row in rows {
@@ -100,7 +106,7 @@ fn section(text: &mut String, rows: &[&ResultRow], evaluations: &[&Evaluation], 
             .iter()
             .flat_map(|evaluation| &evaluation.protocols)
             .find(|ranks| ranks.protocol == protocol);
-        let _ = writeln!(text, "\n### {synthetic}{}, {}\n", row.dataset, describe(protocol, ranks));
+        let _ = writeln!(text, "\n### {synthetic}{}, {}\n", part.dataset, describe(protocol, ranks));
         text.push_str(&figures(&rows, ranks).to_string());
         let beside = comparison(&rows, published, &mut sources);
         if !beside.is_empty() {
@@ -190,10 +196,7 @@ fn comparison(rows: &[&ResultRow], published: &[Published], sources: &mut Vec<St
         Table::new(&["<model", "<metric", "ours", "published", "difference", "<verdict", "<source"]);
     for row in rows {
         let same = |figure: &&Published| {
-            figure.dataset == row.dataset
-                && figure.model == row.model
-                && figure.protocol == row.protocol
-                && figure.metric == row.metric
+            figure.is_of(Part::of_row(row), &row.model, row.protocol) && figure.metric == row.metric
         };
         for theirs in published.iter().filter(same) {
             let note = theirs.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();

@@ -5,18 +5,18 @@ use std::fmt::Write;
 use crate::analysis::Analysis;
 use crate::breakdown::{BreakdownRow, Factor};
 use crate::comparison::Comparison;
-use crate::evaluation::Fit;
 use crate::metrics::Metric;
+use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::table::{Table, count, figure, p_value, range, signed};
 
-/// What the analysis says of one data set and fit.
-pub(crate) fn analysis_section(text: &mut String, dataset: &str, fit: Fit, analysis: &Analysis) {
-    let compared = analysis.comparisons.iter().filter(|row| row.dataset == dataset && row.fit == fit);
+/// What the analysis says of one data set, split and fit.
+pub(crate) fn analysis_section(text: &mut String, part: Part<'_>, analysis: &Analysis) {
+    let compared = analysis.comparisons.iter().filter(|row| part.has(&row.dataset, &row.split, row.fit));
     comparison_tables(text, &compared.collect::<Vec<_>>());
-    list_table(text, dataset, fit, analysis);
+    list_table(text, part, analysis);
     let broken: Vec<&BreakdownRow> =
-        analysis.breakdowns.iter().filter(|row| row.dataset == dataset && row.fit == fit).collect();
+        analysis.breakdowns.iter().filter(|row| part.has(&row.dataset, &row.split, row.fit)).collect();
     if let Some(protocol) = main_protocol(&broken) {
         for by in Factor::ALL {
             breakdown_table(text, by, protocol, &broken);
@@ -49,9 +49,9 @@ fn comparison_tables(text: &mut String, rows: &[&Comparison]) {
     }
 }
 
-fn list_table(text: &mut String, dataset: &str, fit: Fit, analysis: &Analysis) {
+fn list_table(text: &mut String, part: Part<'_>, analysis: &Analysis) {
     let mut table = Table::new(&["<model", "coverage", "popularity", "novelty (bits)", "Gini", "distance"]);
-    for row in analysis.lists.iter().filter(|row| row.dataset == dataset && row.fit == fit) {
+    for row in analysis.lists.iter().filter(|row| part.has(&row.dataset, &row.split, row.fit)) {
         let of = &row.statistics;
         table.row(vec![
             row.model.clone(),

@@ -10,6 +10,7 @@ use crate::error::EvalError;
 use crate::evaluation::{Evaluation, Fit};
 use crate::files::write_json;
 use crate::metrics::Metric;
+use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::published::Published;
 use crate::ranks::ProtocolRanks;
@@ -54,7 +55,7 @@ pub fn results(evaluations: &[Evaluation], published: &[Published]) -> Result<Ve
     results_with(evaluations, published, &Bootstrap::default())
 }
 
-/// The rows of all evaluations: one per (data set, fit, model), protocol and metric of [`Metric::ALL`], in
+/// The rows of all evaluations: one per (data set, split, fit, model), protocol and metric of [`Metric::ALL`], in
 /// the order in which the models first appear.
 ///
 /// Evaluations that differ only in the model's seed make one row: each user's metric is averaged over the
@@ -62,7 +63,7 @@ pub fn results(evaluations: &[Evaluation], published: &[Published]) -> Result<Ve
 /// seeds.
 ///
 /// # Errors
-/// [`EvalError::NotComparable`] when evaluations of one data set differ in split, split hash, target, users,
+/// [`EvalError::NotComparable`] when evaluations of one data set and kind of split differ in split hash, target, users,
 /// or in the candidates of a protocol; [`EvalError::DuplicateRun`] when one seed is given twice;
 /// [`EvalError::NoUsers`], or [`EvalError::Option`] for options of the bootstrap.
 pub fn results_with(
@@ -91,7 +92,8 @@ pub fn write_results(path: &Path, rows: &[ResultRow]) -> Result<(), EvalError> {
 /// Refuses evaluations that must not be compared, and seeds given twice.
 pub(crate) fn check_all(evaluations: &[Evaluation]) -> Result<(), EvalError> {
     for (at, evaluation) in evaluations.iter().enumerate() {
-        let same_data = |other: &&Evaluation| other.meta.dataset == evaluation.meta.dataset;
+        let kind = |run: &Evaluation| (run.meta.dataset.clone(), run.meta.split.clone());
+        let same_data = |other: &&Evaluation| kind(other) == kind(evaluation);
         if let Some(first) = evaluations[..at].iter().find(same_data) {
             check_comparable(first, evaluation)?;
         }
@@ -99,15 +101,14 @@ pub(crate) fn check_all(evaluations: &[Evaluation]) -> Result<(), EvalError> {
     group(evaluations).iter().try_for_each(|seeds| check_seeds(seeds))
 }
 
-/// Evaluations of the same (data set, fit, model), in the order of first appearance.
+/// Evaluations of the same (data set, split, fit, model), in the order of first appearance.
 pub(crate) fn group(evaluations: &[Evaluation]) -> Vec<Vec<&Evaluation>> {
-    let key = |evaluation: &Evaluation| {
-        let meta = &evaluation.meta;
-        (meta.dataset.clone(), meta.fit, meta.model.clone())
+    let same = |a: &Evaluation, b: &Evaluation| {
+        Part::of(&a.meta) == Part::of(&b.meta) && a.meta.model == b.meta.model
     };
     let mut groups: Vec<Vec<&Evaluation>> = Vec::new();
     for evaluation in evaluations {
-        match groups.iter_mut().find(|group| key(group[0]) == key(evaluation)) {
+        match groups.iter_mut().find(|group| same(group[0], evaluation)) {
             Some(group) => group.push(evaluation),
             None => groups.push(vec![evaluation]),
         }
@@ -154,9 +155,7 @@ fn protocol_rows(
             .iter()
             .find(|figure| {
                 figure.comparable
-                    && figure.dataset == meta.dataset
-                    && figure.model == meta.model
-                    && figure.protocol == protocol
+                    && figure.is_of(Part::of(meta), &meta.model, protocol)
                     && figure.metric == metric
             })
             .map(|figure| figure.value),

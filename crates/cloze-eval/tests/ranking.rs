@@ -149,7 +149,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn ranks_depend_on_neither_order_nor_batch(
+    fn ranks_and_metrics_depend_on_neither_the_order_of_users_nor_the_batch(
         histories in prop::collection::vec(prop::collection::vec(0_u32..150, 0..12), 2..30),
         seed: u64,
         batch in 1_usize..9,
@@ -182,6 +182,17 @@ proptest! {
             for (place, &at) in order.iter().enumerate() {
                 prop_assert_eq!(a.ranks[at], b.ranks[place]);
                 prop_assert_eq!(a.candidates[at], b.candidates[place]);
+            }
+            for metric in Metric::ALL {
+                prop_assert!((a.mean(metric) - b.mean(metric)).abs() < 1e-12, "{}", metric);
+            }
+            let lists = |ranks: &ProtocolRanks| {
+                let of = ranks.lists.clone()?;
+                Some([of.coverage, of.popularity, of.novelty, of.gini])
+            };
+            prop_assert_eq!(lists(a).is_some(), a.protocol == Protocol::Full);
+            for (x, y) in lists(a).into_iter().flatten().zip(lists(&rotated[0]).into_iter().flatten()) {
+                prop_assert!((x - y).abs() < 1e-9 * x.abs().max(1.0), "{} {}", x, y);
             }
         }
     }

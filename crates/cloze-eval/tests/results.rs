@@ -4,8 +4,8 @@
 mod common;
 
 use cloze_eval::{
-    Bootstrap, EvalError, Evaluation, Fit, Metric, Protocol, Published, ResultRow, report, results,
-    write_results,
+    Bootstrap, EvalError, Evaluation, Fit, Heading, Metric, Protocol, Published, ResultRow, analyse, html,
+    report, report_with, results, write_results,
 };
 use common::evaluation;
 
@@ -92,13 +92,47 @@ fn evaluations_that_differ_in_data_or_candidates_are_refused() {
          but ffff for item-knn (fit on train, seed 0)"
     );
     assert!(refused(|right| right.meta.target = cloze_eval::Target::Validation).contains("target is test"));
-    assert!(refused(|right| right.meta.split = "time".to_owned()).contains("split is"));
     assert!(refused(|right| right.protocols[0].candidate_seed = 9).contains("candidate seed is 0"));
     assert!(refused(|right| right.protocols[0].users[1] = 7).contains("list of users is 1 at row 1"));
     assert!(refused(|right| right.protocols[0].targets[0] = 7).contains("list of targets"));
     assert!(refused(|right| right.protocols[0].candidates[0] = 7).contains("number of candidates"));
     assert!(beside(|right| right.meta.dataset = "beauty".to_owned()).is_ok(), "another data set");
     assert!(beside(|right| right.meta.fit = Fit::TrainAndValidation).is_ok(), "another table");
+}
+
+#[test]
+fn splits_of_one_data_set_have_tables_of_their_own() {
+    let evaluations = [
+        evaluation("bert4rec", 0, &[1, 20]),
+        evaluation("item-knn", 0, &[3, 4]),
+        under("global-time:0.8,0.9", evaluation("bert4rec", 0, &[1, 2, 3])),
+        under("global-time:0.8,0.9", evaluation("item-knn", 0, &[9, 9, 9])),
+    ];
+    let published = [figure(0.11, Metric::Recall(10))];
+    let bootstrap = Bootstrap::default();
+    let rows = results(&evaluations, &published).unwrap();
+    assert_eq!(rows.iter().filter(|row| row.metric == Metric::Mrr).count(), 4);
+    let with_figure: Vec<&str> =
+        rows.iter().filter(|row| row.published.is_some()).map(|row| row.split.as_str()).collect();
+    assert_eq!(with_figure, ["leave-one-out"], "published figures are of leave-one-out");
+    let analysis = analyse(&evaluations, None, &bootstrap).unwrap();
+    assert_eq!(analysis.comparisons.len(), 2);
+    assert_eq!((analysis.comparisons[0].users, analysis.comparisons[1].users), (2, 3));
+    let text = report_with(&rows, &evaluations, &published, &bootstrap, &analysis);
+    let page = html(&Heading::default(), &rows, &evaluations, &published, &bootstrap, &analysis);
+    for title in ["ml-1m, leave-one-out, fit on train", "ml-1m, global-time:0.8,0.9, fit on train"] {
+        assert_eq!(text.matches(&format!("## {title}\n")).count(), 1, "{text}");
+        assert_eq!(page.matches(&format!("<h2>{title}</h2>")).count(), 1);
+    }
+    assert_eq!(text.matches("Sun et al. 2019").count(), 1, "{text}");
+    let other_cut = under("global-time:0.8,0.9", evaluation("popularity", 0, &[1, 2]));
+    let error = results(&[evaluations[2].clone(), other_cut], &[]).unwrap_err().to_string();
+    assert!(error.contains("number of users"), "{error}");
+}
+
+fn under(split: &str, mut evaluation: Evaluation) -> Evaluation {
+    evaluation.meta.split = split.to_owned();
+    evaluation
 }
 
 #[test]
@@ -161,6 +195,6 @@ fn the_report_shows_figures_verdicts_and_chance_within_110_columns() {
 fn a_report_on_generated_data_says_so_in_its_titles() {
     let text = sample_report(true);
     assert!(text.starts_with("# Results (SYNTHETIC"));
-    assert!(text.contains("## SYNTHETIC data: ml-1m, fit on train"));
+    assert!(text.contains("## SYNTHETIC data: ml-1m, leave-one-out, fit on train"));
     assert!(text.contains("### SYNTHETIC data: ml-1m, popularity-100: 100 negatives by popularity"));
 }

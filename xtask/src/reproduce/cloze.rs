@@ -1,7 +1,7 @@
 //! The calls of the `cloze` binary: everything that a reproduction does, a user can do by hand.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, IsTerminal as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -54,18 +54,14 @@ impl Cloze {
     pub(crate) fn fetch(&self, dataset: &str) -> Result<Result<(), String>> {
         let mut command = self.command(&["data", "fetch", dataset]);
         self.add_data_dir(&mut command);
-        let child = command.stderr(Stdio::piped()).spawn();
-        let mut child = child.with_context(|| format!("cannot start {}", self.program.display()))?;
-        let mut lines = Vec::new();
-        if let Some(stderr) = child.stderr.take() {
-            for line in BufReader::new(stderr).lines() {
-                let line = line.context("cannot read what cloze reports")?;
-                eprintln!("{line}");
-                lines.push(line);
-            }
-        }
-        let status = child.wait()?;
-        Ok(if status.success() { Ok(()) } else { Err(reason(&lines).unwrap_or_else(|| status.to_string())) })
+        watched(&mut command)
+    }
+
+    /// Makes sure that a data set can be split so. The inner error is the reason why not.
+    pub(crate) fn prepare(&self, dataset: &str, split: &str) -> Result<Result<(), String>> {
+        let mut command = self.command(&["data", "prepare", dataset, "--split", split]);
+        self.add_data_dir(&mut command);
+        watched(command.stdout(Stdio::null()))
     }
 
     /// Trains a row's model into `model`, its hints on what to do next left out; `tower` is the trained model that it reuses.
@@ -73,7 +69,8 @@ impl Cloze {
         let settings = &row.configuration;
         let mut command = self.command(&["train", &settings.model, "--data", &settings.dataset]);
         self.add_data_dir(&mut command);
-        command.args(["--fit", &settings.fit, "--seed", &settings.seed.to_string()]);
+        let seed = settings.seed.to_string();
+        command.args(["--split", &settings.split, "--fit", &settings.fit, "--seed", &seed]);
         command.arg("--output").arg(model);
         if let Some(variant) = &settings.variant {
             command.args(["--variant", variant]);
@@ -124,8 +121,27 @@ impl Cloze {
     }
 }
 
-/// Runs a command that shares this program's terminal, so that its progress bar shows.
+/// Runs a command whose report is passed on line by line. The inner error is the reason why it failed.
+fn watched(command: &mut Command) -> Result<Result<(), String>> {
+    let child = command.stderr(Stdio::piped()).spawn();
+    let mut child = child.with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    let mut lines = Vec::new();
+    if let Some(stderr) = child.stderr.take() {
+        for line in BufReader::new(stderr).lines() {
+            let line = line.context("cannot read what cloze reports")?;
+            eprintln!("{line}");
+            lines.push(line);
+        }
+    }
+    let status = child.wait()?;
+    Ok(if status.success() { Ok(()) } else { Err(reason(&lines).unwrap_or_else(|| status.to_string())) })
+}
+
+/// Runs a command. On a terminal it shares it, so that its progress bar shows; elsewhere the error has its reason.
 fn run(command: &mut Command) -> Result<()> {
+    if !std::io::stderr().is_terminal() {
+        return watched(command)?.map_err(|reason| anyhow!("{reason} ({})", shown(command)));
+    }
     let status =
         command.status().with_context(|| format!("cannot start {}", command.get_program().display()))?;
     ensure!(status.success(), "{status}: {}", shown(command));

@@ -18,6 +18,8 @@ pub(crate) type Options = BTreeMap<String, OptionValue>;
 const PROTOCOLS: [&str; 3] = ["full", "uniform-100", "popularity-100"];
 /// Parts of the data that a model can be fitted on.
 const FITS: [&str; 2] = ["train", "train+validation"];
+/// The split of an experiment that names none; every data set has it.
+pub(crate) const LEAVE_ONE_OUT: &str = "leave-one-out";
 
 /// The value of one option.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -54,6 +56,9 @@ pub(crate) struct Experiment {
     pub(crate) note: Option<String>,
     /// Data sets that are run unless others are asked for.
     pub(crate) datasets: Vec<String>,
+    /// Splits that every row is trained and evaluated on, as `cloze train --split` takes them.
+    #[serde(default = "leave_one_out")]
+    pub(crate) splits: Vec<String>,
     /// Parts of the data that every row is fitted on.
     pub(crate) fits: Vec<String>,
     /// Number of seeds: 0, 1, …
@@ -77,6 +82,7 @@ pub(crate) struct Experiment {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Quick {
     pub(crate) datasets: Option<Vec<String>>,
+    pub(crate) splits: Option<Vec<String>>,
     pub(crate) fits: Option<Vec<String>>,
     pub(crate) seeds: Option<u64>,
 }
@@ -158,6 +164,10 @@ pub(crate) struct Published {
     pub(crate) note: Option<String>,
 }
 
+fn leave_one_out() -> Vec<String> {
+    vec![LEAVE_ONE_OUT.to_owned()]
+}
+
 const fn yes() -> bool {
     true
 }
@@ -211,6 +221,7 @@ fn unknown_key_hint(message: &str) -> String {
 impl Experiment {
     fn validate(&self) -> Result<()> {
         ensure!(!self.datasets.is_empty(), "`datasets` is empty");
+        ensure!(!self.splits.is_empty(), "`splits` is empty");
         ensure!(self.seeds > 0 && self.quick.seeds != Some(0), "`seeds` is 0");
         ensure!(!self.rows.is_empty(), "there is no [[row]]");
         let mut names = BTreeSet::new();
@@ -229,6 +240,10 @@ impl Experiment {
                 );
             }
             ensure!(names.insert(name), "two rows are named \"{name}\"");
+        }
+        for split in self.splits.iter().chain(self.quick.splits.iter().flatten()) {
+            let known = split == LEAVE_ONE_OUT || split.starts_with("global-time");
+            ensure!(known, "split \"{split}\" is neither {LEAVE_ONE_OUT} nor global-time:VALIDATION,TEST");
         }
         let quick_fits = self.quick.fits.iter().flatten();
         for fit in self.fits.iter().chain(quick_fits) {

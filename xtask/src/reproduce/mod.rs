@@ -17,7 +17,7 @@ use clap::Args;
 
 use self::{
     cloze::Cloze,
-    experiment::Experiment,
+    experiment::{Experiment, LEAVE_ONE_OUT},
     plan::{PlannedRow, Request},
 };
 use crate::workspace;
@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     output: Option<PathBuf>,
     /// Train every row anew, even where a finished one of the same configuration is kept
     ///
-    /// A configuration is the row's options, data set, fit, seed and the version of cloze. Changed source code of the
+    /// A configuration is the row's options, data set, split, fit, seed and the version of cloze. Changed source code of the
     /// same version does not change it.
     #[arg(long)]
     fresh: bool,
@@ -67,11 +67,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     report::remove_old(&output)?;
 
     let mut request = arguments.request(&experiment);
-    let missing = keep_obtainable(&cloze, &mut request.datasets)?;
+    let mut missing = keep_obtainable(&cloze, &mut request.datasets)?;
+    missing.extend(leave_out_splits(&cloze, &mut request)?);
     if request.datasets.is_empty() {
         bail!("nothing could be run\n{}", missing.join("\n"));
     }
     let plan = plan::plan(&experiment, &request, &cloze.version()?)?;
+    if plan.is_empty() {
+        bail!("nothing could be run\n{}", missing.join("\n"));
+    }
     if arguments.fresh {
         remove_kept(&plan, &output)?;
     }
@@ -107,6 +111,8 @@ impl Arguments {
         }
         Request {
             datasets,
+            splits: quick.and_then(|quick| quick.splits.as_ref()).unwrap_or(&experiment.splits).clone(),
+            without: Vec::new(),
             fits: quick.and_then(|quick| quick.fits.as_ref()).unwrap_or(&experiment.fits).clone(),
             seeds: self.seeds.or(quick.and_then(|quick| quick.seeds)).unwrap_or(experiment.seeds),
             quick: self.quick,
@@ -127,6 +133,21 @@ fn keep_obtainable(cloze: &Cloze, datasets: &mut Vec<String>) -> Result<Vec<Stri
         }
     }
     *datasets = obtained;
+    Ok(missing)
+}
+
+/// Leaves out the splits that a data set can't have, such as one by time where there are no times, and returns a line
+/// for each that says why.
+fn leave_out_splits(cloze: &Cloze, request: &mut Request) -> Result<Vec<String>> {
+    let mut missing = Vec::new();
+    for split in request.splits.iter().filter(|split| *split != LEAVE_ONE_OUT) {
+        for dataset in &request.datasets {
+            if let Err(reason) = cloze.prepare(dataset, split)? {
+                missing.push(format!("{dataset} under {split}: not run: {reason}"));
+                request.without.push((dataset.clone(), split.clone()));
+            }
+        }
+    }
     Ok(missing)
 }
 

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::experiment::{Experiment, Options, Row};
+use super::experiment::{Experiment, LEAVE_ONE_OUT, Options, Row};
 
 /// What one invocation asks for, with the experiment's defaults filled in.
 pub(crate) struct Request {
     pub(crate) datasets: Vec<String>,
+    pub(crate) splits: Vec<String>,
+    /// Data sets with a split that they can't have.
+    pub(crate) without: Vec<(String, String)>,
     pub(crate) fits: Vec<String>,
     pub(crate) seeds: u64,
     pub(crate) quick: bool,
@@ -22,6 +25,7 @@ pub(crate) struct Configuration {
     pub(crate) name: String,
     pub(crate) model: String,
     pub(crate) variant: Option<String>,
+    pub(crate) split: String,
     pub(crate) fit: String,
     pub(crate) seed: u64,
     pub(crate) options: Options,
@@ -42,7 +46,7 @@ pub(crate) struct PlannedRow {
     pub(crate) uses: Option<usize>,
 }
 
-/// All rows of a request: by data set, then fit, then seed, then in the experiment's order.
+/// All rows of a request: by data set, then split, then fit, then seed, then in the experiment's order.
 ///
 /// # Errors
 /// If a configuration cannot be written as JSON.
@@ -50,7 +54,7 @@ pub(crate) fn plan(experiment: &Experiment, request: &Request, cloze: &str) -> R
     let mut planned: Vec<PlannedRow> = Vec::new();
     for dataset in &request.datasets {
         let factor = experiment.dataset_weights.get(dataset).copied().unwrap_or(1.0);
-        for fit in &request.fits {
+        for (split, fit) in request.parts(dataset) {
             for seed in 0..request.seeds {
                 let first = planned.len();
                 for row in &experiment.rows {
@@ -60,6 +64,7 @@ pub(crate) fn plan(experiment: &Experiment, request: &Request, cloze: &str) -> R
                         name: row.name().to_owned(),
                         model: row.model.clone(),
                         variant: row.variant.clone(),
+                        split: split.clone(),
                         fit: fit.clone(),
                         seed,
                         options: row.resolve(dataset, request.quick),
@@ -73,6 +78,14 @@ pub(crate) fn plan(experiment: &Experiment, request: &Request, cloze: &str) -> R
         }
     }
     Ok(planned)
+}
+
+impl Request {
+    /// The splits and fits of a data set.
+    fn parts<'a>(&'a self, dataset: &'a str) -> impl Iterator<Item = (&'a String, &'a String)> {
+        let had = move |split: &&String| !self.without.iter().any(|(d, s)| d == dataset && s == *split);
+        self.splits.iter().filter(had).flat_map(|split| self.fits.iter().map(move |fit| (split, fit)))
+    }
 }
 
 /// The place, among the experiment's rows, of the row whose model this one uses.
@@ -91,15 +104,22 @@ impl Configuration {
 impl PlannedRow {
     /// Where the row's model, evaluation and markers are kept.
     pub(crate) fn folder(&self, output: &Path) -> PathBuf {
-        let Configuration { dataset, name, fit, seed, .. } = &self.configuration;
-        output.join("rows").join(dataset).join(format!("{name}-{fit}-s{seed}-{}", self.hash))
+        let Configuration { dataset, name, split, fit, seed, .. } = &self.configuration;
+        // A colon is no part of a file's name everywhere.
+        let split = if split == LEAVE_ONE_OUT {
+            String::new()
+        } else {
+            format!("{}-", split.replace([':', ','], "-"))
+        };
+        output.join("rows").join(dataset).join(format!("{name}-{split}{fit}-s{seed}-{}", self.hash))
     }
 
     /// How progress and failures name the row.
     pub(crate) fn label(&self) -> String {
-        let Configuration { dataset, name, fit, seed, .. } = &self.configuration;
+        let Configuration { dataset, name, split, fit, seed, .. } = &self.configuration;
+        let split = if split == LEAVE_ONE_OUT { String::new() } else { format!(" · {split}") };
         let fit = if fit == "train" { String::new() } else { format!(" · {fit}") };
-        format!("{dataset} · {name}{fit} · seed {seed}")
+        format!("{dataset} · {name}{split}{fit} · seed {seed}")
     }
 }
 
@@ -135,6 +155,8 @@ mod tests {
         );
         let request = Request {
             datasets: vec!["a".to_owned(), "b".to_owned()],
+            splits: vec![LEAVE_ONE_OUT.to_owned()],
+            without: Vec::new(),
             fits: vec!["train".to_owned()],
             seeds: 2,
             quick: false,
@@ -157,6 +179,48 @@ mod tests {
     #[test]
     fn a_row_changes_with_the_row_that_it_uses() {
         assert_ne!(hashes("steps = 100", "v")[1], hashes("steps = 101", "v")[1]);
+    }
+
+    #[test]
+    fn every_split_has_its_rows_except_where_a_data_set_has_no_such_split() {
+        let text = r#"
+            title = "t"
+            paper = "p"
+            datasets = ["a", "b"]
+            splits = ["leave-one-out", "global-time:0.8,0.9"]
+            fits = ["train", "train+validation"]
+            seeds = 1
+            [[row]]
+            model = "m"
+            weight = 1
+        "#;
+        let experiment = parse(text).unwrap();
+        let request = Request {
+            datasets: experiment.datasets.clone(),
+            splits: experiment.splits.clone(),
+            without: vec![("a".to_owned(), "global-time:0.8,0.9".to_owned())],
+            fits: experiment.fits.clone(),
+            seeds: 1,
+            quick: false,
+        };
+        let rows = plan(&experiment, &request, "v").unwrap();
+        let labels: Vec<String> = rows.iter().map(PlannedRow::label).collect();
+        assert_eq!(
+            labels,
+            [
+                "a · m · seed 0",
+                "a · m · train+validation · seed 0",
+                "b · m · seed 0",
+                "b · m · train+validation · seed 0",
+                "b · m · global-time:0.8,0.9 · seed 0",
+                "b · m · global-time:0.8,0.9 · train+validation · seed 0",
+            ]
+        );
+        let folders: std::collections::BTreeSet<_> =
+            rows.iter().map(|row| row.folder(Path::new(""))).collect();
+        assert_eq!(folders.len(), 6);
+        let name = rows[4].folder(Path::new("")).file_name().unwrap().to_string_lossy().into_owned();
+        assert!(name.starts_with("m-global-time-0.8-0.9-train-s0-"), "{name}");
     }
 
     #[test]

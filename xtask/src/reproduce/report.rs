@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{
     cloze::Cloze,
     experiment::{Experiment, Published},
-    plan::{PlannedRow, Request},
+    plan::{Configuration, PlannedRow, Request},
     rows,
 };
 
@@ -89,11 +89,18 @@ fn check(output: &Path, finished: &[&PlannedRow]) -> Result<()> {
         serde_json::from_str(&text).with_context(|| format!("{} is no array of results", path.display()))?;
     let found: BTreeSet<_> = results
         .iter()
-        .filter_map(|result| Some((result["dataset"].as_str()?, result["model"].as_str()?)))
+        .filter_map(|result| {
+            let text = |key: &str| result[key].as_str();
+            Some((text("dataset")?, text("split")?, text("fit")?, text("model")?))
+        })
         .collect();
     for row in finished {
-        let (dataset, name) = (row.configuration.dataset.as_str(), row.configuration.name.as_str());
-        ensure!(found.contains(&(dataset, name)), "{} has no result of {name} on {dataset}", path.display());
+        let Configuration { dataset, split, fit, name, .. } = &row.configuration;
+        ensure!(
+            found.contains(&(dataset, split, fit, name)),
+            "{} has no result of {name} on {dataset} ({split}, {fit})",
+            path.display()
+        );
     }
     Ok(())
 }
@@ -146,7 +153,8 @@ mod tests {
     fn a_report_says_when_it_is_quick_or_on_generated_data() {
         let experiment = experiment::parse(TEXT).unwrap();
         let datasets = vec!["synthetic".to_owned()];
-        let request = Request { datasets, fits: vec!["train".to_owned()], seeds: 1, quick: true };
+        let (splits, fits) = (vec!["leave-one-out".to_owned()], vec!["train".to_owned()]);
+        let request = Request { datasets, splits, without: Vec::new(), fits, seeds: 1, quick: true };
         assert_eq!(title(&experiment, &request), "Tiny · quick settings · with generated data");
         let note = note(&experiment, true, &["ml-1m: not run".to_owned()]);
         for part in ["Paper: Nobody 2020", "Claim: a > b", "Quick settings", "ml-1m: not run"] {

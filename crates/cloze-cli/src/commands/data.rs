@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
-use cloze_data::{LeaveOneOut, fetch, load, manifests};
+use cloze_data::{SplitSpec, fetch, load, manifests};
 use cloze_train::Reporter;
 
 use crate::commands::describe::{Describe, known};
@@ -30,6 +30,7 @@ Examples:
 const PREPARE_EXAMPLES: &str = "\
 Examples:
   cloze data prepare ml-100k
+  cloze data prepare ml-100k --split global-time:0.8,0.9
   cloze data prepare my-data.toml";
 
 #[derive(Debug, Args)]
@@ -49,7 +50,7 @@ enum Command {
     Fetch(Named),
     /// Obtain, read and check a data set, and print its numbers
     #[command(after_help = PREPARE_EXAMPLES)]
-    Prepare(Named),
+    Prepare(Prepare),
     /// Show what a data set is like: sizes, distributions, and whether its order means anything
     Describe(Describe),
 }
@@ -62,12 +63,21 @@ struct Named {
     data: DataArgs,
 }
 
+#[derive(Debug, Args)]
+struct Prepare {
+    #[command(flatten)]
+    named: Named,
+    /// The split whose numbers are printed, as `cloze train --split` takes it
+    #[arg(long, value_name = "SPLIT", default_value_t = SplitSpec::default())]
+    split: SplitSpec,
+}
+
 impl Data {
     pub(crate) fn run(self) -> Result<()> {
         match self.command {
             Command::List => list(),
             Command::Fetch(named) => named.fetch(),
-            Command::Prepare(named) => named.prepare(),
+            Command::Prepare(prepare) => prepare.run(),
             Command::Describe(describe) => describe.run(),
         }
     }
@@ -108,10 +118,16 @@ impl Named {
         }
         print(&text)
     }
+}
 
-    fn prepare(&self) -> Result<()> {
-        let dataset = load(&self.name, &self.data.options(), &mut Reporter::stderr())?;
-        let split = LeaveOneOut::new(&dataset.sequences)?;
+impl Prepare {
+    fn run(&self) -> Result<()> {
+        let Named { name, data } = &self.named;
+        let dataset = load(name, &data.options(), &mut Reporter::stderr())?;
+        let split = self.split.of(&dataset.sequences).with_context(|| format!("{name}, {}", self.split))?;
+        let cuts = split.cuts().map_or_else(String::new, |(validation, test)| {
+            format!(", validation from time {validation}, test from time {test}")
+        });
         let mut rows = vec![
             ("data set", dataset.name.clone()),
             ("title", dataset.title.clone()),
@@ -120,10 +136,11 @@ impl Named {
             ("interactions", count(dataset.sequences.interactions())),
             ("titles", if dataset.items.has_titles() { "yes" } else { "no" }.to_owned()),
             ("times", if dataset.sequences.has_times() { "yes" } else { "no" }.to_owned()),
-            ("users held out", count(split.held_out())),
+            ("split", format!("{}{cuts}", self.split)),
+            ("users held out", count(split.test().iter().flatten().count())),
             ("split hash", split.hash()),
         ];
-        if let Some(manifest) = known(&self.name)? {
+        if let Some(manifest) = known(name)? {
             rows.extend([("licence", manifest.licence), ("citation", manifest.citation)]);
         }
         let mut table = Table::new(&[("", Column::Text), ("", Column::Wrapped)]);

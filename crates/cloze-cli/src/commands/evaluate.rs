@@ -1,43 +1,50 @@
-//! `cloze evaluate`: ranks held-out items with a trained model.
+//! `cloze evaluate`: ranks held-out items with a trained model, or with the scores of any other system.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
-use cloze_data::{LeaveOneOut, Sequences};
+use cloze_data::{Dataset, Sequences, Split, SplitSpec, load};
 use cloze_eval::{
-    Bootstrap, Cases, Evaluation, EvaluationOptions, Fit, ItemDistances, Meta, Protocol, ProtocolRanks,
-    Recommender, Target, analyse, evaluate_with, report_with, results,
+    Bootstrap, Cases, Coverage, Evaluation, EvaluationOptions, Fit, ItemDistances, Meta, Protocol,
+    ProtocolRanks, Recommender, Target, analyse, evaluate_with, report_with, results,
 };
 use cloze_train::{ModelFolder, Reporter};
 use serde_json::Value;
 
 use crate::data_args::DataArgs;
 use crate::output::{note, print, print_json};
+use crate::predictions::PredictionArgs;
 use crate::text::count;
 use crate::trained;
 
 const EXAMPLES: &str = "\
 Examples:
   cloze evaluate runs/knn
-  cloze evaluate runs/knn --split validation --protocols full
-  cloze evaluate runs/knn --protocols full,uniform-1000 --json";
+  cloze evaluate runs/knn --target validation --protocols full
+  cloze evaluate runs/knn --protocols full,uniform-1000 --json
+  cloze evaluate --predictions theirs.parquet --data ml-100k
+  cloze evaluate --predictions theirs.csv --score-column prediction --data ml-100k --split global-time";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Evaluate {
     /// Model folder, as `cloze train` wrote it
-    #[arg(value_name = "DIR")]
-    model: PathBuf,
-    /// Data set, where it is no longer found under the name that it was trained by; must give the same split
-    #[arg(long = "data", value_name = "NAME")]
+    #[arg(value_name = "DIR", required_unless_present = "predictions", conflicts_with = "predictions")]
+    model: Option<PathBuf>,
+    /// Data set, where it is no longer found under the name that the model was trained by (it must give the same
+    /// split); always needed with --predictions
+    #[arg(long = "data", value_name = "NAME", required_unless_present = "model")]
     dataset: Option<String>,
-    /// Which held-out item to look for: each user's last or second last, from everything before it
-    #[arg(long, value_enum, default_value_t = SplitArg::Test)]
-    split: SplitArg,
+    /// Split of the data, as `cloze train --split` takes it [default: the model's own; leave-one-out with --predictions]
+    #[arg(long, value_name = "SPLIT", value_parser = split)]
+    split: Option<SplitSpec>,
+    /// Which held-out item to look for, from everything before it
+    #[arg(long, value_enum, default_value_t = TargetArg::Test)]
+    target: TargetArg,
     /// What to rank it against: full, uniform-N, popularity-N [default: full,uniform-100,popularity-100]
-    #[arg(long, value_delimiter = ',', default_values_t = Protocol::STANDARD, hide_default_value = true)]
+    #[arg(long, value_delimiter = ',')]
     protocols: Vec<Protocol>,
     /// Users scored at a time
     #[arg(long, default_value_t = EvaluationOptions::default().batch)]
@@ -48,96 +55,218 @@ pub(crate) struct Evaluate {
     /// Also rank items that the user had before (full catalogue only)
     #[arg(long)]
     keep_seen: bool,
-    /// Folder for the evaluation [default: evaluation, or evaluation-validation, in the model folder]
+    /// Folder for the evaluation [default: evaluation, or evaluation-validation, in the model folder; beside the file
+    /// of --predictions]
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Print the results as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    predictions: PredictionArgs,
+    #[command(flatten)]
     data: DataArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum SplitArg {
+enum TargetArg {
     Test,
     Validation,
 }
 
+/// A split; the names of held-out items once stood here.
+fn split(text: &str) -> Result<SplitSpec, String> {
+    if TargetArg::from_str(text, false).is_ok() {
+        return Err(format!(
+            "this option is the kind of split: which held-out item to look for is --target {text}"
+        ));
+    }
+    text.parse().map_err(|error: cloze_data::DataError| error.to_string())
+}
+
+/// What is evaluated, apart from its scores.
+struct Subject {
+    split: SplitSpec,
+    fit: Fit,
+    name: String,
+    seed: u64,
+    /// Seconds that it has taken so far.
+    seconds: f64,
+    coverage: Option<Coverage>,
+    output: PathBuf,
+}
+
 impl Evaluate {
     pub(crate) fn run(self) -> Result<()> {
-        let (folder, mut model) = trained::open(&self.model)?;
-        let fit = self.fit(&folder)?;
         let mut reporter = Reporter::stderr();
-        let (dataset, split) =
-            trained::data(&folder, self.dataset.as_deref(), &self.data.options(), &mut reporter)?;
+        match &self.model {
+            Some(folder) => self.of_model(folder.clone(), &mut reporter),
+            None => self.of_file(&mut reporter),
+        }
+    }
 
-        // For the test item the validation item is part of the history, whatever the model was fitted on.
-        let (histories, targets, target) = match self.split {
-            SplitArg::Test => (split.train_and_validation(), &split.test, Target::Test),
-            SplitArg::Validation => (split.train.clone(), &split.validation, Target::Validation),
-        };
-        let cases = cases(&split, &histories, targets, dataset.items.len())?;
-        let began = Instant::now();
-        let distances = ItemDistances::co_occurrence(dataset.items.len(), split.train.iter())?;
-        let protocols = self.rank(model.as_mut(), &cases, &distances, &mut reporter)?;
-        let meta = Meta {
-            dataset: dataset.name,
-            synthetic: dataset.synthetic,
-            split: trained::SPLIT.to_owned(),
-            target,
-            split_hash: folder.card.trained_on.split_hash.clone(),
+    fn of_model(&self, path: PathBuf, reporter: &mut Reporter) -> Result<()> {
+        let (folder, mut model) = trained::open(&path)?;
+        let fit = self.fit(&folder)?;
+        let split = trained::split(&folder)?;
+        if let Some(asked) = self.split.as_ref().filter(|asked| **asked != split) {
+            anyhow::bail!(
+                "{} was trained on the split {split}, not on {asked}: what {asked} holds out may have been trained \
+                 on. Leave --split out, or train with --split {asked}",
+                path.display()
+            );
+        }
+        let (dataset, parts) =
+            trained::data(&folder, self.dataset.as_deref(), &self.data.options(), reporter)?;
+        let subject = Subject {
+            split,
             fit,
-            model: model.name(),
+            name: model.name(),
             seed: folder.card.seed,
-            seconds: folder.card.seconds + began.elapsed().as_secs_f64(),
-            users: cases.len(),
+            seconds: folder.card.seconds,
+            coverage: None,
+            output: path.join(self.default_name()),
         };
-        self.finish(Evaluation { meta, protocols }, dataset.users.ids())
+        let histories = self.histories(parts.as_ref());
+        let cases = self.cases(parts.as_ref(), &histories, &dataset)?;
+        self.evaluate(model.as_mut(), subject, &dataset, parts.as_ref(), &cases, reporter)
+    }
+
+    fn of_file(&self, reporter: &mut Reporter) -> Result<()> {
+        let name = self.dataset.as_deref().context("--predictions needs --data")?;
+        let dataset = load(name, &self.data.options(), reporter)?;
+        let split = self.split.clone().unwrap_or_default();
+        let parts = split.of(&dataset.sequences)?;
+        let histories = self.histories(parts.as_ref());
+        let cases = self.cases(parts.as_ref(), &histories, &dataset)?;
+        let began = Instant::now();
+        let (mut predictions, unknown) = self.predictions.load(&dataset, reporter)?;
+        let coverage = Coverage { unknown, ..predictions.coverage(&cases) };
+        ensure!(
+            coverage.scores > 0,
+            "{} has scores for none of the {} evaluated users: nothing could be ranked",
+            self.predictions.shown(),
+            count(cases.len())
+        );
+        let subject = Subject {
+            split,
+            fit: self.predictions.fit(),
+            name: predictions.name(),
+            seed: self.predictions.run_seed(),
+            seconds: began.elapsed().as_secs_f64(),
+            coverage: Some(coverage),
+            output: self.predictions.output(self.default_name()),
+        };
+        let mut this = self.options();
+        if self.protocols.is_empty() && !predictions.is_complete(&cases) {
+            note(
+                "Not all candidates have scores, so that sampled candidates would mostly rank the absence of scores: \
+                 full catalogue only. Ask for more with --protocols",
+            );
+            this.protocols = vec![Protocol::Full];
+        }
+        self.evaluate_as(&this, &mut predictions, subject, &dataset, parts.as_ref(), &cases, reporter)
+    }
+
+    fn default_name(&self) -> &'static str {
+        match self.target {
+            TargetArg::Test => "evaluation",
+            TargetArg::Validation => "evaluation-validation",
+        }
+    }
+
+    /// For the test item the validation item is part of the history, whatever the model was fitted on.
+    fn histories(&self, split: &dyn Split) -> Sequences {
+        match self.target {
+            TargetArg::Test => split.train_and_validation(),
+            TargetArg::Validation => split.train().clone(),
+        }
+    }
+
+    /// The users who are held out, with the popularity of items in the training part.
+    fn cases<'a>(&self, split: &dyn Split, histories: &'a Sequences, dataset: &Dataset) -> Result<Cases<'a>> {
+        let targets = match self.target {
+            TargetArg::Test => split.test(),
+            TargetArg::Validation => split.validation(),
+        };
+        let held =
+            || targets.iter().enumerate().filter_map(|(user, target)| target.map(|target| (user, target)));
+        Ok(Cases::new(
+            held().map(|(user, _)| user as u32).collect(),
+            held().map(|(user, _)| histories.get(user)).collect(),
+            held().map(|(_, target)| target).collect(),
+            split.train().counts(dataset.items.len()),
+        )?)
     }
 
     /// What the model was fitted on; refuses to look for items that it was fitted on.
     fn fit(&self, folder: &ModelFolder) -> Result<Fit> {
-        let (path, name) = (self.model.display(), &folder.card.trained_on.fit);
+        let (path, name) = (folder.path().display(), &folder.card.trained_on.fit);
         let fit = serde_json::from_value(Value::String(name.clone())).with_context(|| {
             format!("{path}/config.json: fit {name:?} is neither train nor train+validation")
         })?;
         ensure!(
-            self.split == SplitArg::Test || fit == Fit::Train,
+            self.target == TargetArg::Test || fit == Fit::Train,
             "{path} was fitted on train+validation: it has seen the validation items, so that finding them says \
-             nothing. Use --split test, or train with --fit train"
+             nothing. Use --target test, or train with --fit train"
         );
         Ok(fit)
     }
 
-    fn rank(
-        &self,
-        model: &mut dyn Recommender,
-        cases: &Cases<'_>,
-        distances: &ItemDistances,
-        reporter: &mut Reporter,
-    ) -> Result<Vec<ProtocolRanks>> {
-        let options = EvaluationOptions {
-            protocols: self.protocols.clone(),
+    fn options(&self) -> EvaluationOptions {
+        let asked = Some(self.protocols.clone()).filter(|protocols| !protocols.is_empty());
+        EvaluationOptions {
+            protocols: asked.unwrap_or_else(|| Protocol::STANDARD.to_vec()),
             seed: self.seed,
             batch: self.batch,
             exclude_seen: !self.keep_seen,
-        };
-        reporter.start("evaluation", cases.len() as u64, "users");
-        let ranks = evaluate_with(model, cases, &options, Some(distances), &mut |done, _| {
-            reporter.advance_to(done as u64, String::new);
-        })?;
-        reporter.finish(&format!("{} users", count(cases.len())));
-        Ok(ranks)
+        }
     }
 
-    fn finish(&self, evaluation: Evaluation, user_ids: &[String]) -> Result<()> {
-        let default = match self.split {
-            SplitArg::Test => "evaluation",
-            SplitArg::Validation => "evaluation-validation",
+    fn evaluate(
+        &self,
+        model: &mut dyn Recommender,
+        subject: Subject,
+        dataset: &Dataset,
+        split: &dyn Split,
+        cases: &Cases<'_>,
+        reporter: &mut Reporter,
+    ) -> Result<()> {
+        self.evaluate_as(&self.options(), model, subject, dataset, split, cases, reporter)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "all that an evaluation consists of, at its one end")]
+    fn evaluate_as(
+        &self,
+        options: &EvaluationOptions,
+        model: &mut dyn Recommender,
+        subject: Subject,
+        dataset: &Dataset,
+        split: &dyn Split,
+        cases: &Cases<'_>,
+        reporter: &mut Reporter,
+    ) -> Result<()> {
+        let began = Instant::now();
+        let protocols = rank(options, model, dataset, split, cases, reporter)?;
+        let meta = Meta {
+            dataset: dataset.name.clone(),
+            synthetic: dataset.synthetic,
+            split: subject.split.to_string(),
+            target: match self.target {
+                TargetArg::Test => Target::Test,
+                TargetArg::Validation => Target::Validation,
+            },
+            split_hash: split.hash(),
+            fit: subject.fit,
+            model: subject.name,
+            seed: subject.seed,
+            seconds: subject.seconds + began.elapsed().as_secs_f64(),
+            users: cases.len(),
+            coverage: subject.coverage,
         };
-        let output = self.output.clone().unwrap_or_else(|| self.model.join(default));
-        evaluation.save_with_ids(&output, user_ids)?;
+        let output = self.output.clone().unwrap_or(subject.output);
+        let evaluation = Evaluation { meta, protocols };
+        evaluation.save_with_ids(&output, dataset.users.ids())?;
         note(&format!("saved: {}", output.display()));
         let evaluations = [evaluation];
         let rows = results(&evaluations, &[])?;
@@ -150,18 +279,19 @@ impl Evaluate {
     }
 }
 
-/// The users who are held out, with the popularity of items in the training part.
-fn cases<'a>(
-    split: &LeaveOneOut,
-    histories: &'a Sequences,
-    targets: &[Option<u32>],
-    items: usize,
-) -> Result<Cases<'a>> {
-    let held = || targets.iter().enumerate().filter_map(|(user, target)| target.map(|target| (user, target)));
-    Ok(Cases::new(
-        held().map(|(user, _)| user as u32).collect(),
-        held().map(|(user, _)| histories.get(user)).collect(),
-        held().map(|(_, target)| target).collect(),
-        split.train.counts(items),
-    )?)
+fn rank(
+    options: &EvaluationOptions,
+    model: &mut dyn Recommender,
+    dataset: &Dataset,
+    split: &dyn Split,
+    cases: &Cases<'_>,
+    reporter: &mut Reporter,
+) -> Result<Vec<ProtocolRanks>> {
+    let distances = ItemDistances::co_occurrence(dataset.items.len(), split.train().iter())?;
+    reporter.start("evaluation", cases.len() as u64, "users");
+    let ranks = evaluate_with(model, cases, options, Some(&distances), &mut |done, _| {
+        reporter.advance_to(done as u64, String::new);
+    })?;
+    reporter.finish(&format!("{} users", count(cases.len())));
+    Ok(ranks)
 }

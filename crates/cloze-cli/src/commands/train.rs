@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use clap::error::{Error, ErrorKind};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
-use cloze_data::{Dataset, LeaveOneOut, load};
+use cloze_data::{Dataset, Split, SplitSpec, load};
 use cloze_eval::Fit;
 use cloze_train::folder::FORMAT;
 use cloze_train::{Card, ModelFolder, Reporter, Run, TrainedOn, TrainingData, Vocabularies};
@@ -18,12 +18,12 @@ use crate::models::{Entry, MODELS, Trained};
 use crate::options::{self, Options};
 use crate::output::{note, print};
 use crate::text::{count, quoted};
-use crate::trained::SPLIT;
 
 const EXAMPLES: &str = "\
 Examples:
   cloze train item-knn --data ml-100k --output runs/knn
   cloze train item-knn --data ml-100k --output runs/knn --neighbours 50
+  cloze train item-knn --data ml-100k --output runs/knn-time --split global-time:0.8,0.9
   cloze train item-knn --help   the model's options";
 
 /// The flag that names a trained model to reuse.
@@ -47,7 +47,11 @@ struct Common {
     /// Folder for the trained model
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
-    /// What to learn from: everything but each user's last two items, or but the last one
+    /// What is held out: each user's last two items (leave-one-out), or what comes after a point in time, the same for
+    /// all users: global-time (the last two tenths of the interactions), global-time:0.7,0.85, global-time:2000-11-01,2001-01-01
+    #[arg(long, value_name = "SPLIT", default_value_t = SplitSpec::default())]
+    split: SplitSpec,
+    /// What to learn from: the training part alone, or the validation part too
     #[arg(long, value_enum, default_value_t = FitArg::Train)]
     fit: FitArg,
     /// Seed of everything that is drawn
@@ -61,7 +65,7 @@ struct Common {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum FitArg {
+pub(crate) enum FitArg {
     #[value(name = "train")]
     Train,
     #[value(name = "train+validation")]
@@ -154,16 +158,16 @@ impl Train {
         ModelFolder::check_free(&self.common.output)?;
         let mut reporter = Reporter::stderr();
         let dataset = load(&self.common.dataset, &self.common.data.options(), &mut reporter)?;
-        let split = LeaveOneOut::new(&dataset.sequences)?;
+        let split = self.common.split.of(&dataset.sequences)?;
         let trained_on = TrainedOn {
             dataset: lasting(&self.common.dataset)?,
             synthetic: dataset.synthetic,
-            split: SPLIT.to_owned(),
+            split: self.common.split.to_string(),
             split_hash: split.hash(),
             fit: Fit::from(self.common.fit).to_string(),
         };
         let began = Instant::now();
-        let trained = self.fit(&dataset, &split, &trained_on, options.clone(), &mut reporter)?;
+        let trained = self.fit(&dataset, split.as_ref(), &trained_on, options.clone(), &mut reporter)?;
         self.tell_overruled(&options, &trained.options);
         let card = Card {
             format: FORMAT,
@@ -184,20 +188,21 @@ impl Train {
     fn fit(
         &self,
         dataset: &Dataset,
-        split: &LeaveOneOut,
+        split: &dyn Split,
         origin: &TrainedOn,
         options: Options,
         reporter: &mut Reporter,
     ) -> Result<Trained> {
         let (sequences, validation) = match self.common.fit {
-            FitArg::Train => (split.train.clone(), Some(&split.validation[..])),
+            FitArg::Train => (split.train().clone(), Some(split.validation())),
             FitArg::TrainAndValidation => (split.train_and_validation(), None),
         };
         note(&format!(
-            "Training {} on {}{}: {} users, {} items, {} interactions",
+            "Training {} on {}{}, split {}: {} users, {} items, {} interactions",
             self.entry.name,
             dataset.name,
             if dataset.synthetic { " (generated data)" } else { "" },
+            origin.split,
             count(dataset.users.len()),
             count(dataset.items.len()),
             count(sequences.interactions()),

@@ -103,6 +103,7 @@ pub(crate) struct ColumnRows<'a> {
     pub(crate) columns: [Option<(usize, String)>; 4],
     pub(crate) filters: &'a Filters,
     pub(crate) skip: bool,
+    pub(crate) keep: bool,
 }
 
 /// Columns of a batch in the types that rows are made of.
@@ -199,6 +200,7 @@ impl ColumnRows<'_> {
             }
             let room = part.push(numbers, user.as_bytes(), item.as_bytes(), time);
             room.ok_or(DataError::TooManyIds { found: u32::MAX as usize })?;
+            part.keep(row + 1, value.filter(|_| self.keep));
         }
         Ok(())
     }

@@ -81,7 +81,7 @@ pub(super) fn finish(
 }
 
 /// One numbering from those of the threads.
-fn common(numbers: Vec<Numbers>) -> Result<(Numbers, Maps), DataError> {
+pub(super) fn common(numbers: Vec<Numbers>) -> Result<(Numbers, Maps), DataError> {
     let (users, items) = numbers.into_iter().map(|one| (one.users, one.items)).unzip();
     let too_many = || DataError::TooManyIds { found: u32::MAX as usize };
     let (users, user_maps) = merge(users).ok_or_else(too_many)?;

@@ -24,6 +24,7 @@ pub(crate) struct JsonRows<'a> {
     pub(crate) fields: Fields<'a>,
     pub(crate) filters: &'a Filters,
     pub(crate) skip: bool,
+    pub(crate) keep: bool,
 }
 
 struct Values<'a> {
@@ -81,7 +82,9 @@ impl JsonRows<'_> {
             part.note_style(line, time.style, || time.value.to_string());
         }
         let room = part.push(numbers, values.user.as_bytes(), values.item.as_bytes(), values.time);
-        room.ok_or(DataError::TooManyIds { found: u32::MAX as usize })
+        room.ok_or(DataError::TooManyIds { found: u32::MAX as usize })?;
+        part.keep(line, values.value.filter(|_| self.keep));
+        Ok(())
     }
 
     fn values<'r>(&self, row: &'r [u8], line: usize) -> Result<Option<Values<'r>>, DataError> {

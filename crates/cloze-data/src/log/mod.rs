@@ -29,6 +29,7 @@ mod options;
 mod reject;
 mod rows;
 mod run;
+mod scores;
 mod stream;
 mod text;
 mod times;
@@ -44,10 +45,11 @@ pub(crate) use blocks::{quoted_end, row_end};
 pub(crate) use group::{Grouped, Maps, group};
 pub use options::{BadRows, LogFormat, LogOptions};
 pub(crate) use rows::{Numbers, Part, Time};
+pub use scores::{ScoreRow, Scores, read_scores};
 pub(crate) use stream::{Stream, content_sha256, read_bytes};
 pub(crate) use text::parse_value;
 pub use times::TimeUnit;
-pub(crate) use times::{TimeRule, whole};
+pub(crate) use times::{TimeRule, iso, whole};
 
 use crate::filter::Removed;
 use crate::read::{Column, InteractionColumns, ItemRecord, Table, Text};
@@ -118,11 +120,11 @@ pub(crate) fn read_log_with(
     let mut read = Read::default();
     for (file, path) in options.paths().enumerate() {
         let one = match options.resolve(path)? {
-            LogFormat::JsonLines => read_json(options, path, filters, skip, progress)?,
-            LogFormat::Parquet => read_parquet(options, path, filters, skip, progress)?,
+            LogFormat::JsonLines => read_json(options, path, filters, skip, false, progress)?,
+            LogFormat::Parquet => read_parquet(options, path, filters, skip, false, progress)?,
             format => {
                 let table = options.table(path, format)?;
-                read_text(options, path, &table, TimeRule::Any, filters, skip, progress)?
+                read_text(options, path, &table, TimeRule::Any, filters, skip, false, progress)?
             }
         };
         read.add(file, one);
@@ -144,7 +146,7 @@ pub(crate) fn read_table(
 ) -> Result<Dataset, DataError> {
     filters.check(options.time.is_some(), options.value.is_some())?;
     let rule = TimeRule::Numbers;
-    let read = read_text(options, &options.path, table, rule, filters, false, progress)?;
+    let read = read_text(options, &options.path, table, rule, filters, false, false, progress)?;
     Ok(finish(read, options, rule, filters, &BadRows::Error, title, items)?.0)
 }
 
@@ -188,6 +190,7 @@ fn read_text(
     rule: TimeRule,
     filters: &Filters,
     skip: bool,
+    keep: bool,
     progress: &mut dyn Progress,
 ) -> Result<Read, DataError> {
     let total = std::fs::metadata(path).ok().map(|file| file.len());
@@ -210,7 +213,7 @@ fn read_text(
         value: options.value.clone(),
     };
     let layout = Text::new(path, header, table)?.layout(&columns)?;
-    let rows = TextRows { path, table, layout, rule, filters, skip };
+    let rows = TextRows { path, table, layout, rule, filters, skip, keep };
     let parse =
         |block: Block, numbers: &mut Numbers| rows.parse(&block, table.header && block.index == 0, numbers);
     let mut read = run(Again { first, rest }, options.threads(), parse, &meter, progress);
@@ -223,6 +226,7 @@ fn read_json(
     path: &Path,
     filters: &Filters,
     skip: bool,
+    keep: bool,
     progress: &mut dyn Progress,
 ) -> Result<Read, DataError> {
     let mut fields = [None; 4];
@@ -239,7 +243,7 @@ fn read_json(
     let total = std::fs::metadata(path).ok().map(|file| file.len());
     let stream = Stream::open(path)?;
     let meter = Meter { path, total, taken: stream.taken() };
-    let rows = JsonRows { path, fields, filters, skip };
+    let rows = JsonRows { path, fields, filters, skip, keep };
     let parse = |block: Block, numbers: &mut Numbers| rows.parse(&block, numbers);
     let blocks = Blocks::new(stream, options.block_bytes, None);
     Ok(run(blocks, options.threads(), parse, &meter, progress))
@@ -250,12 +254,13 @@ fn read_parquet(
     path: &Path,
     filters: &Filters,
     skip: bool,
+    keep: bool,
     progress: &mut dyn Progress,
 ) -> Result<Read, DataError> {
     let batches = Batches::open(path, options.columns())?;
     // How far a Parquet reader is in its file is not known.
     let meter = Meter { path, total: None, taken: Arc::default() };
-    let rows = ColumnRows { path, columns: batches.columns(), filters, skip };
+    let rows = ColumnRows { path, columns: batches.columns(), filters, skip, keep };
     let parse = |batch: (usize, RecordBatch), numbers: &mut Numbers| rows.parse(batch, numbers);
     Ok(run(batches, options.threads(), parse, &meter, progress))
 }

@@ -31,6 +31,8 @@ pub(crate) struct Part {
     pub(crate) items: Vec<u32>,
     /// Empty if the file has no times.
     pub(crate) times: Vec<i64>,
+    /// Line and value of each row, where values are kept.
+    pub(crate) scores: Vec<(u32, f32)>,
     /// Lines of the block (rows of a Parquet batch).
     pub(crate) lines: usize,
     /// Good rows, those without a user and those below the minimum value included.
@@ -94,6 +96,11 @@ impl Part {
         Some(())
     }
 
+    /// Keeps the value of the row that was added last.
+    pub(crate) fn keep(&mut self, line: usize, value: Option<f32>) {
+        self.scores.extend(value.map(|value| (line as u32, value)));
+    }
+
     /// Remembers how a time is written. Text is asked for only when it differs.
     pub(crate) fn note_style(&mut self, line: usize, style: Style, text: impl FnOnce() -> String) {
         match self.style {
@@ -130,5 +137,6 @@ impl Part {
         self.users.shrink_to_fit();
         self.items.shrink_to_fit();
         self.times.shrink_to_fit();
+        self.scores.shrink_to_fit();
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct TextRows<'a> {
     pub(crate) filters: &'a Filters,
     /// Whether bad rows are collected instead of ending the reading.
     pub(crate) skip: bool,
+    /// Whether values are kept.
+    pub(crate) keep: bool,
 }
 
 /// The columns that matter, if the separator is one byte.
@@ -152,7 +154,9 @@ impl TextRows<'_> {
             return Ok(());
         }
         let time = plain.time.map(Time::number);
-        self.push(plain.user, plain.item, time, line, numbers, part)
+        self.push(plain.user, plain.item, time, line, numbers, part)?;
+        part.keep(line, plain.value.filter(|_| self.keep));
+        Ok(())
     }
 
     fn push(
@@ -203,7 +207,9 @@ impl TextRows<'_> {
                 if self.filters.below(value) {
                     return Ok(());
                 }
-                self.push(user.as_bytes(), item.as_bytes(), time, line, numbers, part)
+                self.push(user.as_bytes(), item.as_bytes(), time, line, numbers, part)?;
+                part.keep(line, value.filter(|_| self.keep));
+                Ok(())
             }
         }
     }

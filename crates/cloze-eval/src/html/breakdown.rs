@@ -15,7 +15,7 @@ impl Section<'_> {
             .analysis
             .breakdowns
             .iter()
-            .filter(|row| row.dataset == self.dataset && row.fit == self.fit)
+            .filter(|row| self.part.has(&row.dataset, &row.split, row.fit))
             .filter(|row| row.metric == Metric::Ndcg(10))
             .collect();
         let Some(protocol) = main_protocol(&all) else { return };

@@ -26,7 +26,7 @@ impl Section<'_> {
                 .collect();
             let marked = all.iter().any(|bar| !bar.published.is_empty());
             let key = if marked { " <span class=\"soft\">◇ published</span>" } else { "" };
-            let title = format!("{name} on {}, {protocol}", self.dataset);
+            let title = format!("{name} on {}, {protocol}", self.part.dataset);
             let _ = writeln!(
                 page,
                 "<figure><figcaption>{}{key}</figcaption>{}</figure>",

@@ -2,6 +2,7 @@
 
 mod breakdown;
 mod figures;
+mod overview;
 mod svg;
 mod tables;
 
@@ -9,7 +10,9 @@ use std::fmt::Write;
 
 use crate::analysis::Analysis;
 use crate::bootstrap::Bootstrap;
-use crate::evaluation::{Evaluation, Fit};
+use crate::evaluation::Evaluation;
+use crate::html::overview::overview;
+use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::published::Published;
 use crate::report::{describe, footer};
@@ -57,13 +60,15 @@ pub fn html(
         let _ = writeln!(page, "<p>{}</p>", escape(paragraph));
     }
     page.push_str("</header>\n<main>\n");
-    let mut done: Vec<(&str, Fit)> = Vec::new();
-    for row in rows {
-        let key = (row.dataset.as_str(), row.fit);
-        if !done.contains(&key) {
-            done.push(key);
-            Section::new(key, rows, evaluations, published, analysis).write(&mut page);
+    let mut parts: Vec<Part<'_>> = Vec::new();
+    for part in rows.iter().map(Part::of_row) {
+        if !parts.contains(&part) {
+            parts.push(part);
         }
+    }
+    overview(&mut page, &parts, rows);
+    for part in parts {
+        Section::new(part, rows, evaluations, published, analysis).write(&mut page);
     }
     page.push_str("</main>\n<footer>\n");
     let notes = footer(bootstrap) + analysis_footer(analysis);
@@ -72,14 +77,18 @@ pub fn html(
     page
 }
 
-/// One data set and fit, with the parts of everything that belong to it.
+/// A title as the name of a place in the page.
+fn anchor(title: &str) -> String {
+    title.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect()
+}
+
+/// One data set, split and fit, with what belongs to it of everything.
 struct Section<'a> {
     rows: Vec<&'a ResultRow>,
     evaluations: Vec<&'a Evaluation>,
     published: &'a [Published],
     analysis: &'a Analysis,
-    dataset: &'a str,
-    fit: Fit,
+    part: Part<'a>,
     /// In the order of first appearance: the place of a model is its colour.
     models: Vec<&'a str>,
     protocols: Vec<Protocol>,
@@ -87,15 +96,14 @@ struct Section<'a> {
 
 impl<'a> Section<'a> {
     fn new(
-        key: (&'a str, Fit),
+        part: Part<'a>,
         rows: &'a [ResultRow],
         evaluations: &'a [Evaluation],
         published: &'a [Published],
         analysis: &'a Analysis,
     ) -> Self {
-        let rows: Vec<&ResultRow> =
-            rows.iter().filter(|row| (row.dataset.as_str(), row.fit) == key).collect();
-        let of_key = |run: &&Evaluation| (run.meta.dataset.as_str(), run.meta.fit) == key;
+        let rows: Vec<&ResultRow> = rows.iter().filter(|row| Part::of_row(row) == part).collect();
+        let of_part = |run: &&Evaluation| Part::of(&run.meta) == part;
         let (mut models, mut protocols) = (Vec::new(), Vec::new());
         for row in &rows {
             if !models.contains(&row.model.as_str()) {
@@ -105,12 +113,13 @@ impl<'a> Section<'a> {
                 protocols.push(row.protocol);
             }
         }
-        let evaluations = evaluations.iter().filter(of_key).collect();
-        Self { rows, evaluations, published, analysis, dataset: key.0, fit: key.1, models, protocols }
+        let evaluations = evaluations.iter().filter(of_part).collect();
+        Self { rows, evaluations, published, analysis, part, models, protocols }
     }
 
     fn write(&self, page: &mut String) {
-        let _ = writeln!(page, "<section>\n<h2>{}, fit on {}</h2>", escape(self.dataset), self.fit);
+        let title = self.part.title();
+        let _ = writeln!(page, "<section id=\"{}\">\n<h2>{}</h2>", anchor(&title), escape(&title));
         if let Some(meta) = self.evaluations.first().map(|run| &run.meta) {
             if meta.synthetic {
                 page.push_str("<p><span class=\"synthetic\">SYNTHETIC: generated data</span></p>\n");
@@ -121,6 +130,9 @@ impl<'a> Section<'a> {
                 page,
                 "<p class=\"soft\">Split {split}, hash <code>{hash}</code>; {target} items of {users} users.</p>"
             );
+        }
+        for line in self.evaluations.iter().filter_map(|run| run.meta.coverage_line()) {
+            let _ = writeln!(page, "<p class=\"soft\">{}</p>", escape(&line));
         }
         for &protocol in &self.protocols {
             let ranks = self

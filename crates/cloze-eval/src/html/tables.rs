@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::chance::chance;
 use crate::comparison::Finding;
 use crate::html::{Section, escape};
+use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::published::{Published, Verdict};
 use crate::ranks::ProtocolRanks;
@@ -13,7 +14,7 @@ use crate::results::ResultRow;
 use crate::table::{figure, p_value, short, signed};
 
 /// Opens a table; a title that begins with `<` is a column of text.
-fn open(page: &mut String, caption: &str, titles: &[&str]) {
+pub(super) fn open(page: &mut String, caption: &str, titles: &[&str]) {
     let _ = write!(page, "<div class=\"scroll\"><table><caption>{}</caption><thead><tr>", escape(caption));
     for title in titles {
         let class = if title.starts_with('<') { " class=\"text\"" } else { "" };
@@ -22,7 +23,7 @@ fn open(page: &mut String, caption: &str, titles: &[&str]) {
     page.push_str("</tr></thead><tbody>\n");
 }
 
-fn close(page: &mut String) {
+pub(super) fn close(page: &mut String) {
     page.push_str("</tbody></table></div>\n");
 }
 
@@ -76,10 +77,7 @@ impl<'a> Section<'a> {
     /// The published figures of a row.
     pub(super) fn figures_of(&self, row: &'a ResultRow) -> impl Iterator<Item = &'a Published> + use<'a> {
         self.published.iter().filter(move |figure| {
-            figure.dataset == row.dataset
-                && figure.model == row.model
-                && figure.protocol == row.protocol
-                && figure.metric == row.metric
+            figure.is_of(Part::of_row(row), &row.model, row.protocol) && figure.metric == row.metric
         })
     }
 
@@ -116,7 +114,7 @@ impl<'a> Section<'a> {
 
     pub(super) fn comparison_table(&self, page: &mut String, protocol: Protocol) {
         let of_table = |row: &&crate::Comparison| {
-            row.dataset == self.dataset && row.fit == self.fit && row.protocol == protocol
+            self.part.has(&row.dataset, &row.split, row.fit) && row.protocol == protocol
         };
         let mut rows = self.analysis.comparisons.iter().filter(of_table).peekable();
         let Some(first) = rows.peek() else { return };
@@ -148,7 +146,7 @@ impl<'a> Section<'a> {
             .analysis
             .lists
             .iter()
-            .filter(|row| row.dataset == self.dataset && row.fit == self.fit)
+            .filter(|row| self.part.has(&row.dataset, &row.split, row.fit))
             .peekable();
         if rows.peek().is_none() {
             return;

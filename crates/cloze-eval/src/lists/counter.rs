@@ -1,6 +1,6 @@
 //! Counters that grow with the catalogue, not with the users.
 
-use crate::lists::{ItemDistances, K, ListStatistics};
+use crate::lists::{ItemDistances, K, List, ListStatistics};
 
 /// Collects lists.
 pub(crate) struct Counter<'a> {
@@ -20,7 +20,7 @@ pub(crate) struct Counter<'a> {
 
 /// What the counter needs of one user.
 pub(crate) struct ListValues {
-    list: Vec<u32>,
+    list: List,
     popularity: f64,
     information: f64,
     distance: Option<f64>,
@@ -44,7 +44,7 @@ impl<'a> Counter<'a> {
     }
 
     /// The part of the work that many threads can do.
-    pub(crate) fn values(&self, list: Vec<u32>) -> ListValues {
+    pub(crate) fn values(&self, list: List) -> ListValues {
         let mean = |of: &dyn Fn(usize) -> f64| {
             list.iter().map(|&item| of(item as usize)).sum::<f64>() / list.len().max(1) as f64
         };
@@ -69,7 +69,7 @@ impl<'a> Counter<'a> {
             self.paired += 1;
             self.distance_sum += distance;
         }
-        for &item in &values.list {
+        for &item in &*values.list {
             self.exposure[item as usize] += 1;
         }
     }
@@ -119,7 +119,7 @@ mod tests {
         let popularity = [4, 2, 2, 0];
         let mut counter = Counter::new(&popularity, None);
         for list in [vec![0, 1], vec![3], vec![]] {
-            let values = counter.values(list);
+            let values = counter.values(list.into_iter().collect());
             counter.add(&values);
         }
         let found = counter.finish().unwrap();

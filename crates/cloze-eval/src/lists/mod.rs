@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use counter::{Counter, ListValues};
 pub use distance::ItemDistances;
-pub(crate) use top::best;
+pub(crate) use top::{List, best};
 
 /// Length of the lists.
 pub(crate) const K: usize = 10;

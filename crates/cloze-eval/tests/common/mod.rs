@@ -64,6 +64,7 @@ pub(crate) fn evaluation(model: &str, seed: u64, ranks: &[u32]) -> Evaluation {
             seed,
             seconds: 2.0 + seed as f64,
             users: ranks.len(),
+            coverage: None,
         },
         protocols: vec![ProtocolRanks {
             protocol: Protocol::Popularity(100),

@@ -1,0 +1,127 @@
+//! The scores of any system, as a recommender.
+
+use rayon::prelude::*;
+
+use crate::cases::Cases;
+use crate::error::EvalError;
+use crate::evaluation::Coverage;
+use crate::marks::Marks;
+use crate::recommender::{ModelError, Query, Recommender};
+
+/// Scores that another system gave to pairs of user and item.
+///
+/// An item without a score ranks below every item with one, and is tied with the others that have none: a target
+/// without a score comes last. Takes 8 bytes a score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Predictions {
+    name: String,
+    catalogue: usize,
+    /// The scores of user u are at `offsets[u]..offsets[u + 1]`, in the order of items.
+    offsets: Vec<usize>,
+    items: Vec<u32>,
+    scores: Vec<f32>,
+}
+
+impl Predictions {
+    /// Scores by (user, item, score) in dense ids, in any order; users are `0..users`, items `0..catalogue`.
+    ///
+    /// # Errors
+    /// [`EvalError::DuplicateScore`] for a pair with two scores, [`EvalError::BadScore`] for NaN or +infinity,
+    /// [`EvalError::ItemOutOfRange`] and [`EvalError::UserOutOfRange`].
+    pub fn new(
+        name: &str,
+        users: usize,
+        catalogue: usize,
+        triples: &[(u32, u32, f32)],
+    ) -> Result<Self, EvalError> {
+        let mut counts = vec![0_usize; users + 1];
+        for &(user, item, score) in triples {
+            if user as usize >= users {
+                return Err(EvalError::UserOutOfRange { user, users });
+            }
+            if item as usize >= catalogue {
+                let place = "predictions";
+                return Err(EvalError::ItemOutOfRange { user: Some(user), item, place, catalogue });
+            }
+            if score.is_nan() || score == f32::INFINITY {
+                return Err(EvalError::BadScore { model: name.to_owned(), user: Some(user), item, score });
+            }
+            counts[user as usize + 1] += 1;
+        }
+        for user in 0..users {
+            counts[user + 1] += counts[user];
+        }
+        let offsets = counts.clone();
+        let mut pairs = vec![(0_u32, 0.0_f32); triples.len()];
+        for &(user, item, score) in triples {
+            let place = &mut counts[user as usize];
+            pairs[*place] = (item, score);
+            *place += 1;
+        }
+        for user in 0..users {
+            let of_user = &mut pairs[offsets[user]..offsets[user + 1]];
+            of_user.sort_unstable_by_key(|pair| pair.0);
+            if let Some(twice) = of_user.array_windows().find(|[a, b]| a.0 == b.0) {
+                return Err(EvalError::DuplicateScore { user: user as u32, item: twice[0].0 });
+            }
+        }
+        let (items, scores) = pairs.into_iter().unzip();
+        Ok(Self { name: name.to_owned(), catalogue, offsets, items, scores })
+    }
+
+    /// The scored items of a user, ascending; none for a user beyond the number given.
+    fn scored(&self, user: u32) -> std::ops::Range<usize> {
+        let user = user as usize;
+        if user + 1 < self.offsets.len() { self.offsets[user]..self.offsets[user + 1] } else { 0..0 }
+    }
+
+    /// What the scores cover of these cases; [`Coverage::unknown`] is 0.
+    pub fn coverage(&self, cases: &Cases<'_>) -> Coverage {
+        let mut coverage = Coverage::default();
+        for (&user, target) in cases.users().iter().zip(cases.targets()) {
+            let items = &self.items[self.scored(user)];
+            coverage.scores += items.len() as u64;
+            coverage.users += usize::from(!items.is_empty());
+            coverage.targets += usize::from(items.binary_search(target).is_ok());
+        }
+        coverage
+    }
+
+    /// Whether every item that is no part of a user's history has a score, for all cases. Only then do sampled
+    /// candidates rank the system's scores, and not the absence of scores.
+    pub fn is_complete(&self, cases: &Cases<'_>) -> bool {
+        let mut covered = Marks::new(self.catalogue);
+        (0..cases.len()).all(|case| {
+            covered.truncate(0);
+            let target = cases.targets()[case];
+            let scored = self.items[self.scored(cases.users()[case])].iter();
+            let history = cases.histories()[case].iter().filter(|item| **item != target);
+            for &item in scored.chain(history) {
+                covered.insert(item);
+            }
+            covered.items().len() == self.catalogue
+        })
+    }
+}
+
+impl Recommender for Predictions {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn catalogue(&self) -> usize {
+        self.catalogue
+    }
+
+    fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
+        let rows = scores.par_chunks_exact_mut(self.catalogue.max(1));
+        rows.zip(queries).for_each(|(row, query)| {
+            row.fill(f32::NEG_INFINITY);
+            let range = query.user.map_or(0..0, |user| self.scored(user));
+            for (&item, &score) in self.items[range.clone()].iter().zip(&self.scores[range]) {
+                row[item as usize] = score;
+            }
+        });
+        Ok(())
+    }
+}
