@@ -212,6 +212,6 @@ fn a_damaged_folder_is_refused() {
     world.fails_saying(1, &train, &["prepared data in", "own", "users.json has"]);
     std::fs::create_dir(world.path("empty")).unwrap();
     let empty = ["train", "popularity", "--data", "empty", "--output", "pop"];
-    world.fails_saying(1, &empty, &["prepared data in", "metadata.json"]);
+    world.fails_saying(1, &empty, &["prepared data in", "metadata.json", "`cloze prepare`"]);
     assert!(!world.path("pop").exists());
 }
