@@ -50,7 +50,8 @@ fn server(content: Vec<u8>) -> (String, JoinHandle<usize>) {
 #[test]
 fn a_killed_download_leaves_a_part_and_the_next_call_goes_on_from_there() {
     let world = World::new();
-    let content: String = (0..4000).map(|row| format!("u{}\ti{}\t{row}\n", row % 100, row % 77)).collect();
+    let lines: Vec<_> = (0..4000).map(|row| format!("u{}\ti{}\t{row}\n", row % 100, row % 77)).collect();
+    let content = lines.concat();
     std::fs::write(world.path("tiny.tsv"), &content).unwrap();
     // What is prepared here is only the checksum.
     world.ok(&["prepare", "--input", "tiny.tsv", "--user", "1", "--item", "2", "--output", "sum"]);
