@@ -20,7 +20,8 @@ static FILES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
 fn file(packing: Compression) -> Vec<u8> {
     let rows = 0..20_i64;
     let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.clone()));
-    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.clone().map(|row| format!("i{}", row % 7))));
+    let texts: ArrayRef =
+        Arc::new(StringArray::from_iter_values(rows.clone().map(|row| format!("i{}", row % 7))));
     let mut lists = ListBuilder::new(StringBuilder::new());
     rows.for_each(|row| lists.append_option((row % 3 > 0).then(|| [Some("x"), Some("y")])));
     let columns = [
