@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use cloze_data::log::{BadRows, LogFormat, LogOptions, read_log};
-use cloze_data::read::{Column, Encoding, GenreColumns, ItemColumns};
-use cloze_data::{Filters, ItemFile, PrepareOptions, Silent, prepare};
+use cloze_data::read::{Column, Cutting, Encoding, GenreColumns, ItemColumns, Table, read_items};
+use cloze_data::{Filters, Silent};
 
 static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     // In memory where there is such a place: a target writes thousands of files a second.
@@ -21,7 +21,7 @@ pub fn file(name: &str, content: &[u8]) -> PathBuf {
     path
 }
 
-/// Reads `content` as a log, and as an item file beside a small log. The first byte chooses the options.
+/// Reads `content` as a log, and as an item file. The first byte chooses the options.
 pub fn read(content: &[u8], format: LogFormat) {
     let Some((choice, content)) = content.split_first() else { return };
     let bit = |at: u32| choice >> at & 1 == 1;
@@ -39,24 +39,31 @@ pub fn read(content: &[u8], format: LogFormat) {
     log.block_bytes = if bit(4) { 7 } else { 1 << 16 };
     let rejected = FOLDER.path().join("rejected.csv");
     let bad_rows = if bit(5) { BadRows::Skip { rejected } } else { BadRows::Error };
-    let filters = Filters { drop_without_user: bit(6), user_core: u64::from(bit(7)) * 2, ..Filters::default() };
+    let filters =
+        Filters { drop_without_user: bit(6), user_core: u64::from(bit(7)) * 2, ..Filters::default() };
     if let Ok(data) = read_log(&log, &filters, &bad_rows, &mut Silent) {
         // What was read is sound: ids within the catalogue, one sequence a user.
         assert_eq!(data.users.len(), data.sequences.len());
         assert!(data.sequences.values().iter().all(|item| (*item as usize) < data.items.len()));
         cloze_data::describe(&data);
     }
-    let genres = GenreColumns { column: column(3, "g"), separator: "|".to_owned(), none: None, names: Vec::new() };
+    let genres =
+        GenreColumns { column: column(3, "g"), separator: "|".to_owned(), none: None, names: Vec::new() };
     let mut columns = ItemColumns::of(column(1, "i"));
     columns.title = Some(column(2, "t"));
     columns.genres = bit(1).then_some(genres);
     columns.text = bit(2).then(|| column(4, "x"));
-    let mut items = ItemFile::new(&path, columns);
-    items.format = Some(format);
-    items.encoding = log.encoding;
-    let small = file("small.txt", b"a b\na c\nb c\n");
-    let mut options = PrepareOptions::new(LogOptions::new(small, Column::Position(1), Column::Position(2)));
-    options.log.threads = Some(1);
-    options.items = Some(items);
-    let _ = prepare(&options, &FOLDER.path().join("prepared"), &mut Silent);
+    let table = |separator: &str, quotes: bool| {
+        let separator = separator.to_owned();
+        Cutting::Table(Table { separator, header: named, encoding: log.encoding, quotes })
+    };
+    let cutting = match format {
+        LogFormat::Csv => table(",", true),
+        LogFormat::Tsv => table("\t", true),
+        LogFormat::Dat => table("::", false),
+        LogFormat::Text => table("whitespace", false),
+        LogFormat::JsonLines => Cutting::JsonLines,
+        LogFormat::Parquet => Cutting::Parquet,
+    };
+    let _ = read_items(&path, &cutting, &columns);
 }

@@ -28,7 +28,7 @@ pub(crate) enum Command {
     /// List, obtain and prepare data sets
     Data(data::Data),
     /// Make a data set of your own log
-    Prepare(prepare::Prepare),
+    Prepare(Box<prepare::Prepare>),
     /// Train a model and write its folder
     Train(train::Train),
     /// Rank held-out items with a trained model

@@ -1,4 +1,5 @@
 //! A download whose process is killed.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod common;
 
@@ -49,7 +50,8 @@ fn server(content: Vec<u8>) -> (String, JoinHandle<usize>) {
 #[test]
 fn a_killed_download_leaves_a_part_and_the_next_call_goes_on_from_there() {
     let world = World::new();
-    let content: String = (0..4000).map(|row| format!("u{}\ti{}\t{row}\n", row % 100, row % 77)).collect();
+    let lines: Vec<_> = (0..4000).map(|row| format!("u{}\ti{}\t{row}\n", row % 100, row % 77)).collect();
+    let content = lines.concat();
     std::fs::write(world.path("tiny.tsv"), &content).unwrap();
     // What is prepared here is only the checksum.
     world.ok(&["prepare", "--input", "tiny.tsv", "--user", "1", "--item", "2", "--output", "sum"]);
@@ -71,7 +73,7 @@ fn a_killed_download_leaves_a_part_and_the_next_call_goes_on_from_there() {
     let (part, whole) = (world.path("cache/raw/tiny/tiny.data.part"), world.path("cache/raw/tiny/tiny.data"));
     let arrived = || std::fs::metadata(&part).map_or(0, |file| file.len() as usize);
     let began = Instant::now();
-    while arrived() < content.len() / 2 && began.elapsed() < Duration::from_secs(60) {
+    while arrived() < content.len() / 2 && began.elapsed() < Duration::from_mins(1) {
         std::thread::sleep(Duration::from_millis(2));
     }
     child.kill().unwrap();

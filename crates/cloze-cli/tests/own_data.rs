@@ -1,6 +1,9 @@
 //! A user's own log: prepared, described, trained on, evaluated.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod common;
+
+use std::fmt::Write as _;
 
 use common::{World, check_width};
 use serde_json::Value;
@@ -12,7 +15,8 @@ fn log() -> String {
         let name = if user == 0 { "\"Zo\u{eb}, \"\"Z\"\"\"".to_owned() } else { format!("u{user}") };
         for step in 0..8 {
             let item = (user + step) % 10;
-            text += &format!("{},{name},i{item},{}\n", 1_600_000_000 + user * 1000 + step * 10, 1 + step % 5);
+            let (time, stars) = (1_600_000_000 + user * 1000 + step * 10, 1 + step % 5);
+            writeln!(text, "{time},{name},i{item},{stars}").unwrap();
         }
     }
     text
@@ -30,9 +34,11 @@ fn world() -> World {
 #[test]
 fn an_own_log_goes_from_the_file_to_recommendations() {
     let world = world();
-    let items: String =
-        (0..10).map(|item| format!("i{item};Item {item};1999;red/green;about {item}\n")).collect();
-    std::fs::write(world.path("items.txt"), format!("id;name;year;colours;words\n{items}")).unwrap();
+    let mut items = "id;name;year;colours;words\n".to_owned();
+    for item in 0..10 {
+        writeln!(items, "i{item};Item {item};1999;red/green;about {item}").unwrap();
+    }
+    std::fs::write(world.path("items.txt"), items).unwrap();
     let flags = [
         "--items",
         "items.txt",
@@ -212,6 +218,6 @@ fn a_damaged_folder_is_refused() {
     world.fails_saying(1, &train, &["prepared data in", "own", "users.json has"]);
     std::fs::create_dir(world.path("empty")).unwrap();
     let empty = ["train", "popularity", "--data", "empty", "--output", "pop"];
-    world.fails_saying(1, &empty, &["prepared data in", "metadata.json"]);
+    world.fails_saying(1, &empty, &["prepared data in", "metadata.json", "`cloze prepare`"]);
     assert!(!world.path("pop").exists());
 }

@@ -25,6 +25,7 @@ mod details;
 mod error;
 mod error_text;
 mod filter;
+mod guard;
 mod hash;
 mod interactions;
 mod leak;

@@ -100,12 +100,15 @@ pub(crate) fn write_files(path: &Path, dataset: &Dataset) -> Result<(), DataErro
 pub fn read_prepared(folder: &Path) -> Result<Dataset, DataError> {
     let wrong = |reason: String| DataError::Prepared { folder: folder.to_owned(), reason };
     let read = || -> Result<Dataset, String> {
-        let metadata =
-            std::fs::read(folder.join(METADATA)).map_err(|error| format!("{METADATA}: {error}"))?;
+        let missing = |error| format!("{METADATA}: {error}; expected a folder that `cloze prepare` wrote");
+        let metadata = std::fs::read(folder.join(METADATA)).map_err(missing)?;
         let metadata: Metadata =
             serde_json::from_slice(&metadata).map_err(|error| format!("{METADATA}: {error}"))?;
         if metadata.format != FORMAT {
-            return Err(format!("format {}, this version reads {FORMAT}", metadata.format));
+            return Err(format!(
+                "format {}, this version reads {FORMAT}: prepare the data again",
+                metadata.format
+            ));
         }
         let users: Vocabulary = read_json(folder, USERS, &metadata.users)?;
         let items: Vocabulary = read_json(folder, ITEMS, &metadata.items)?;

@@ -287,6 +287,23 @@ proptest! {
     }
 
     #[test]
+    fn no_flipped_byte_of_a_parquet_file_makes_its_reader_panic(
+        flips in proptest::collection::vec((0.0..1.0, any::<u8>()), 1..4), packing in 0..3_usize,
+    ) {
+        let users: ArrayRef = Arc::new(Int64Array::from_iter_values(0..50));
+        let items: ArrayRef = Arc::new(StringArray::from_iter_values((0..50).map(|row| format!("i{}", row % 7))));
+        let columns = vec![("user", users.clone()), ("item", items), ("time", users.clone()), ("rating", users)];
+        let packings = [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::ZSTD(ZstdLevel::default())];
+        let mut bytes = parquet(columns, packings[packing]);
+        for (place, mask) in flips {
+            let place = (place * bytes.len() as f64) as usize;
+            bytes[place] ^= mask;
+        }
+        let folder = Folder::new();
+        let _ = load(&options(&folder.put("a.parquet", &bytes)));
+    }
+
+    #[test]
     fn no_content_makes_a_log_reader_panic(content in proptest::collection::vec(any::<u8>(), 0..60), kind in 0..4_usize, head in 0..4_usize) {
         let folder = Folder::new();
         let heads: [&[u8]; 4] = [b"", b"user,item,time,rating\n", &[0x28, 0xb5, 0x2f, 0xfd], b"{\"user\":\"a\",\"item\":"];

@@ -15,6 +15,7 @@ use super::rows::{Numbers, Part, Rejected, Time};
 use super::run::Source;
 use super::times::{Style, TimeUnit, iso, whole};
 use super::{Stream, TimeRule, read_bytes};
+use crate::guard::guarded;
 use crate::read::Column;
 use crate::{DataError, Filters};
 
@@ -45,7 +46,8 @@ impl Batches {
         columns: [Option<&Column>; 4],
     ) -> Result<Self, DataError> {
         let error = |error: &dyn std::fmt::Display| damaged(path, error);
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| error(&e))?;
+        let builder = guarded(|| ParquetRecordBatchReaderBuilder::try_new(file));
+        let builder = builder.map_err(|e| error(&e))?.map_err(|e| error(&e))?;
         let names: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
         let mut places = [None; 4];
         for (role, column) in columns.into_iter().enumerate() {
@@ -67,7 +69,8 @@ impl Batches {
         let in_batch = |place: usize| wanted.partition_point(|other| *other < place);
         let columns = places.map(|place| place.map(|place| (in_batch(place), names[place].clone())));
         let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.iter().copied());
-        let reader = builder.with_projection(mask).with_batch_size(BATCH).build().map_err(|e| error(&e))?;
+        let reader = guarded(|| builder.with_projection(mask).with_batch_size(BATCH).build());
+        let reader = reader.map_err(|e| error(&e))?.map_err(|e| error(&e))?;
         Ok(Self { path: path.to_owned(), reader, columns, next: 0 })
     }
 
@@ -81,7 +84,8 @@ impl Source for Batches {
     type Unit = (usize, RecordBatch);
 
     fn next(&mut self) -> Result<Option<Self::Unit>, DataError> {
-        let Some(batch) = self.reader.next() else { return Ok(None) };
+        let next = guarded(|| self.reader.next()).map_err(|error| damaged(&self.path, &error))?;
+        let Some(batch) = next else { return Ok(None) };
         let index = self.next;
         self.next += 1;
         batch.map(|batch| Some((index, batch))).map_err(|error| damaged(&self.path, &error))

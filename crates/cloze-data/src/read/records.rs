@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::delimited::{Column, Table, Text};
 use super::items::Cutting;
 use crate::DataError;
+use crate::guard::guarded;
 use crate::log::read_bytes;
 
 /// A column that is wanted, and what for.
@@ -155,8 +156,8 @@ fn parquet(path: &Path, bytes: Vec<u8>, asked: &[Asked], take: &mut Take<'_>) ->
         let reason = format!("damaged, truncated or no Parquet ({error})");
         DataError::Malformed { file: path.to_owned(), reason }
     };
-    let builder =
-        ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|error| damaged(&error))?;
+    let builder = guarded(|| ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)));
+    let builder = builder.map_err(|error| damaged(&error))?.map_err(|error| damaged(&error))?;
     let names: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
     let mut places = Vec::with_capacity(asked.len());
     for asked in asked {
@@ -172,9 +173,10 @@ fn parquet(path: &Path, bytes: Vec<u8>, asked: &[Asked], take: &mut Take<'_>) ->
     let mut wanted = places.clone();
     wanted.sort_unstable();
     wanted.dedup();
-    let reader = builder.with_projection(mask).build().map_err(|error| damaged(&error))?;
+    let reader = guarded(|| builder.with_projection(mask).build());
+    let mut reader = reader.map_err(|error| damaged(&error))?.map_err(|error| damaged(&error))?;
     let mut line = 0;
-    for batch in reader {
+    while let Some(batch) = guarded(|| reader.next()).map_err(|error| damaged(&error))? {
         let batch = batch.map_err(|error| damaged(&error))?;
         let column = |place: &usize| batch.column(wanted.partition_point(|other| other < place)).clone();
         let columns: Vec<ArrayRef> = places

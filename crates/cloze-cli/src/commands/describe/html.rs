@@ -36,8 +36,7 @@ pub(super) fn page(shown: &Shown) -> String {
     }
     page.push_str("</tr>\n");
     for (name, of) in [("per user", &data.lengths), ("per item", &data.popularity)] {
-        let cells: String = quantiles(of).iter().map(|cell| format!("<td>{cell}</td>")).collect();
-        let _ = writeln!(page, "<tr><th>{name}</th>{cells}</tr>");
+        let _ = writeln!(page, "<tr><th>{name}</th><td>{}</td></tr>", quantiles(of).join("</td><td>"));
     }
     page.push_str("</table>\n");
     for plot in plots(data) {

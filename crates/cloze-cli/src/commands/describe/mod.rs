@@ -3,6 +3,7 @@
 mod html;
 mod plot;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -171,7 +172,7 @@ fn text(shown: &Shown) -> String {
     text.push_str("\nWarnings:\n");
     for warning in &data.warnings {
         let lines = wrap(warning, WIDTH - 4);
-        text.push_str(&format!("  - {}\n", lines.join("\n    ")));
+        let _ = writeln!(text, "  - {}", lines.join("\n    "));
     }
     text
 }
