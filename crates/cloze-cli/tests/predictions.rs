@@ -126,6 +126,10 @@ fn broken_files_are_refused_with_their_place() {
     world.fails_saying(1, &EVALUATE, &["cannot read the predictions", "theirs.csv"]);
     world.fails_saying(2, &["evaluate", "--predictions", "theirs.csv"], &["--data"]);
     world.fails_saying(2, &["evaluate", "knn", "--predictions", "theirs.csv"], &["cannot be used with"]);
-    world.fails_saying(2, &["evaluate", "knn", "--score-column", "x"], &["--score-column", "cannot be used with"]);
+    world.fails_saying(
+        2,
+        &["evaluate", "knn", "--score-column", "x"],
+        &["--score-column", "cannot be used with"],
+    );
     world.fails_saying(2, &["evaluate"], &["DIR"]);
 }
