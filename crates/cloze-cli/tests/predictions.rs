@@ -71,13 +71,12 @@ fn the_same_scores_have_the_same_figures_whatever_the_order_and_the_format() {
     let ours = figures(&[&EVALUATE[..], &["--json"]].concat());
     let mut lines: Vec<&str> = text.lines().skip(1).collect();
     lines.reverse();
-    let json: String = lines
-        .iter()
-        .map(|line| {
-            let cells: Vec<&str> = line.split(',').collect();
-            format!("{{\"who\": \"{}\", \"what\": \"{}\", \"score\": {}}}\n", cells[0], cells[1], cells[2])
-        })
-        .collect();
+    let mut json = String::new();
+    for line in &lines {
+        let cells: Vec<&str> = line.split(',').collect();
+        let (user, item, score) = (cells[0], cells[1], cells[2]);
+        writeln!(json, "{{\"who\": \"{user}\", \"what\": \"{item}\", \"score\": {score}}}").unwrap();
+    }
     std::fs::write(world.path("theirs.jsonl"), json).unwrap();
     let names = ["--user-column", "who", "--item-column", "what", "--json"];
     let base = ["evaluate", "--data", "synthetic", "--predictions", "theirs.jsonl"];
@@ -126,6 +125,10 @@ fn broken_files_are_refused_with_their_place() {
     world.fails_saying(1, &EVALUATE, &["cannot read the predictions", "theirs.csv"]);
     world.fails_saying(2, &["evaluate", "--predictions", "theirs.csv"], &["--data"]);
     world.fails_saying(2, &["evaluate", "knn", "--predictions", "theirs.csv"], &["cannot be used with"]);
-    world.fails_saying(2, &["evaluate", "knn", "--score-column", "x"], &["--score-column", "cannot be used with"]);
+    world.fails_saying(
+        2,
+        &["evaluate", "knn", "--score-column", "x"],
+        &["--score-column", "cannot be used with"],
+    );
     world.fails_saying(2, &["evaluate"], &["DIR"]);
 }

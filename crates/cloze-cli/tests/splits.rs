@@ -127,8 +127,8 @@ fn splits_that_cannot_be_are_refused_with_the_forms() {
 
     // A log without times.
     std::fs::create_dir(world.path("tiny")).unwrap();
-    let rows: String = (0..40).map(|n| format!("u{} i{}\n", n % 5, n % 7)).collect();
-    std::fs::write(world.path("tiny/tiny.txt"), rows).unwrap();
+    let rows: Vec<String> = (0..40).map(|n| format!("u{} i{}", n % 5, n % 7)).collect();
+    std::fs::write(world.path("tiny/tiny.txt"), rows.join("\n")).unwrap();
     let manifest = "name = \"tiny\"\ntitle = \"t\"\ncitation = \"c\"\nlicence = \"l\"\nlicence_url = \"u\"\n\
         [[forms]]\nname = \"f\"\n[forms.interactions]\nfiles = [\"tiny/tiny.txt\"]\n\
         table = { separator = \"whitespace\" }\ncolumns = { user = 1, item = 2 }\n\

@@ -82,8 +82,8 @@ fn every_format_gives_the_same_rows() {
 #[test]
 fn lines_are_right_in_any_number_of_blocks_and_threads() {
     let folder = Folder::new();
-    let text: String = (0..500).map(|n| format!("u{},i{},{}\n", n % 17, n % 23, n)).collect();
-    let path = folder.put("s.csv", format!("user,item,score\n{text}").as_bytes());
+    let lines: Vec<String> = (0..500).map(|n| format!("u{},i{},{}", n % 17, n % 23, n)).collect();
+    let path = folder.put("s.csv", format!("user,item,score\n{}\n", lines.join("\n")).as_bytes());
     for (block_bytes, threads) in [(4 << 20, 1), (64, 1), (64, 4), (7, 3)] {
         let options = LogOptions { block_bytes, threads: Some(threads), ..options(&path) };
         let scores = read_scores(&options, &mut Silent).unwrap();

@@ -131,7 +131,7 @@ fn splits_of_one_data_set_have_tables_of_their_own() {
 }
 
 fn under(split: &str, mut evaluation: Evaluation) -> Evaluation {
-    evaluation.meta.split = split.to_owned();
+    split.clone_into(&mut evaluation.meta.split);
     evaluation
 }
 

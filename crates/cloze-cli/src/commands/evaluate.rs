@@ -1,6 +1,6 @@
 //! `cloze evaluate`: ranks held-out items with a trained model, or with the scores of any other system.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
@@ -96,17 +96,24 @@ struct Subject {
     output: PathBuf,
 }
 
+/// What it is evaluated on.
+struct Setting<'a> {
+    dataset: &'a Dataset,
+    split: &'a dyn Split,
+    cases: &'a Cases<'a>,
+}
+
 impl Evaluate {
     pub(crate) fn run(self) -> Result<()> {
         let mut reporter = Reporter::stderr();
         match &self.model {
-            Some(folder) => self.of_model(folder.clone(), &mut reporter),
+            Some(folder) => self.of_model(folder, &mut reporter),
             None => self.of_file(&mut reporter),
         }
     }
 
-    fn of_model(&self, path: PathBuf, reporter: &mut Reporter) -> Result<()> {
-        let (folder, mut model) = trained::open(&path)?;
+    fn of_model(&self, path: &Path, reporter: &mut Reporter) -> Result<()> {
+        let (folder, mut model) = trained::open(path)?;
         let fit = self.fit(&folder)?;
         let split = trained::split(&folder)?;
         if let Some(asked) = self.split.as_ref().filter(|asked| **asked != split) {
@@ -129,7 +136,8 @@ impl Evaluate {
         };
         let histories = self.histories(parts.as_ref());
         let cases = self.cases(parts.as_ref(), &histories, &dataset)?;
-        self.evaluate(model.as_mut(), subject, &dataset, parts.as_ref(), &cases, reporter)
+        let setting = Setting { dataset: &dataset, split: parts.as_ref(), cases: &cases };
+        self.evaluate(&self.options(), model.as_mut(), subject, &setting, reporter)
     }
 
     fn of_file(&self, reporter: &mut Reporter) -> Result<()> {
@@ -157,15 +165,16 @@ impl Evaluate {
             coverage: Some(coverage),
             output: self.predictions.output(self.default_name()),
         };
-        let mut this = self.options();
+        let mut options = self.options();
         if self.protocols.is_empty() && !predictions.is_complete(&cases) {
             note(
                 "Not all candidates have scores, so that sampled candidates would mostly rank the absence of scores: \
                  full catalogue only. Ask for more with --protocols",
             );
-            this.protocols = vec![Protocol::Full];
+            options.protocols = vec![Protocol::Full];
         }
-        self.evaluate_as(&this, &mut predictions, subject, &dataset, parts.as_ref(), &cases, reporter)
+        let setting = Setting { dataset: &dataset, split: parts.as_ref(), cases: &cases };
+        self.evaluate(&options, &mut predictions, subject, &setting, reporter)
     }
 
     fn default_name(&self) -> &'static str {
@@ -225,29 +234,15 @@ impl Evaluate {
 
     fn evaluate(
         &self,
-        model: &mut dyn Recommender,
-        subject: Subject,
-        dataset: &Dataset,
-        split: &dyn Split,
-        cases: &Cases<'_>,
-        reporter: &mut Reporter,
-    ) -> Result<()> {
-        self.evaluate_as(&self.options(), model, subject, dataset, split, cases, reporter)
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "all that an evaluation consists of, at its one end")]
-    fn evaluate_as(
-        &self,
         options: &EvaluationOptions,
         model: &mut dyn Recommender,
         subject: Subject,
-        dataset: &Dataset,
-        split: &dyn Split,
-        cases: &Cases<'_>,
+        setting: &Setting<'_>,
         reporter: &mut Reporter,
     ) -> Result<()> {
+        let Setting { dataset, split, cases } = setting;
         let began = Instant::now();
-        let protocols = rank(options, model, dataset, split, cases, reporter)?;
+        let protocols = rank(options, model, setting, reporter)?;
         let meta = Meta {
             dataset: dataset.name.clone(),
             synthetic: dataset.synthetic,
@@ -282,11 +277,10 @@ impl Evaluate {
 fn rank(
     options: &EvaluationOptions,
     model: &mut dyn Recommender,
-    dataset: &Dataset,
-    split: &dyn Split,
-    cases: &Cases<'_>,
+    setting: &Setting<'_>,
     reporter: &mut Reporter,
 ) -> Result<Vec<ProtocolRanks>> {
+    let Setting { dataset, split, cases } = setting;
     let distances = ItemDistances::co_occurrence(dataset.items.len(), split.train().iter())?;
     reporter.start("evaluation", cases.len() as u64, "users");
     let ranks = evaluate_with(model, cases, options, Some(&distances), &mut |done, _| {
