@@ -116,15 +116,15 @@ pub(crate) fn read_log_with(
     progress: &mut dyn Progress,
 ) -> Result<(Dataset, ReadReport), DataError> {
     filters.check(options.time.is_some(), options.value.is_some())?;
-    let skip = *bad_rows != BadRows::Error;
+    let rules = RowRules { skip_bad: *bad_rows != BadRows::Error, keep_values: false };
     let mut read = Read::default();
     for (file, path) in options.paths().enumerate() {
         let one = match options.resolve(path)? {
-            LogFormat::JsonLines => read_json(options, path, filters, skip, false, progress)?,
-            LogFormat::Parquet => read_parquet(options, path, filters, skip, false, progress)?,
+            LogFormat::JsonLines => read_json(options, path, filters, rules, progress)?,
+            LogFormat::Parquet => read_parquet(options, path, filters, rules, progress)?,
             format => {
                 let table = options.table(path, format)?;
-                read_text(options, path, &table, TimeRule::Any, filters, skip, false, progress)?
+                read_text(options, path, &table, TimeRule::Any, filters, rules, progress)?
             }
         };
         read.add(file, one);
@@ -146,8 +146,17 @@ pub(crate) fn read_table(
 ) -> Result<Dataset, DataError> {
     filters.check(options.time.is_some(), options.value.is_some())?;
     let rule = TimeRule::Numbers;
-    let read = read_text(options, &options.path, table, rule, filters, false, false, progress)?;
+    let read = read_text(options, &options.path, table, rule, filters, RowRules::default(), progress)?;
     Ok(finish(read, options, rule, filters, &BadRows::Error, title, items)?.0)
+}
+
+/// What a reader does with rows.
+#[derive(Debug, Clone, Copy, Default)]
+struct RowRules {
+    /// Bad rows are put aside; otherwise the first is an error.
+    skip_bad: bool,
+    /// Values are kept, for scores.
+    keep_values: bool,
 }
 
 impl Source for Blocks {
@@ -189,8 +198,7 @@ fn read_text(
     table: &Table,
     rule: TimeRule,
     filters: &Filters,
-    skip: bool,
-    keep: bool,
+    rules: RowRules,
     progress: &mut dyn Progress,
 ) -> Result<Read, DataError> {
     let total = std::fs::metadata(path).ok().map(|file| file.len());
@@ -213,11 +221,11 @@ fn read_text(
         value: options.value.clone(),
     };
     let layout = Text::new(path, header, table)?.layout(&columns)?;
-    let rows = TextRows { path, table, layout, rule, filters, skip, keep };
+    let rows = TextRows { path, table, layout, rule, filters, skip: rules.skip_bad, keep: rules.keep_values };
     let parse =
         |block: Block, numbers: &mut Numbers| rows.parse(&block, table.header && block.index == 0, numbers);
     let mut read = run(Again { first, rest }, options.threads(), parse, &meter, progress);
-    reject::blanks(&mut read.parts, skip, |line| rows.blank_error(line));
+    reject::blanks(&mut read.parts, rules.skip_bad, |line| rows.blank_error(line));
     Ok(read)
 }
 
@@ -225,8 +233,7 @@ fn read_json(
     options: &LogOptions,
     path: &Path,
     filters: &Filters,
-    skip: bool,
-    keep: bool,
+    rules: RowRules,
     progress: &mut dyn Progress,
 ) -> Result<Read, DataError> {
     let mut fields = [None; 4];
@@ -243,7 +250,7 @@ fn read_json(
     let total = std::fs::metadata(path).ok().map(|file| file.len());
     let stream = Stream::open(path)?;
     let meter = Meter { path, total, taken: stream.taken() };
-    let rows = JsonRows { path, fields, filters, skip, keep };
+    let rows = JsonRows { path, fields, filters, skip: rules.skip_bad, keep: rules.keep_values };
     let parse = |block: Block, numbers: &mut Numbers| rows.parse(&block, numbers);
     let blocks = Blocks::new(stream, options.block_bytes, None);
     Ok(run(blocks, options.threads(), parse, &meter, progress))
@@ -253,14 +260,19 @@ fn read_parquet(
     options: &LogOptions,
     path: &Path,
     filters: &Filters,
-    skip: bool,
-    keep: bool,
+    rules: RowRules,
     progress: &mut dyn Progress,
 ) -> Result<Read, DataError> {
     let batches = Batches::open(path, options.columns())?;
     // How far a Parquet reader is in its file is not known.
     let meter = Meter { path, total: None, taken: Arc::default() };
-    let rows = ColumnRows { path, columns: batches.columns(), filters, skip, keep };
+    let rows = ColumnRows {
+        path,
+        columns: batches.columns(),
+        filters,
+        skip: rules.skip_bad,
+        keep: rules.keep_values,
+    };
     let parse = |batch: (usize, RecordBatch), numbers: &mut Numbers| rows.parse(batch, numbers);
     Ok(run(batches, options.threads(), parse, &meter, progress))
 }

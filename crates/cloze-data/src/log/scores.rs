@@ -3,7 +3,7 @@
 use super::finish::common;
 use super::intern::Interner;
 use super::options::{LogFormat, LogOptions};
-use super::{TimeRule, read_json, read_parquet, read_text};
+use super::{RowRules, TimeRule, read_json, read_parquet, read_text};
 use crate::{DataError, Filters, Progress};
 
 /// One row of a file of scores.
@@ -38,12 +38,13 @@ pub struct Scores {
 pub fn read_scores(options: &LogOptions, progress: &mut dyn Progress) -> Result<Scores, DataError> {
     let filters = Filters::default();
     let path = options.path.as_path();
+    let rules = RowRules { skip_bad: false, keep_values: true };
     let read = match options.resolve(path)? {
-        LogFormat::JsonLines => read_json(options, path, &filters, false, true, progress)?,
-        LogFormat::Parquet => read_parquet(options, path, &filters, false, true, progress)?,
+        LogFormat::JsonLines => read_json(options, path, &filters, rules, progress)?,
+        LogFormat::Parquet => read_parquet(options, path, &filters, rules, progress)?,
         format => {
             let table = options.table(path, format)?;
-            read_text(options, path, &table, TimeRule::Any, &filters, false, true, progress)?
+            read_text(options, path, &table, TimeRule::Any, &filters, rules, progress)?
         }
     };
     let mut parts = read.parts;
