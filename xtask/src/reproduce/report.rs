@@ -74,7 +74,7 @@ fn note(experiment: &Experiment, quick: bool, problems: &[String]) -> String {
     paragraphs.extend(experiment.claim.as_ref().map(|claim| format!("Claim: {}", claim.trim())));
     paragraphs.extend(experiment.note.as_ref().map(|note| note.trim().to_owned()));
     if quick {
-        let text = "Quick settings: small models, trained briefly. The figures show that everything runs; they are not the models' best.";
+        let text = "Quick settings: small data, small models. The figures show that everything runs; they are not the models' best.";
         paragraphs.push(text.to_owned());
     }
     paragraphs.extend(problems.iter().cloned());
