@@ -79,7 +79,6 @@ impl Setting<'_> {
         let sequences = &self.split.train;
         let data =
             TrainingData { sequences, items: self.data.items.len(), origin: &origin, validation: None };
-        let mut run = Run { seed: 0, reporter: &mut Reporter::quiet(), reuse: None };
-        Ok(M::fit(&data, &M::Options::default(), &mut run)?)
+        Ok(M::fit(&data, &M::Options::default(), &mut Run::new(0, &mut Reporter::quiet()))?)
     }
 }
