@@ -2,27 +2,26 @@
 
 use anyhow::{Context as _, Result};
 use cloze_train::{Interrupt, TrainError};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
-use crate::output::note;
 use crate::text::quoted;
 
 /// What a shell reports for a process that Ctrl-C ended.
 pub(crate) const EXIT_CODE: u8 = 130;
 
-static INTERRUPT: Interrupt = Interrupt::new();
-
 /// Makes the first Ctrl-C (or request to terminate) a wish to stop; where nothing heeds it, and at the second, the
 /// process ends at once.
-pub(crate) fn heed() -> Result<&'static Interrupt> {
-    ctrlc::set_handler(|| {
-        if INTERRUPT.ask() {
-            note("\nStopping after this step, with a checkpoint. Once more stops at once.");
-        } else {
-            std::process::exit(i32::from(EXIT_CODE));
-        }
-    })
-    .context("cannot listen for Ctrl-C")?;
-    Ok(&INTERRUPT)
+pub(crate) fn heed() -> Result<Interrupt> {
+    let interrupt = Interrupt::default();
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the signal that asks must not find what it sets itself.
+        flag::register_conditional_shutdown(signal, i32::from(EXIT_CODE), interrupt.exits())
+            .and_then(|_| flag::register(signal, interrupt.asked()))
+            .and_then(|_| flag::register(signal, interrupt.exits()))
+            .context("cannot listen for Ctrl-C")?;
+    }
+    Ok(interrupt)
 }
 
 /// What to tell if `error` is a run that was asked to stop: where it stands, and the command that goes on.

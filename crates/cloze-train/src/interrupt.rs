@@ -1,25 +1,31 @@
 //! A wish to stop that reaches the training loop from a signal handler.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Set by a handler, looked at after every step.
-#[derive(Debug, Default)]
+/// Two flags, which is all that a signal handler may touch.
+#[derive(Debug, Clone)]
 pub struct Interrupt {
-    asked: AtomicBool,
-    /// Whether a training loop is running, which will write a checkpoint before it stops.
-    heard: AtomicBool,
+    asked: Arc<AtomicBool>,
+    exits: Arc<AtomicBool>,
+}
+
+impl Default for Interrupt {
+    fn default() -> Self {
+        Self { asked: Arc::new(AtomicBool::new(false)), exits: Arc::new(AtomicBool::new(true)) }
+    }
 }
 
 impl Interrupt {
-    /// Nothing asked yet.
-    pub const fn new() -> Self {
-        Self { asked: AtomicBool::new(false), heard: AtomicBool::new(false) }
+    /// To be set: the training loop then writes a checkpoint after its step and stops.
+    pub fn asked(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.asked)
     }
 
-    /// Asks the training loop to stop after its step. `false` if it will not: no loop is running, or it was asked
-    /// before; whoever asks twice wants to go at once.
-    pub fn ask(&self) -> bool {
-        !self.asked.swap(true, Ordering::SeqCst) && self.heard.load(Ordering::SeqCst)
+    /// Whether a signal is to end the process at once, because no training loop is there to heed it. To be set by a
+    /// signal too: whoever asks twice wants to go now.
+    pub fn exits(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.exits)
     }
 
     pub(crate) fn is_asked(&self) -> bool {
@@ -27,22 +33,6 @@ impl Interrupt {
     }
 
     pub(crate) fn listen(&self, listens: bool) {
-        self.heard.store(listens, Ordering::SeqCst);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_first_wish_during_training_is_heeded() {
-        let interrupt = Interrupt::new();
-        interrupt.listen(true);
-        assert!(!interrupt.is_asked());
-        assert!(interrupt.ask() && interrupt.is_asked());
-        assert!(!interrupt.ask());
-        let idle = Interrupt::new();
-        assert!(!idle.ask(), "nobody listens");
+        self.exits.store(!listens, Ordering::SeqCst);
     }
 }

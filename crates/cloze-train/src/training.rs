@@ -1,6 +1,7 @@
 //! The training loop: the same for every model that learns by gradient steps.
 
 use crate::checkpoint::{Checkpoints, Mark, Saved};
+use crate::interrupt::Interrupt;
 use crate::model::{Run, TrainError};
 use crate::progress::{Record, Reporter};
 use cloze_encoder::{EncoderError, GradientNorm, OptimizerState, Schedule};
@@ -66,7 +67,7 @@ pub struct Plan {
 /// The task's, [`TrainError::Diverged`], [`TrainError::Interrupted`], and those of checkpoints.
 pub fn train(task: &mut dyn Task, phase: &str, plan: &Plan, run: &mut Run<'_>) -> Result<(), TrainError> {
     let Run { reporter, checkpoints, .. } = run;
-    let interrupt = checkpoints.as_ref().and_then(Checkpoints::interrupt);
+    let interrupt = checkpoints.as_ref().and_then(Checkpoints::interrupt).cloned();
     let this = Loop {
         task,
         plan,
@@ -77,9 +78,13 @@ pub fn train(task: &mut dyn Task, phase: &str, plan: &Plan, run: &mut Run<'_>) -
         mark: Mark::start(phase),
         best: None,
     };
-    interrupt.inspect(|interrupt| interrupt.listen(true));
+    if let Some(interrupt) = &interrupt {
+        interrupt.listen(true);
+    }
     let result = this.run();
-    interrupt.inspect(|interrupt| interrupt.listen(false));
+    if let Some(interrupt) = &interrupt {
+        interrupt.listen(false);
+    }
     result
 }
 
@@ -219,7 +224,7 @@ impl Loop<'_> {
     /// Writes a checkpoint where one is due, and stops if that was asked for.
     fn checkpoint(&mut self, looks: bool, norm: GradientNorm, rate: f64) -> Result<(), TrainError> {
         let Some(checkpoints) = &self.checkpoints else { return Ok(()) };
-        let stops = checkpoints.interrupt().is_some_and(|interrupt| interrupt.is_asked());
+        let stops = checkpoints.interrupt().is_some_and(Interrupt::is_asked);
         if !(looks || stops || checkpoints.is_due()) {
             return Ok(());
         }

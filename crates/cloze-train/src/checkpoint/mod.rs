@@ -48,7 +48,7 @@ pub struct Checkpoints {
     folder: PathBuf,
     identity: RunIdentity,
     every: Duration,
-    interrupt: Option<&'static Interrupt>,
+    interrupt: Option<Interrupt>,
     written: Instant,
     /// Records of the run that goes on, until the reporter has them.
     records: Vec<Record>,
@@ -95,7 +95,7 @@ impl Checkpoints {
 
     /// Listens to a wish to stop.
     #[must_use]
-    pub fn interruptible(self, interrupt: &'static Interrupt) -> Self {
+    pub fn interruptible(self, interrupt: Interrupt) -> Self {
         Self { interrupt: Some(interrupt), ..self }
     }
 
@@ -137,8 +137,8 @@ impl Checkpoints {
         CheckpointError::Unfinished { path, progress }
     }
 
-    pub(crate) fn interrupt(&self) -> Option<&'static Interrupt> {
-        self.interrupt
+    pub(crate) fn interrupt(&self) -> Option<&Interrupt> {
+        self.interrupt.as_ref()
     }
 
     /// Records of the run that goes on; given once.

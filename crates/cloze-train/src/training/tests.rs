@@ -1,9 +1,9 @@
 use super::*;
 use crate::checkpoint::{CheckpointError, RunIdentity};
 use crate::folder::TrainedOn;
-use crate::interrupt::Interrupt;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// A task with one parameter, whose validation rises to step 4 and falls after it. A step depends on the optimizer's
@@ -16,7 +16,7 @@ struct Hill {
     /// The step at which the gradient breaks.
     breaks: Option<u64>,
     /// Asks to stop during this step.
-    stops: Option<(u64, &'static Interrupt)>,
+    stops: Option<(u64, Interrupt)>,
     loss: fn(u64) -> f64,
 }
 
@@ -39,8 +39,9 @@ impl Task for Hill {
         if self.breaks == Some(step) {
             return Err(EncoderError::Diverged { step, norm: f64::INFINITY }.into());
         }
-        if let Some((_, interrupt)) = self.stops.filter(|(at, _)| *at == step) {
-            assert!(interrupt.ask());
+        if let Some((_, interrupt)) = self.stops.as_ref().filter(|(at, _)| *at == step) {
+            assert!(!interrupt.exits().load(Ordering::SeqCst), "the loop listens");
+            interrupt.asked().store(true, Ordering::SeqCst);
         }
         assert_eq!(self.optimizer.step, step);
         self.optimizer.step += 1;
@@ -97,11 +98,7 @@ fn identity() -> RunIdentity {
 }
 
 /// Runs the phase, with a checkpoint after every step if there is a folder.
-fn go(
-    task: &mut Hill,
-    output: Option<&Path>,
-    interrupt: Option<&'static Interrupt>,
-) -> Result<Reporter, TrainError> {
+fn go(task: &mut Hill, output: Option<&Path>, interrupt: Option<Interrupt>) -> Result<Reporter, TrainError> {
     let mut reporter = Reporter::quiet();
     let mut run = Run::new(0, &mut reporter);
     if let Some(output) = output {
@@ -153,9 +150,10 @@ fn an_interrupted_run_goes_on_to_the_same_bits_and_records_from_every_step() {
     let (parameter, records) = undisturbed();
     for stop in 0..9 {
         let folder = tempfile::tempdir().unwrap();
-        let interrupt: &'static Interrupt = Box::leak(Box::new(Interrupt::new()));
-        let mut first = Hill { stops: Some((stop, interrupt)), ..Hill::new() };
-        let error = go(&mut first, Some(folder.path()), Some(interrupt)).unwrap_err();
+        let interrupt = Interrupt::default();
+        let mut first = Hill { stops: Some((stop, interrupt.clone())), ..Hill::new() };
+        let error = go(&mut first, Some(folder.path()), Some(interrupt.clone())).unwrap_err();
+        assert!(interrupt.exits().load(Ordering::SeqCst), "nobody listens any more");
         assert!(matches!(error, TrainError::Interrupted { step, .. } if step == stop + 1), "{error}");
         let mut second = Hill::new();
         let reporter = go(&mut second, Some(folder.path()), None).unwrap();
