@@ -132,39 +132,39 @@ fn a_killed_hybrid_ends_with_the_same_bits_in_all_its_phases() {
     survives_kills("hybridbert4rec", &[&phases[..], &["--variant", "trained-projections"]].concat());
 }
 
+/// The options with one of them changed.
+fn with<'a>(arguments: &[&'a str], name: &str, value: &'a str) -> Vec<&'a str> {
+    let mut changed = arguments.to_vec();
+    let at = changed.iter().position(|word| *word == name).unwrap();
+    changed[at + 1] = value;
+    changed
+}
+
 #[test]
 fn ctrl_c_writes_a_checkpoint_and_says_how_to_go_on() {
     let world = World::new();
-    finish(&world, &arguments("bert4rec", "undisturbed", &[]));
-    // Without checkpoints by the clock: the one at the stop is the only one.
-    let rare = ["--checkpoint-every", "1000", "--validate-every", "0"];
-    let plain: Vec<&str> = arguments("bert4rec", "stopped", &[]);
-    let at = plain.iter().position(|word| *word == "--validate-every").unwrap();
-    let mut rarely = plain.clone();
-    rarely.splice(at..at + 4, rare);
-    let mut child = command(&world, &rarely).spawn().unwrap();
-    sleep(Duration::from_millis(400));
-    let mut interrupted = false;
-    // A wish before training begins ends the process at once, which is another test: ask until it is heard.
-    if child.try_wait().unwrap().is_none() {
-        let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-        interrupted = kill.success();
-    }
+    let long = |output| with(&arguments("bert4rec", output, &[]), "--steps", "2000");
+    let long = |output| with(&long(output), "--checkpoint-every", "0.2");
+    let (undisturbed, run) = (long("undisturbed"), long("stopped"));
+    finish(&world, &undisturbed);
+    let mut child = command(&world, &run).spawn().unwrap();
+    wait_for_checkpoint(&world, "stopped", &mut child);
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
-    println!("{stderr}");
-    assert!(interrupted && output.status.code() == Some(130), "{stderr}");
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
     for part in
-        ["stopped in bert4rec after step", "of 120", "Go on with:\n  cloze train bert4rec", "--resume"]
+        ["stopped in bert4rec after step", "of 2000", "Go on with:\n  cloze train bert4rec", "--resume"]
     {
         assert!(stderr.contains(part), "no {part} in {stderr}");
     }
-    assert!(world.path("stopped/training/last/tensors.safetensors").is_file());
     // Not overwritten by accident.
-    let (message, _) = fail(&world, &rarely);
+    let (message, _) = fail(&world, &run);
     assert!(message.contains("unfinished run (bert4rec at step"), "{message}");
-    let said = finish(&world, &[&rarely[..], &["--resume"]].concat());
+    let said = finish(&world, &[&run[..], &["--resume"]].concat());
     assert!(said.contains("going on after step"), "{said}");
+    assert_eq!(weights(&world, "stopped"), weights(&world, "undisturbed"));
 }
 
 #[test]
@@ -178,10 +178,7 @@ fn a_finished_run_is_not_trained_again_and_another_is_not_taken_for_it() {
     let before = weights(&world, "run");
     let said = finish(&world, &again);
     assert!(said.contains("finished: nothing was trained"), "{said}");
-    let mut other = again.clone();
-    let at = other.iter().position(|word| *word == "120").unwrap();
-    other[at] = "121";
-    let (message, _) = fail(&world, &other);
+    let (message, _) = fail(&world, &with(&again, "--steps", "121"));
     assert!(message.contains("steps is 120 there and 121 here"), "{message}");
     assert_eq!(weights(&world, "run"), before);
 }
