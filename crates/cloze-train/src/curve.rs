@@ -39,7 +39,8 @@ fn draw(phases: &[&[Record]], text: &mut String) -> Result<(), Box<dyn Error>> {
         panel(&left, &format!("{phase}: training loss"), &loss, LOSS, None)?;
         // The first of equals: what the loop keeps.
         let best = ndcg.iter().copied().reduce(|a, b| if b.1 > a.1 { b } else { a });
-        panel(&right, &format!("{phase}: validation NDCG@10"), &ndcg, NDCG, best)?;
+        let named = best.map_or_else(String::new, |(step, value)| format!(", best {value:.4} at {step}"));
+        panel(&right, &format!("{phase}: validation NDCG@10{named}"), &ndcg, NDCG, best)?;
     }
     root.present()?;
     Ok(())
@@ -78,16 +79,7 @@ fn panel(
     if points.len() <= 40 {
         chart.draw_series(points.iter().map(|&point| Circle::new(point, 2, colour.filled())))?;
     }
-    if let Some((step, value)) = best {
-        let label = format!("best {value:.4} at {step}");
-        // Text runs to the right of its point, and must not run out of the picture.
-        let back = if step * 2 > last { -130 } else { 8 };
-        chart.draw_series(std::iter::once(
-            EmptyElement::at((step, value))
-                + Circle::new((0, 0), 5, colour.stroke_width(2))
-                + Text::new(label, (back, 10), ("sans-serif", 12)),
-        ))?;
-    }
+    chart.draw_series(best.map(|point| Circle::new(point, 5, colour.stroke_width(2))))?;
     Ok(())
 }
 

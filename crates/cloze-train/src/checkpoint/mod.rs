@@ -67,7 +67,7 @@ impl Checkpoints {
         let mut this = Self {
             folder,
             identity,
-            every: Duration::from_secs(60),
+            every: Duration::from_mins(1),
             interrupt: None,
             written: Instant::now(),
             records: Vec::new(),
