@@ -197,6 +197,12 @@ fn a_finished_run_is_not_trained_again_and_another_is_not_taken_for_it() {
     let (message, _) = fail(&world, &with(&again, "--steps", "121"));
     assert!(message.contains("steps is 120 there and 121 here"), "{message}");
     assert_eq!(weights(&world, "run"), before);
+    // Trained anew, it takes the old model's place with all that belonged to that.
+    std::fs::create_dir(world.path("run/evaluation")).unwrap();
+    finish(&world, &with(&arguments("bert4rec", "run", &[]), "--steps", "121"));
+    assert_eq!(world.json("run/config.json")["options"]["steps"], 121);
+    assert_eq!(world.json("run/run.json")["options"]["steps"], 121);
+    assert!(!world.path("run/evaluation").exists() && !world.path("run/training").exists());
 }
 
 /// A limit on the size of files stands for the full disk: writing beyond it fails in the same way.
