@@ -174,11 +174,18 @@ impl Loop<'_> {
         let done = self.mark.step;
         let every = self.plan.validate_every;
         let looks = every > 0 && (done.is_multiple_of(every) || done == steps);
+        let records = looks || done.is_multiple_of(RECORD_EVERY) || done == steps;
+        let mean = self.mark.loss_sum / f64::from(self.mark.loss_count);
+        // Adam's steps are as long as the rate whatever the gradient, so a run can be lost with finite numbers. An
+        // untrained model's loss is that of guessing; far above it nothing is learned any more.
+        if records && mean > 2.0 * self.mark.first_loss + 5.0 {
+            return Err(self.diverged(Some(mean), norm.norm, rate));
+        }
         if looks {
             self.validate()?;
         }
-        if looks || done.is_multiple_of(RECORD_EVERY) || done == steps {
-            self.record(rate, norm, looks)?;
+        if records {
+            self.record(mean, rate, norm, looks);
         }
         let validation = self.mark.validated();
         self.reporter.advance_to(done, || match validation {
@@ -201,13 +208,7 @@ impl Loop<'_> {
         Ok(())
     }
 
-    fn record(&mut self, rate: f64, norm: GradientNorm, looks: bool) -> Result<(), TrainError> {
-        let loss = self.mark.loss_sum / f64::from(self.mark.loss_count);
-        // Adam's steps are as long as the rate whatever the gradient, so a run can be lost with finite numbers. An
-        // untrained model's loss is that of guessing; far above it nothing is learned any more.
-        if loss > 2.0 * self.mark.first_loss + 5.0 {
-            return Err(self.diverged(Some(loss), norm.norm, rate));
-        }
+    fn record(&mut self, loss: f64, rate: f64, norm: GradientNorm, looks: bool) {
         self.reporter.record(Record {
             phase: self.mark.phase.clone(),
             step: self.mark.step,
@@ -218,7 +219,6 @@ impl Loop<'_> {
             seconds: self.before + self.began.elapsed().as_secs_f64(),
         });
         (self.mark.loss_sum, self.mark.loss_count) = (0.0, 0);
-        Ok(())
     }
 
     /// Writes a checkpoint where one is due, and stops if that was asked for.

@@ -25,7 +25,7 @@ pub(crate) use saved::{Mark, Saved};
 use crate::curve;
 use crate::interrupt::Interrupt;
 use crate::progress::Record;
-use files::{replace_folder, write_renamed};
+use files::{remove, replace_folder, write_renamed};
 use saved::{STATE_FILE, TENSORS_FILE, read_mark};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -216,7 +216,10 @@ impl Checkpoints {
     pub(crate) fn write_best(&mut self, saved: &Saved) -> Result<(), CheckpointError> {
         self.begin()?;
         let aside = format!("{BEST}.old");
-        self.write(BEST, &aside, saved)
+        self.write(BEST, &aside, saved)?;
+        // It only bridged the moment between two renames.
+        let _ = remove(&self.folder.join(aside));
+        Ok(())
     }
 
     /// Writes the result of a phase.
@@ -229,7 +232,7 @@ impl Checkpoints {
     /// What is there after a divergence.
     pub(crate) fn kept(&self) -> String {
         let mut parts = Vec::new();
-        for (name, what) in [(LAST, "The last good checkpoint"), (BEST, "the best parameters")] {
+        for (name, what) in [(LAST, "the last good checkpoint"), (BEST, "the best parameters")] {
             if let Ok(mark) = read_mark(&self.folder.join(name)) {
                 parts.push(format!("{what} (step {}) in {}", mark.step, self.folder.join(name).display()));
             }
@@ -238,8 +241,8 @@ impl Checkpoints {
             return String::new();
         }
         format!(
-            " {} stay. --resume would repeat the divergence: train into another --output, or remove {}",
-            parts.join(" and "),
+            " Kept: {}. --resume would repeat the divergence: train into another --output, or remove {}",
+            parts.join(", "),
             self.folder.display()
         )
     }
