@@ -1,10 +1,12 @@
 //! The `cloze` binary: data sets, training, evaluation, comparison, recommendations.
 //!
-//! Results go to standard output, progress and errors to standard error. Exit codes: 0 done, 1 failed, 2 misused.
+//! Results go to standard output, progress and errors to standard error. Exit codes: 0 done, 1 failed, 2 misused,
+//! 130 stopped by Ctrl-C.
 
 mod cli;
 mod commands;
 mod data_args;
+mod interruption;
 mod models;
 mod options;
 mod output;
@@ -33,6 +35,10 @@ fn main() -> ExitCode {
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(text) = interruption::told(&error) {
+                let _ = std::io::stderr().write_all(text.as_bytes());
+                return ExitCode::from(interruption::EXIT_CODE);
+            }
             fail(&error);
             ExitCode::FAILURE
         }

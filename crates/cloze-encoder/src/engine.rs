@@ -5,8 +5,7 @@ use crate::config::EncoderConfig;
 use crate::cpu::{CpuEngine, Level};
 use crate::error::{EncoderError, Result};
 use crate::layout::ParameterLayout;
-use crate::optimizer::AdamWOptions;
-use crate::optimizer::GradientNorm;
+use crate::optimizer::{AdamWOptions, GradientNorm, OptimizerState};
 use crate::parameters::Parameters;
 use crate::reference::ReferenceEngine;
 use candle_core::{DType, Device};
@@ -14,6 +13,9 @@ use std::sync::Arc;
 
 /// The engines of this build, the one that [`open`] takes by itself first.
 pub const ENGINES: [&str; 2] = ["cpu", "reference"];
+
+/// Names an engine of [`ENGINES`].
+const ENGINE_VARIABLE: &str = "CLOZE_ENGINE";
 
 /// The best engine for this machine, around `parameters`; `seed` is the dropout's. The environment variable
 /// `CLOZE_ENGINE` names another of [`ENGINES`].
@@ -28,16 +30,25 @@ pub fn open(
     options: AdamWOptions,
     seed: u64,
 ) -> Result<Box<dyn Engine>> {
-    const NAME: &str = "CLOZE_ENGINE";
-    let asked = std::env::var(NAME).unwrap_or_else(|_| ENGINES[0].to_owned());
+    let asked = asked();
     match asked.as_str() {
         "cpu" => Ok(Box::new(CpuEngine::new(config, parameters, options, seed, Level::chosen()?)?)),
         "reference" => {
             let engine = ReferenceEngine::new(config, parameters, options, seed, Device::Cpu, DType::F32)?;
             Ok(Box::new(engine))
         }
-        _ => Err(EncoderError::environment(NAME, asked, &ENGINES)),
+        _ => Err(EncoderError::environment(ENGINE_VARIABLE, asked, &ENGINES)),
     }
+}
+
+fn asked() -> String {
+    std::env::var(ENGINE_VARIABLE).unwrap_or_else(|_| ENGINES[0].to_owned())
+}
+
+/// The chosen engine with all that two runs must share to end with the same bits: `cpu, avx2, 4 threads`.
+pub fn description() -> String {
+    let level = Level::chosen().map_or("unknown instructions", Level::name);
+    format!("{}, {level}, {} threads", asked(), rayon::current_num_threads())
 }
 
 /// Whether a forward pass is to be followed by a backward pass.
@@ -132,4 +143,17 @@ pub trait Engine: Send {
     /// # Errors
     /// If they are of another layout.
     fn load(&mut self, parameters: &Parameters) -> Result<()>;
+
+    /// A copy of the optimizer's state. With it and the parameters, taken between two steps, another engine goes on as
+    /// this one would, to the bit: dropout is addressed by the optimizer's step.
+    ///
+    /// # Errors
+    /// A failure of the device.
+    fn optimizer_state(&self) -> Result<OptimizerState>;
+
+    /// Replaces the optimizer's state.
+    ///
+    /// # Errors
+    /// If it is of another layout.
+    fn load_optimizer_state(&mut self, state: OptimizerState) -> Result<()>;
 }

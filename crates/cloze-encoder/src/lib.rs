@@ -21,6 +21,6 @@ pub use config::{Activation, Attention, EncoderConfig, Head, Norm, Positions};
 pub use engine::{Engine, Mode};
 pub use error::EncoderError;
 pub use layout::{Entry, ParameterLayout, Role};
-pub use optimizer::{AdamW, AdamWOptions, GradientNorm, Schedule};
+pub use optimizer::{AdamW, AdamWOptions, GradientNorm, OptimizerState, Schedule};
 pub use parameters::Parameters;
 pub use philox::Philox;

@@ -70,6 +70,17 @@ impl Schedule {
     }
 }
 
+/// What an optimizer remembers between steps: moments of the parameters' layout, and how many steps it has taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OptimizerState {
+    /// Steps taken.
+    pub step: u64,
+    /// First moments m.
+    pub first: Vec<f32>,
+    /// Second moments v.
+    pub second: Vec<f32>,
+}
+
 /// The optimizer: two moments of the parameters' layout and a step count.
 ///
 /// With g the gradient and t the step from 1: `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`,
@@ -110,6 +121,27 @@ impl AdamW {
     /// Steps taken.
     pub fn step(&self) -> u64 {
         self.step
+    }
+
+    /// A copy of what the next step depends on besides parameters and gradient.
+    pub fn state(&self) -> OptimizerState {
+        OptimizerState { step: self.step, first: self.first.clone(), second: self.second.clone() }
+    }
+
+    /// Goes on from `state`.
+    ///
+    /// # Errors
+    /// [`EncoderError::Parameter`] for moments of another length; nothing is changed then.
+    pub fn load_state(&mut self, state: OptimizerState) -> Result<()> {
+        let expected = self.first.len();
+        for (name, moments) in [("first moments", &state.first), ("second moments", &state.second)] {
+            if moments.len() != expected {
+                let problem = format!("{} values, {expected} expected", moments.len());
+                return Err(EncoderError::Parameter { name: name.to_owned(), problem });
+            }
+        }
+        OptimizerState { step: self.step, first: self.first, second: self.second } = state;
+        Ok(())
     }
 
     /// One step at learning rate `rate`; changes `parameters` only.

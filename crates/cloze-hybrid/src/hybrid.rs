@@ -3,7 +3,7 @@
 use crate::head::{Example, Head};
 use crate::options::{HybridOptions, Variant};
 use crate::pairs::Pairs;
-use cloze_encoder::{AdamW, AdamWOptions, GradientNorm, Schedule};
+use cloze_encoder::{AdamW, AdamWOptions, GradientNorm, OptimizerState, Schedule};
 use cloze_eval::{Cases, EvaluationOptions, Metric, ModelError, Protocol, Query, Recommender, evaluate};
 use cloze_sequential::{Bert4Rec, Tower, validation_cases};
 use cloze_train::{Model, ModelFolder, NamedTensor, Plan, Run, Task, TrainError, TrainingData, train};
@@ -93,9 +93,8 @@ impl HybridBert4Rec {
             items: &self.profiles,
             validation,
             batch: o.head_batch,
-            kept: None,
         };
-        train(&mut task, "head", &plan, run.reporter)
+        train(&mut task, "head", &plan, run)
     }
 
     /// User profiles with a bar: there may be a hundred thousand prefixes.
@@ -233,7 +232,6 @@ struct HeadTask<'a> {
     /// Validation users with their profiles.
     validation: Option<(Cases<'a>, Vec<f32>)>,
     batch: usize,
-    kept: Option<Head>,
 }
 
 impl Task for HeadTask<'_> {
@@ -265,16 +263,25 @@ impl Task for HeadTask<'_> {
         Ok(ranks.first().map(|ranks| ranks.mean(Metric::Ndcg(10))))
     }
 
-    fn keep(&mut self) -> Result<(), TrainError> {
-        self.kept = Some(self.head.clone());
+    fn parameters(&self) -> Result<Vec<f32>, TrainError> {
+        Ok(self.head.values().to_vec())
+    }
+
+    fn load_parameters(&mut self, parameters: &[f32]) -> Result<(), TrainError> {
+        let (found, expected) = (parameters.len(), self.head.values().len());
+        if found != expected {
+            return Err(TrainError::Data(format!("{found} values for a head of {expected}")));
+        }
+        self.head.values_mut().copy_from_slice(parameters);
         Ok(())
     }
 
-    fn restore(&mut self) -> Result<(), TrainError> {
-        if let Some(kept) = &self.kept {
-            self.head.clone_from(kept);
-        }
-        Ok(())
+    fn optimizer(&self) -> Result<OptimizerState, TrainError> {
+        Ok(self.optimizer.state())
+    }
+
+    fn load_optimizer(&mut self, state: OptimizerState) -> Result<(), TrainError> {
+        Ok(self.optimizer.load_state(state)?)
     }
 }
 

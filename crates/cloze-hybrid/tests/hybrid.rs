@@ -60,7 +60,7 @@ fn fit<M: Model>(options: &M::Options, origin: &TrainedOn, reuse: Option<PathBuf
     let sequences = sequences();
     let data = TrainingData { sequences: &sequences, items: ITEMS, origin, validation: None };
     let mut reporter = Reporter::quiet();
-    M::fit(&data, options, &mut Run { seed: 3, reporter: &mut reporter, reuse })
+    M::fit(&data, options, &mut Run { reuse, ..Run::new(3, &mut reporter) })
 }
 
 fn write<M: Model>(path: &Path, model: &M, origin: TrainedOn) {
@@ -112,7 +112,7 @@ fn final_loss(variant: Variant) -> f64 {
     let mut reporter = Reporter::quiet();
     let mut options = HybridOptions { head_steps: 600, cf_steps: 300, ..options(variant) };
     options.cbf.steps = 200;
-    HybridBert4Rec::fit(&data, &options, &mut Run { seed: 3, reporter: &mut reporter, reuse: None }).unwrap();
+    HybridBert4Rec::fit(&data, &options, &mut Run::new(3, &mut reporter)).unwrap();
     reporter.records().iter().rfind(|record| record.phase == "head").unwrap().loss
 }
 
@@ -176,7 +176,7 @@ fn an_item_nobody_had_has_a_profile_and_a_score() {
     let origin = origin("train");
     let data = TrainingData { sequences: &sequences, items: ITEMS + 1, origin: &origin, validation: None };
     let mut reporter = Reporter::quiet();
-    let mut run = Run { seed: 3, reporter: &mut reporter, reuse: None };
+    let mut run = Run::new(3, &mut reporter);
     let mut model = HybridBert4Rec::fit(&data, &options(Variant::Paper), &mut run).unwrap();
     let mut scores = vec![f32::NAN; ITEMS + 1];
     model.score(&[Query { user: None, history: &[] }], &mut scores).unwrap();

@@ -6,7 +6,7 @@ use crate::options::Bert4RecOptions;
 use crate::sampler::Sampler;
 use cloze_data::Sequences;
 use cloze_encoder::engine::{self, Engine, Mode};
-use cloze_encoder::{EncoderConfig, GradientNorm, PackedBatch, ParameterLayout, Parameters};
+use cloze_encoder::{EncoderConfig, GradientNorm, OptimizerState, PackedBatch, ParameterLayout, Parameters};
 use cloze_eval::{Cases, EvaluationOptions, Metric, ModelError, Protocol, Query, Recommender, evaluate};
 use cloze_train::{ModelFolder, NamedTensor, Plan, Run, Task, TrainError, train};
 use std::sync::Arc;
@@ -81,8 +81,8 @@ impl<O: Objective> Tower<O> {
             schedule: training.schedule,
             validate_every: if cases.is_some() { training.validate_every } else { 0 },
         };
-        let mut task = TowerTask { tower: self, sampler, cases, kept: None };
-        train(&mut task, phase, &plan, run.reporter)
+        let mut task = TowerTask { tower: self, sampler, cases };
+        train(&mut task, phase, &plan, run)
     }
 
     /// The options.
@@ -215,7 +215,6 @@ struct TowerTask<'a, O> {
     tower: &'a mut Tower<O>,
     sampler: Sampler<O>,
     cases: Option<Cases<'a>>,
-    kept: Option<Parameters>,
 }
 
 impl<O: Objective> Task for TowerTask<'_, O> {
@@ -232,16 +231,21 @@ impl<O: Objective> Task for TowerTask<'_, O> {
         Ok(ranks.first().map(|ranks| ranks.mean(Metric::Ndcg(10))))
     }
 
-    fn keep(&mut self) -> Result<(), TrainError> {
-        self.kept = Some(self.tower.engine.parameters()?);
-        Ok(())
+    fn parameters(&self) -> Result<Vec<f32>, TrainError> {
+        Ok(self.tower.engine.parameters()?.values().to_vec())
     }
 
-    fn restore(&mut self) -> Result<(), TrainError> {
-        match &self.kept {
-            Some(parameters) => Ok(self.tower.engine.load(parameters)?),
-            None => Ok(()),
-        }
+    fn load_parameters(&mut self, parameters: &[f32]) -> Result<(), TrainError> {
+        let layout = self.tower.engine.layout().clone();
+        Ok(self.tower.engine.load(&Parameters::from_flat(layout, parameters.to_vec())?)?)
+    }
+
+    fn optimizer(&self) -> Result<OptimizerState, TrainError> {
+        Ok(self.tower.engine.optimizer_state()?)
+    }
+
+    fn load_optimizer(&mut self, state: OptimizerState) -> Result<(), TrainError> {
+        Ok(self.tower.engine.load_optimizer_state(state)?)
     }
 }
 

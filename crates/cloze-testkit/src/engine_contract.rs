@@ -243,6 +243,30 @@ pub fn parameters_round_trip(make: Make) {
     assert!(matches!(b.load(&foreign), Err(EncoderError::Parameter { .. })));
 }
 
+/// Parameters and optimizer state, taken between two steps, are all that a run needs to go on to the same bits elsewhere.
+pub fn a_moved_run_goes_on_to_the_same_bits(make: Make) {
+    let config = EncoderConfig { dropout: 0.2, ..config(Norm::Post, Attention::Both) };
+    let advance = |engine: &mut dyn Engine, steps: std::ops::Range<u64>| {
+        for step in steps {
+            engine.cloze_step(&drawn(&config, &LENGTHS, step)).unwrap();
+            engine.optimizer_step(1e-2).unwrap();
+        }
+    };
+    let mut a = engine(make, &config);
+    advance(&mut *a, 0..3);
+    let mut b = engine(make, &config);
+    b.load(&a.parameters().unwrap()).unwrap();
+    b.load_optimizer_state(a.optimizer_state().unwrap()).unwrap();
+    advance(&mut *a, 3..6);
+    advance(&mut *b, 3..6);
+    assert_eq!(a.parameters().unwrap(), b.parameters().unwrap());
+    assert_eq!(a.optimizer_state().unwrap(), b.optimizer_state().unwrap());
+    let mut short = a.optimizer_state().unwrap();
+    short.second.pop();
+    assert!(matches!(b.load_optimizer_state(short), Err(EncoderError::Parameter { .. })));
+    assert_eq!(a.optimizer_state().unwrap(), b.optimizer_state().unwrap(), "a refused state changes nothing");
+}
+
 /// Bad batches, calls out of order and broken gradients are errors that say what is wrong.
 pub fn bad_input_is_an_error(make: Make) {
     let config = config(Norm::Post, Attention::Both);
@@ -280,7 +304,8 @@ macro_rules! engine_contract {
             causal_attention_sees_no_future, outside_heads_reach_the_same_gradients, dropout_is_seeded_and_unbiased,
             optimizer_is_adamw, gradients_add_up);
         $crate::engine_contract!(@exact $make; every_parameter_gets_a_gradient, runs_repeat_to_the_bit,
-            one_batch_is_learned_by_heart, parameters_round_trip, bad_input_is_an_error);
+            one_batch_is_learned_by_heart, parameters_round_trip, a_moved_run_goes_on_to_the_same_bits,
+            bad_input_is_an_error);
     };
     (@bounded $make:expr, $bound:expr; $($name:ident),+) => {
         $(#[test] fn $name() { $crate::engine_contract::$name($make, $bound) })+

@@ -5,15 +5,19 @@
 //! | `config.json` | [`Card`]: which model, its options, what it was trained on |
 //! | `vocabulary.json` | the items' (and where needed the users') ids and titles, so that inference takes raw ids |
 //! | `model.safetensors` | the weights; nothing that can execute on load |
-//! | `metrics.jsonl` | a line for each [`Record`] of the training run |
+//! | `metrics.jsonl`, `learning-curve.svg` | a line for each [`Record`] of the training run, and their picture |
+//! | `run.json` | where checkpoints were kept: what run the model is the result of |
 
+mod write;
+
+use crate::checkpoint::{CURVE_FILE, RUN_FILE, TRAINING_FOLDER};
+use crate::curve;
 use crate::progress::Record;
 use crate::tensors::{self, NamedTensor};
 use cloze_data::Vocabulary;
 use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// File names inside a model folder.
@@ -179,8 +183,9 @@ pub struct ModelFolder {
 }
 
 impl ModelFolder {
-    /// Writes a model folder: first whole under a temporary name beside `path`, synced, then renamed into place, so
-    /// that a model that stood there survives any failure.
+    /// Writes a model folder: first whole under a temporary name, synced, then renamed into place, so that a model that
+    /// stood there survives any failure. The checkpoints of the run inside `path` are removed last: whatever moment this
+    /// is cut off at, the model is complete, or the run goes on to write it.
     ///
     /// # Errors
     /// [`FolderError::Occupied`] where `path` holds something that is not a model, and any failure to write.
@@ -192,32 +197,37 @@ impl ModelFolder {
         records: &[Record],
     ) -> Result<(), FolderError> {
         Self::check_free(path)?;
-        let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::create_dir_all(parent).map_err(|source| io(parent, source))?;
-        let staging = tempfile::Builder::new()
-            .prefix(".model-")
-            .tempdir_in(parent)
-            .map_err(|source| io(parent, source))?;
-        write_synced(&staging.path().join(CONFIG_FILE), &json(card, path)?)?;
-        write_synced(&staging.path().join(VOCABULARY_FILE), &json(vocabularies, path)?)?;
-        write_synced(&staging.path().join(WEIGHTS_FILE), &tensors::serialize(tensors, path)?)?;
         let mut lines = Vec::new();
         for record in records {
-            serde_json::to_writer(&mut lines, record)
-                .map_err(|error| FolderError::Json { path: path.to_owned(), reason: error.to_string() })?;
-            lines.push(b'\n');
+            lines.extend(json_line(record, path)?);
         }
-        write_synced(&staging.path().join(METRICS_FILE), &lines)?;
-        swap(staging, path, parent)
+        let mut files = vec![
+            (CONFIG_FILE, json(card, path)?),
+            (VOCABULARY_FILE, json(vocabularies, path)?),
+            (WEIGHTS_FILE, tensors::serialize(tensors, path)?),
+            (METRICS_FILE, lines),
+        ];
+        if !records.is_empty() {
+            files.push((CURVE_FILE, curve::svg(records).into_bytes()));
+        }
+        if path.join(TRAINING_FOLDER).join(RUN_FILE).is_file() {
+            write::beside_training(path, &files)
+        } else {
+            write::in_place(path, &files)
+        }
     }
 
     /// Whether [`ModelFolder::write`] may put a model at `path`: asked before training starts, not after.
     ///
     /// # Errors
-    /// [`FolderError::Occupied`] where `path` exists and is neither a model folder nor an empty one.
+    /// [`FolderError::Occupied`] where `path` exists and is neither a model folder, nor an unfinished run, nor empty.
     pub fn check_free(path: &Path) -> Result<(), FolderError> {
         let occupied = match fs::read_dir(path) {
-            Ok(mut entries) => entries.next().is_some() && !path.join(CONFIG_FILE).is_file(),
+            Ok(mut entries) => {
+                let ours =
+                    path.join(CONFIG_FILE).is_file() || path.join(TRAINING_FOLDER).join(RUN_FILE).is_file();
+                entries.next().is_some() && !ours
+            }
             Err(_) => path.exists(),
         };
         if occupied { Err(FolderError::Occupied { path: path.to_owned() }) } else { Ok(()) }
@@ -308,39 +318,15 @@ fn json<T: Serialize>(value: &T, path: &Path) -> Result<Vec<u8>, FolderError> {
         .map_err(|error| FolderError::Json { path: path.to_owned(), reason: error.to_string() })
 }
 
+fn json_line<T: Serialize>(value: &T, path: &Path) -> Result<Vec<u8>, FolderError> {
+    let mut line = serde_json::to_vec(value)
+        .map_err(|error| FolderError::Json { path: path.to_owned(), reason: error.to_string() })?;
+    line.push(b'\n');
+    Ok(line)
+}
+
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, FolderError> {
     let bytes = fs::read(path).map_err(|source| io(path, source))?;
     serde_json::from_slice(&bytes)
         .map_err(|error| FolderError::Json { path: path.to_owned(), reason: error.to_string() })
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
-    let write = || {
-        let mut file = fs::File::create(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|source| io(path, source))
-}
-
-/// Puts the staged folder in the place of `path`. The old model is moved aside, and back if the second rename fails.
-fn swap(staging: tempfile::TempDir, path: &Path, parent: &Path) -> Result<(), FolderError> {
-    let aside = tempfile::Builder::new()
-        .prefix(".replaced-")
-        .tempdir_in(parent)
-        .map_err(|source| io(parent, source))?;
-    let old = aside.path().join("model");
-    let replaced = path.exists();
-    if replaced {
-        fs::rename(path, &old).map_err(|source| io(path, source))?;
-    }
-    let staged = staging.keep();
-    fs::rename(&staged, path).map_err(|source| {
-        if replaced && fs::rename(&old, path).is_err() {
-            // The old model cannot go back to its place: then it stays under its temporary name, and is not deleted.
-            let _ = aside.keep();
-        }
-        let _ = fs::remove_dir_all(&staged);
-        io(path, source)
-    })
 }

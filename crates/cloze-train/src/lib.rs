@@ -1,12 +1,17 @@
-//! The training loop, progress, and the model folder that training leaves behind.
+//! The training loop, its checkpoints, progress, and the model folder that training leaves behind.
 
+pub mod checkpoint;
+mod curve;
 pub mod folder;
+mod interrupt;
 mod model;
 mod progress;
 mod tensors;
 mod training;
 
+pub use checkpoint::{CheckpointError, Checkpoints, RunIdentity};
 pub use folder::{Card, FolderError, ModelFolder, TrainedOn, Vocabularies};
+pub use interrupt::Interrupt;
 pub use model::{Model, Run, TrainError, TrainingData};
 pub use progress::{Record, Reporter};
 pub use tensors::{NamedTensor, Values};

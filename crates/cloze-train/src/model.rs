@@ -1,5 +1,6 @@
 //! What a model is to the command line: trained from sequences, kept in a folder, asked for scores.
 
+use crate::checkpoint::{CheckpointError, Checkpoints};
 use crate::folder::{FolderError, ModelFolder, TrainedOn};
 use crate::progress::Reporter;
 use crate::tensors::NamedTensor;
@@ -30,6 +31,15 @@ pub struct Run<'a> {
     pub reporter: &'a mut Reporter,
     /// Folder of a trained model whose parts are to be reused instead of trained again.
     pub reuse: Option<PathBuf>,
+    /// Where the run's state is kept, so that it can go on after an interruption; `None`: nowhere.
+    pub checkpoints: Option<Checkpoints>,
+}
+
+impl<'a> Run<'a> {
+    /// A run that reuses nothing and keeps no checkpoints.
+    pub fn new(seed: u64, reporter: &'a mut Reporter) -> Self {
+        Self { seed, reporter, reuse: None, checkpoints: None }
+    }
 }
 
 /// A trainable recommender.
@@ -92,6 +102,40 @@ pub enum TrainError {
         /// Why it does not fit.
         problem: String,
     },
+    /// Training diverged: going on would only make it worse.
+    #[error(
+        "{phase}, step {step}: the gradient's norm is {norm:.4e}{loss} at learning rate {rate:.3e}. Training diverged: \
+         lower the learning rate (half of it, to begin with), lengthen the warm-up or lower the clip.{kept}"
+    )]
+    Diverged {
+        /// Phase of the run.
+        phase: String,
+        /// Step, counted from 0.
+        step: u64,
+        /// `, loss …` where it was computed.
+        loss: String,
+        /// Norm of the gradient before clipping.
+        norm: f64,
+        /// Learning rate of the step.
+        rate: f64,
+        /// What is left on disk.
+        kept: String,
+    },
+    /// Someone asked to stop; a checkpoint was written.
+    #[error("stopped in {phase} after step {step} of {steps}: the checkpoint is in {}", folder.display())]
+    Interrupted {
+        /// Phase of the run.
+        phase: String,
+        /// Steps done.
+        step: u64,
+        /// Steps of the phase.
+        steps: u64,
+        /// Folder of the unfinished run.
+        folder: PathBuf,
+    },
+    /// A checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// The model folder.
     #[error(transparent)]
     Folder(#[from] FolderError),

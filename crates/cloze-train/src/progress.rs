@@ -1,7 +1,7 @@
 //! How long work shows itself: bars with remaining time on a terminal, a line now and then elsewhere.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 const LINE_EVERY: Duration = Duration::from_secs(20);
 
 /// One record of a training run, a line of `metrics.jsonl`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Record {
     /// What was being trained, such as `cbf`.
     pub phase: String,
@@ -91,6 +92,30 @@ impl Reporter {
         }
     }
 
+    /// The phase goes on where another process stopped: what that one did says nothing about the time left.
+    pub(crate) fn skip_to(&mut self, done: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+            bar.reset_eta();
+        }
+    }
+
+    /// The phase stops before its end: the bar goes, and the line after it says why.
+    pub(crate) fn abandon(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// A line beside the bar.
+    pub(crate) fn say(&self, text: &str) {
+        match (&self.bar, self.style) {
+            (Some(bar), Style::Bar) => bar.suspend(|| line(text)),
+            (_, Style::Lines) => line(text),
+            _ => {}
+        }
+    }
+
     /// The phase is over.
     pub fn finish(&mut self, message: &str) {
         if let Some(bar) = self.bar.take() {
@@ -105,6 +130,12 @@ impl Reporter {
     /// Keeps a record.
     pub fn record(&mut self, record: Record) {
         self.records.push(record);
+    }
+
+    /// Puts records of an interrupted run before those to come.
+    pub(crate) fn restore(&mut self, mut records: Vec<Record>) {
+        records.append(&mut self.records);
+        self.records = records;
     }
 
     /// All records, in order.

@@ -1,14 +1,20 @@
 //! The training loop: the same for every model that learns by gradient steps.
 
-use crate::model::TrainError;
+use crate::checkpoint::{Checkpoints, Mark, Saved};
+use crate::interrupt::Interrupt;
+use crate::model::{Run, TrainError};
 use crate::progress::{Record, Reporter};
-use cloze_encoder::{GradientNorm, Schedule};
+use cloze_encoder::{EncoderError, GradientNorm, OptimizerState, Schedule};
 use std::time::Instant;
 
-/// What the loop drives.
+/// Steps between two records where nothing is validated.
+const RECORD_EVERY: u64 = 50;
+
+/// What the loop drives: parameters in one flat buffer, an optimizer, and batches that depend on the seed and their
+/// number only.
 pub trait Task {
-    /// One optimizer step on batch number `step` at learning rate `rate`; the batch must depend on the seed and the
-    /// number only. Returns the mean loss and the gradient's norm.
+    /// One optimizer step on batch number `step` at learning rate `rate`. Returns the mean loss and the gradient's
+    /// norm.
     ///
     /// # Errors
     /// Divergence, or a failure of the engine.
@@ -20,17 +26,29 @@ pub trait Task {
     /// A failure of the engine.
     fn validate(&mut self) -> Result<Option<f64>, TrainError>;
 
-    /// Remembers the present parameters as the best so far.
+    /// A copy of the parameters.
     ///
     /// # Errors
     /// A failure of the engine.
-    fn keep(&mut self) -> Result<(), TrainError>;
+    fn parameters(&self) -> Result<Vec<f32>, TrainError>;
 
-    /// Goes back to the parameters kept last.
+    /// Replaces the parameters.
+    ///
+    /// # Errors
+    /// Another number of values, or a failure of the engine.
+    fn load_parameters(&mut self, parameters: &[f32]) -> Result<(), TrainError>;
+
+    /// A copy of the optimizer's state.
     ///
     /// # Errors
     /// A failure of the engine.
-    fn restore(&mut self) -> Result<(), TrainError>;
+    fn optimizer(&self) -> Result<OptimizerState, TrainError>;
+
+    /// Replaces the optimizer's state.
+    ///
+    /// # Errors
+    /// Another number of values, or a failure of the engine.
+    fn load_optimizer(&mut self, state: OptimizerState) -> Result<(), TrainError>;
 }
 
 /// How long to train and how often to look.
@@ -43,117 +61,209 @@ pub struct Plan {
 }
 
 /// Trains to the end of the plan and leaves the task with the parameters of the best validation, or, without one,
-/// with the last.
+/// with the last. With checkpoints, a phase that is over is taken as it is, and one that was cut off goes on.
 ///
 /// # Errors
-/// The task's.
-pub fn train(
-    task: &mut dyn Task,
-    phase: &str,
-    plan: &Plan,
-    reporter: &mut Reporter,
-) -> Result<(), TrainError> {
-    let steps = plan.schedule.steps;
-    let began = Instant::now();
-    let (mut best, mut sum, mut count) = (None, 0.0, 0u32);
-    let mut validation = None;
-    reporter.start(phase, steps, "steps");
-    for step in 0..steps {
-        let rate = plan.schedule.rate(step);
-        let (loss, norm) = task.step(step, rate)?;
-        sum += loss;
-        count += 1;
-        let done = step + 1;
-        let looks = plan.validate_every > 0 && (done.is_multiple_of(plan.validate_every) || done == steps);
-        if looks {
-            validation = task.validate()?;
-            if let Some(value) = validation.filter(|&value| best.is_none_or(|(_, highest)| value > highest)) {
-                best = Some((done, value));
-                task.keep()?;
+/// The task's, [`TrainError::Diverged`], [`TrainError::Interrupted`], and those of checkpoints.
+pub fn train(task: &mut dyn Task, phase: &str, plan: &Plan, run: &mut Run<'_>) -> Result<(), TrainError> {
+    let Run { reporter, checkpoints, .. } = run;
+    let interrupt = checkpoints.as_ref().and_then(Checkpoints::interrupt).cloned();
+    let this = Loop {
+        task,
+        plan,
+        reporter,
+        checkpoints: checkpoints.as_mut(),
+        began: Instant::now(),
+        before: 0.0,
+        mark: Mark::start(phase),
+        best: None,
+    };
+    if let Some(interrupt) = &interrupt {
+        interrupt.listen(true);
+    }
+    let result = this.run();
+    if let Some(interrupt) = &interrupt {
+        interrupt.listen(false);
+    }
+    result
+}
+
+struct Loop<'a> {
+    task: &'a mut dyn Task,
+    plan: &'a Plan,
+    reporter: &'a mut Reporter,
+    checkpoints: Option<&'a mut Checkpoints>,
+    began: Instant,
+    /// Seconds of the phase in earlier processes.
+    before: f64,
+    mark: Mark,
+    /// The parameters of the best validation.
+    best: Option<Saved>,
+}
+
+impl Loop<'_> {
+    fn run(mut self) -> Result<(), TrainError> {
+        let steps = self.plan.schedule.steps;
+        self.reporter.start(&self.mark.phase, steps, "steps");
+        if self.resume()? {
+            self.reporter.finish("taken from the interrupted run,");
+            return Ok(());
+        }
+        while self.mark.step < steps {
+            self.step()?;
+        }
+        let message = match self.best.take() {
+            Some(best) => {
+                self.task.load_parameters(&best.parameters)?;
+                let (value, step) = (best.mark.validation, best.mark.step);
+                format!("best validation NDCG@10 {value:.4} after {step} of {steps} steps,")
             }
+            None => format!("{steps} steps"),
+        };
+        let parameters = self.task.parameters()?;
+        if !parameters.iter().all(|value| value.is_finite()) {
+            return Err(self.diverged(None, f64::INFINITY, self.plan.schedule.rate(steps - 1)));
         }
-        if looks || done.is_multiple_of(50) || done == steps {
-            reporter.record(Record {
-                phase: phase.to_owned(),
-                step: done,
-                loss: sum / f64::from(count),
-                learning_rate: rate,
-                gradient_norm: norm.norm,
-                validation_ndcg_10: validation.filter(|_| looks),
-                seconds: began.elapsed().as_secs_f64(),
-            });
-            (sum, count) = (0.0, 0);
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.write_finished(&saved(&self.mark, parameters, self.reporter, None))?;
         }
-        reporter.advance_to(done, || match validation {
+        self.reporter.finish(&message);
+        Ok(())
+    }
+
+    /// Goes to where an interrupted run stands; whether the phase was over then.
+    fn resume(&mut self) -> Result<bool, TrainError> {
+        let Some(checkpoints) = &mut self.checkpoints else { return Ok(false) };
+        self.reporter.restore(checkpoints.take_records());
+        let phase = self.mark.phase.clone();
+        if let Some(done) = checkpoints.finished(&phase)? {
+            self.task.load_parameters(&done.parameters)?;
+            return Ok(true);
+        }
+        let Some(last) = checkpoints.last(&phase)? else { return Ok(false) };
+        self.best = checkpoints.best(&phase)?;
+        self.task.load_parameters(&last.parameters)?;
+        if let Some(state) = last.optimizer {
+            self.task.load_optimizer(state)?;
+        }
+        self.before = last.mark.seconds;
+        self.mark = last.mark;
+        self.reporter.say(&format!("{phase}: going on after step {}", self.mark.step));
+        self.reporter.skip_to(self.mark.step);
+        Ok(false)
+    }
+
+    fn step(&mut self) -> Result<(), TrainError> {
+        let steps = self.plan.schedule.steps;
+        let rate = self.plan.schedule.rate(self.mark.step);
+        let (loss, norm) = match self.task.step(self.mark.step, rate) {
+            Err(TrainError::Encoder(EncoderError::Diverged { norm, .. })) => {
+                return Err(self.diverged(None, norm, rate));
+            }
+            other => other?,
+        };
+        if !loss.is_finite() {
+            return Err(self.diverged(Some(loss), norm.norm, rate));
+        }
+        if self.mark.first_loss.is_nan() {
+            self.mark.first_loss = loss;
+        }
+        self.mark.loss_sum += loss;
+        self.mark.loss_count += 1;
+        self.mark.step += 1;
+        let done = self.mark.step;
+        let every = self.plan.validate_every;
+        let looks = every > 0 && (done.is_multiple_of(every) || done == steps);
+        let records = looks || done.is_multiple_of(RECORD_EVERY) || done == steps;
+        let mean = self.mark.loss_sum / f64::from(self.mark.loss_count);
+        // Adam's steps are as long as the rate whatever the gradient, so a run can be lost with finite numbers. An
+        // untrained model's loss is that of guessing; far above it nothing is learned any more.
+        if records && mean > 2.0 * self.mark.first_loss + 5.0 {
+            return Err(self.diverged(Some(mean), norm.norm, rate));
+        }
+        if looks {
+            self.validate()?;
+        }
+        if records {
+            self.record(mean, rate, norm, looks);
+        }
+        let validation = self.mark.validated();
+        self.reporter.advance_to(done, || match validation {
             Some(value) => format!("· loss {loss:.3} · validation NDCG@10 {value:.4}"),
             None => format!("· loss {loss:.3}"),
         });
+        self.checkpoint(looks, norm, rate)
     }
-    match best {
-        Some((step, value)) => {
-            task.restore()?;
-            reporter.finish(&format!("best validation NDCG@10 {value:.4} after {step} of {steps} steps,"));
+
+    fn validate(&mut self) -> Result<(), TrainError> {
+        let Some(value) = self.task.validate()? else { return Ok(()) };
+        self.mark.validation = value;
+        if self.best.as_ref().is_none_or(|best| value > best.mark.validation) {
+            let best = saved(&self.mark, self.task.parameters()?, self.reporter, None);
+            if let Some(checkpoints) = &mut self.checkpoints {
+                checkpoints.write_best(&best)?;
+            }
+            self.best = Some(best);
         }
-        None => reporter.finish(&format!("{steps} steps")),
+        Ok(())
     }
-    Ok(())
+
+    fn record(&mut self, loss: f64, rate: f64, norm: GradientNorm, looks: bool) {
+        self.reporter.record(Record {
+            phase: self.mark.phase.clone(),
+            step: self.mark.step,
+            loss,
+            learning_rate: rate,
+            gradient_norm: norm.norm,
+            validation_ndcg_10: self.mark.validated().filter(|_| looks),
+            seconds: self.before + self.began.elapsed().as_secs_f64(),
+        });
+        (self.mark.loss_sum, self.mark.loss_count) = (0.0, 0);
+    }
+
+    /// Writes a checkpoint where one is due, and stops if that was asked for.
+    fn checkpoint(&mut self, looks: bool, norm: GradientNorm, rate: f64) -> Result<(), TrainError> {
+        let Some(checkpoints) = &self.checkpoints else { return Ok(()) };
+        let stops = checkpoints.interrupt().is_some_and(Interrupt::is_asked);
+        if !(looks || stops || checkpoints.is_due()) {
+            return Ok(());
+        }
+        let (parameters, optimizer) = (self.task.parameters()?, self.task.optimizer()?);
+        let all = [&parameters, &optimizer.first, &optimizer.second];
+        if !all.into_iter().flatten().all(|value| value.is_finite()) {
+            return Err(self.diverged(None, norm.norm, rate));
+        }
+        let mut state = saved(&self.mark, parameters, self.reporter, Some(optimizer));
+        state.mark.seconds = self.before + self.began.elapsed().as_secs_f64();
+        let Some(checkpoints) = &mut self.checkpoints else { return Ok(()) };
+        checkpoints.write_last(&state, self.reporter.records())?;
+        if stops {
+            let (phase, step) = (self.mark.phase.clone(), self.mark.step);
+            let folder = checkpoints.folder().to_owned();
+            self.reporter.abandon();
+            return Err(TrainError::Interrupted { phase, step, steps: self.plan.schedule.steps, folder });
+        }
+        Ok(())
+    }
+
+    fn diverged(&mut self, loss: Option<f64>, norm: f64, rate: f64) -> TrainError {
+        self.reporter.abandon();
+        TrainError::Diverged {
+            phase: self.mark.phase.clone(),
+            step: self.mark.step,
+            loss: loss.map_or_else(String::new, |loss| format!(", loss {loss:.3}")),
+            norm,
+            rate,
+            kept: self.checkpoints.as_ref().map(|checkpoints| checkpoints.kept()).unwrap_or_default(),
+        }
+    }
+}
+
+fn saved(mark: &Mark, parameters: Vec<f32>, reporter: &Reporter, optimizer: Option<OptimizerState>) -> Saved {
+    let mut mark = mark.clone();
+    mark.records = reporter.records().len();
+    Saved { mark, parameters, optimizer }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A task whose validation rises to step 4 and falls after it.
-    #[derive(Default)]
-    struct Hill {
-        parameter: u64,
-        kept: u64,
-        rates: Vec<f64>,
-        validates: bool,
-    }
-
-    impl Task for Hill {
-        fn step(&mut self, step: u64, rate: f64) -> Result<(f64, GradientNorm), TrainError> {
-            self.parameter = step + 1;
-            self.rates.push(rate);
-            Ok((1.0 / self.parameter as f64, GradientNorm { norm: 1.0, clipped: false }))
-        }
-
-        fn validate(&mut self) -> Result<Option<f64>, TrainError> {
-            Ok(self.validates.then(|| -(self.parameter as f64 - 4.0).abs()))
-        }
-
-        fn keep(&mut self) -> Result<(), TrainError> {
-            self.kept = self.parameter;
-            Ok(())
-        }
-
-        fn restore(&mut self) -> Result<(), TrainError> {
-            self.parameter = self.kept;
-            Ok(())
-        }
-    }
-
-    fn plan() -> Plan {
-        Plan { schedule: Schedule { peak: 1.0, warmup: 2, steps: 9 }, validate_every: 2 }
-    }
-
-    #[test]
-    fn best_validation_wins() {
-        let mut task = Hill { validates: true, ..Hill::default() };
-        let mut reporter = Reporter::quiet();
-        train(&mut task, "hill", &plan(), &mut reporter).unwrap();
-        assert_eq!(task.parameter, 4);
-        assert_eq!(task.rates.len(), 9);
-        let looked: Vec<u64> = reporter.records().iter().map(|record| record.step).collect();
-        assert_eq!(looked, [2, 4, 6, 8, 9]);
-        assert!((reporter.records()[0].loss - 0.75).abs() < 1e-12, "mean of 1 and 1/2");
-    }
-
-    #[test]
-    fn without_validation_the_last_parameters_stay() {
-        let mut task = Hill::default();
-        train(&mut task, "hill", &plan(), &mut Reporter::quiet()).unwrap();
-        assert_eq!(task.parameter, 9);
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::error::{Error, ErrorKind};
@@ -10,10 +10,13 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_pars
 use cloze_data::{Dataset, Split, SplitSpec, load};
 use cloze_eval::Fit;
 use cloze_train::folder::FORMAT;
-use cloze_train::{Card, ModelFolder, Reporter, Run, TrainedOn, TrainingData, Vocabularies};
+use cloze_train::{
+    Card, Checkpoints, ModelFolder, Reporter, Run, RunIdentity, TrainedOn, TrainingData, Vocabularies,
+};
 use serde_json::Value;
 
 use crate::data_args::{DataArgs, lasting};
+use crate::interruption;
 use crate::models::{Entry, MODELS, Trained};
 use crate::options::{self, Options};
 use crate::output::{note, print};
@@ -24,6 +27,7 @@ Examples:
   cloze train item-knn --data ml-100k --output runs/knn
   cloze train item-knn --data ml-100k --output runs/knn --neighbours 50
   cloze train item-knn --data ml-100k --output runs/knn-time --split global-time:0.8,0.9
+  cloze train bert4rec --data ml-1m --output runs/bert --resume   goes on after Ctrl-C or a crash
   cloze train item-knn --help   the model's options";
 
 /// The flag that names a trained model to reuse.
@@ -60,8 +64,27 @@ struct Common {
     /// File with model options, `option = value` (TOML); flags go before it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Go on with the unfinished run in --output, to the same result; start it if there is none
+    #[arg(long)]
+    resume: bool,
+    /// Seconds between two checkpoints, besides those at each validation
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    checkpoint_every: Duration,
     #[command(flatten)]
     data: DataArgs,
+}
+
+/// What is learned from.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    dataset: &'a Dataset,
+    split: &'a dyn Split,
+    origin: &'a TrainedOn,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    parsed.ok_or_else(|| "expected a number of seconds, 0 or more".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -155,7 +178,11 @@ impl Train {
     pub(crate) fn run(self) -> Result<()> {
         // All that can be refused is refused before the long work.
         let options = options::resolve(self.entry, self.common.config.as_deref(), &self.flags)?;
-        ModelFolder::check_free(&self.common.output)?;
+        let output = &self.common.output;
+        ModelFolder::check_free(output)?;
+        if let Some(refusal) = Checkpoints::refusal(output).filter(|_| !self.common.resume) {
+            return Err(refusal.into());
+        }
         let mut reporter = Reporter::stderr();
         let dataset = load(&self.common.dataset, &self.common.data.options(), &mut reporter)?;
         let split = self.common.split.of(&dataset.sequences)?;
@@ -166,8 +193,16 @@ impl Train {
             split_hash: split.hash(),
             fit: Fit::from(self.common.fit).to_string(),
         };
+        let example = dataset.users.id(0).unwrap_or_default().to_owned();
+        let identity = self.identity(&options, &trained_on);
+        if self.common.resume && Checkpoints::is_finished(output, &identity)? {
+            note("This run is finished: nothing was trained.");
+            return self.print_next(&ModelFolder::open(output)?.card, &example);
+        }
+        let checkpoints = self.checkpoints(identity)?;
         let began = Instant::now();
-        let trained = self.fit(&dataset, split.as_ref(), &trained_on, options.clone(), &mut reporter)?;
+        let data = Source { dataset: &dataset, split: split.as_ref(), origin: &trained_on };
+        let trained = self.fit(&data, options.clone(), &mut reporter, checkpoints)?;
         self.tell_overruled(&options, &trained.options);
         let card = Card {
             format: FORMAT,
@@ -178,21 +213,37 @@ impl Train {
             seed: self.common.seed,
             seconds: began.elapsed().as_secs_f64(),
         };
-        let example = dataset.users.id(0).unwrap_or_default().to_owned();
         let vocabularies = Vocabularies { items: dataset.items, users: dataset.users };
-        let output = &self.common.output;
         ModelFolder::write(output, &card, &vocabularies, &trained.tensors, reporter.records())?;
         self.print_next(&card, &example)
     }
 
+    fn identity(&self, options: &Options, trained_on: &TrainedOn) -> RunIdentity {
+        RunIdentity {
+            model: self.entry.name.to_owned(),
+            options: Value::Object(options.clone()),
+            reuse: self.reuse.as_ref().map(|path| path.display().to_string()),
+            trained_on: trained_on.clone(),
+            seed: self.common.seed,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            engine: cloze_encoder::engine::description(),
+        }
+    }
+
+    fn checkpoints(&self, identity: RunIdentity) -> Result<Checkpoints> {
+        let checkpoints = Checkpoints::open(&self.common.output, identity, self.common.resume)?;
+        checkpoints.notes().iter().for_each(|text| note(&format!("note: {text}")));
+        Ok(checkpoints.every(self.common.checkpoint_every).interruptible(interruption::heed()?))
+    }
+
     fn fit(
         &self,
-        dataset: &Dataset,
-        split: &dyn Split,
-        origin: &TrainedOn,
+        data: &Source<'_>,
         options: Options,
         reporter: &mut Reporter,
+        checkpoints: Checkpoints,
     ) -> Result<Trained> {
+        let Source { dataset, split, origin } = *data;
         let (sequences, validation) = match self.common.fit {
             FitArg::Train => (split.train().clone(), Some(split.validation())),
             FitArg::TrainAndValidation => (split.train_and_validation(), None),
@@ -208,7 +259,12 @@ impl Train {
             count(sequences.interactions()),
         ));
         let data = TrainingData { sequences: &sequences, items: dataset.items.len(), origin, validation };
-        let mut run = Run { seed: self.common.seed, reporter, reuse: self.reuse.clone() };
+        let mut run = Run {
+            seed: self.common.seed,
+            reporter,
+            reuse: self.reuse.clone(),
+            checkpoints: Some(checkpoints),
+        };
         let name = self.entry.name;
         self.entry.train(&data, options, &mut run).with_context(|| format!("cannot train {name}"))
     }

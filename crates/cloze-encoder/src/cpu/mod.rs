@@ -25,7 +25,7 @@ use crate::dropout::Dropout;
 use crate::engine::{Engine, Mode};
 use crate::error::{EncoderError, Result};
 use crate::layout::{ParameterLayout, same_layout};
-use crate::optimizer::{AdamW, AdamWOptions, GradientNorm};
+use crate::optimizer::{AdamW, AdamWOptions, GradientNorm, OptimizerState};
 use crate::parameters::Parameters;
 use forward::{Context, Sequence};
 use plan::Plan;
@@ -357,5 +357,13 @@ impl Engine for CpuEngine {
         self.pack();
         self.pass = None;
         Ok(())
+    }
+
+    fn optimizer_state(&self) -> Result<OptimizerState> {
+        Ok(self.optimizer.state())
+    }
+
+    fn load_optimizer_state(&mut self, state: OptimizerState) -> Result<()> {
+        self.optimizer.load_state(state)
     }
 }

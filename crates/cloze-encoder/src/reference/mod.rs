@@ -12,7 +12,7 @@ use crate::dropout::Dropout;
 use crate::engine::{Engine, Mode};
 use crate::error::{EncoderError, Result};
 use crate::layout::{ParameterLayout, same_layout};
-use crate::optimizer::{AdamW, AdamWOptions, GradientNorm};
+use crate::optimizer::{AdamW, AdamWOptions, GradientNorm, OptimizerState};
 use crate::parameters::Parameters;
 use candle_core::{DType, Device, Tensor, Var};
 use forward::Forward;
@@ -196,5 +196,13 @@ impl Engine for ReferenceEngine {
         self.parameters.values_mut().copy_from_slice(parameters.values());
         self.pass = None;
         Ok(())
+    }
+
+    fn optimizer_state(&self) -> Result<OptimizerState> {
+        Ok(self.optimizer.state())
+    }
+
+    fn load_optimizer_state(&mut self, state: OptimizerState) -> Result<()> {
+        self.optimizer.load_state(state)
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn fit<M: Model>(lists: &[Vec<u32>], options: &M::Options, seed: u64)
     let origin = origin();
     let data = TrainingData { sequences: &sequences, items: ITEMS, origin: &origin, validation: None };
     let mut reporter = Reporter::quiet();
-    Model::fit(&data, options, &mut Run { seed, reporter: &mut reporter, reuse: None })
+    Model::fit(&data, options, &mut Run::new(seed, &mut reporter))
 }
 
 pub(crate) fn scores<M: Model>(model: &mut M, history: &[u32]) -> Vec<f32> {
