@@ -75,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// Every shape, engine, and number of threads that says something; then PyTorch on the same cores.
 fn encoder(shell: &Shell, arguments: &Arguments) -> Result<Vec<Row>> {
-    let program = example(shell, "cloze-encoder", "step")?;
+    let program = example(shell, "step")?;
     let steps = format!("steps={}", arguments.steps);
     let time = |words: &str, threads: usize, level: Option<&str>| {
         let words = words.split_whitespace();
@@ -101,13 +101,12 @@ fn encoder(shell: &Shell, arguments: &Arguments) -> Result<Vec<Row>> {
             ("crates/cloze-encoder/benches/peer_torch.py", threads.to_string(), arguments.steps.to_string());
         rows.extend(parse(&cmd!(shell, "{python} {script} s64 {threads} {steps}").quiet().read()?)?);
     }
-    // The fastest of the peers first among equals: a ratio against anything slower would flatter.
-    add_ratios(&mut rows, |row| (row.get("engine")? == "cpu").then_some(()), "least_ms");
+    add_ratios(&mut rows, |row| row["engine"] == "cpu", "least_ms", "times_ours");
     Ok(rows)
 }
 
 fn ingest(shell: &Shell, arguments: &Arguments) -> Result<Vec<Row>> {
-    let program = example(shell, "cloze-data", "ingest")?;
+    let program = example(shell, "ingest")?;
     let folder = shell.create_temp_dir()?;
     let log = folder.path().join("log.csv");
     let (rows, threads) =
@@ -118,22 +117,28 @@ fn ingest(shell: &Shell, arguments: &Arguments) -> Result<Vec<Row>> {
         let script = "crates/cloze-data/benches/peer_polars.py";
         measured.extend(parse(&cmd!(shell, "{python} {script} {log} {threads}").quiet().read()?)?);
     }
+    for row in &mut measured {
+        let peer = row.remove("polars").and_then(|version| Some(format!("polars {}", version.as_str()?)));
+        row.insert("engine".to_owned(), peer.unwrap_or_else(|| "cloze".to_owned()).into());
+    }
+    add_ratios(&mut measured, |row| row["engine"] == "cloze", "total_s", "times_ours");
+    add_ratios(&mut measured, |row| row["engine"] == "cloze", "peak_mib", "memory_of_ours");
     Ok(measured)
 }
 
 /// Criterion prints its own report; the mean is read from what it stores.
 fn eval(shell: &Shell) -> Result<Vec<Row>> {
-    cmd!(shell, "cargo bench --package cloze-eval --bench ranking").quiet().run()?;
+    cmd!(shell, "cargo bench --workspace --bench ranking").quiet().run()?;
     let mut rows = Vec::new();
     let root = target(shell)?.join("criterion");
     for path in estimates(&root)? {
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let value: Value = serde_json::from_str(&text)?;
         let nanoseconds = value["mean"]["point_estimate"].as_f64().context("criterion stored no mean")?;
-        let name = path.strip_prefix(&root)?.iter().next().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path.strip_prefix(&root)?.to_string_lossy().replace("/new/estimates.json", "");
         rows.push(Row::from([
             ("benchmark".to_owned(), name.into()),
-            ("mean_ms".to_owned(), (nanoseconds / 1e6).into()),
+            ("mean_ms".to_owned(), ((nanoseconds / 1e4).round() / 100.0).into()),
         ]));
     }
     Ok(rows)
@@ -158,11 +163,12 @@ fn estimates(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Builds an example as it is to be timed, and returns its path.
-fn example(shell: &Shell, package: &str, name: &str) -> Result<PathBuf> {
+/// Builds an example as it is to be timed, and returns its path. Of the whole workspace: with one package's features,
+/// dependencies would be built anew for every benchmark.
+fn example(shell: &Shell, name: &str) -> Result<PathBuf> {
     let messages = cmd!(
         shell,
-        "cargo build --release --package {package} --example {name} --message-format json-render-diagnostics"
+        "cargo build --release --workspace --example {name} --message-format json-render-diagnostics"
     )
     .read()?;
     messages
@@ -170,7 +176,7 @@ fn example(shell: &Shell, package: &str, name: &str) -> Result<PathBuf> {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == name)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .ok_or_else(|| anyhow!("cargo built {package}, but named no example {name}"))
+        .ok_or_else(|| anyhow!("cargo named no example {name}"))
 }
 
 fn target(shell: &Shell) -> Result<PathBuf> {
@@ -193,16 +199,16 @@ fn parse(output: &str) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Adds to every row its figure divided by that of the first row that `is_ours` accepts and that has the same shape and
-/// mode.
-fn add_ratios(rows: &mut [Row], is_ours: impl Fn(&Row) -> Option<()>, figure: &str) {
-    let ours: Vec<Row> = rows.iter().filter(|row| is_ours(row).is_some()).cloned().collect();
+/// Adds to every row, as `name`, its figure divided by that of the first row that `is_ours` accepts and that has the
+/// same shape, mode and dropout.
+fn add_ratios(rows: &mut [Row], is_ours: impl Fn(&Row) -> bool, figure: &str, name: &str) {
+    let ours: Vec<Row> = rows.iter().filter(|row| is_ours(row)).cloned().collect();
     for row in rows {
         let same = |one: &&Row| ["shape", "mode", "dropout"].iter().all(|key| one.get(*key) == row.get(*key));
         let base = ours.iter().find(same).and_then(|one| one.get(figure)?.as_f64());
         let own = row.get(figure).and_then(Value::as_f64);
         if let (Some(base), Some(own)) = (base, own) {
-            row.insert("times_ours".to_owned(), ((own / base * 100.0).round() / 100.0).into());
+            row.insert(name.to_owned(), ((own / base * 100.0).round() / 100.0).into());
         }
     }
 }
@@ -247,7 +253,7 @@ mod tests {
         };
         let mut rows =
             vec![row("cpu", "s64", 200.0), row("torch", "s64", 500.0), row("torch", "s256", 900.0)];
-        add_ratios(&mut rows, |row| (row.get("engine")? == "cpu").then_some(()), "least_ms");
+        add_ratios(&mut rows, |row| row["engine"] == "cpu", "least_ms", "times_ours");
         assert_eq!(rows[1]["times_ours"], 2.5);
         assert!(!rows[2].contains_key("times_ours"));
     }

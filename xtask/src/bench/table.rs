@@ -3,7 +3,8 @@
 use super::Row;
 
 /// The columns that come first, in this order; others follow by name.
-const FIRST: [&str; 8] = ["benchmark", "shape", "mode", "engine", "level", "threads", "dropout", "median_ms"];
+const FIRST: [&str; 9] =
+    ["benchmark", "shape", "mode", "engine", "level", "threads", "dropout", "median_ms", "total_s"];
 
 /// Rows as a table with a column for every key.
 pub(crate) fn render(rows: &[Row]) -> String {
