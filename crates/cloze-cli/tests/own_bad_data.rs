@@ -22,6 +22,7 @@ fn a_file_that_cannot_be_read_is_named_with_what_is_wrong() {
     let long = "a,".repeat(500);
     let cases: &[(&str, &[u8], &[&str])] = &[
         ("column.csv", b"U,item,T\na,b,1\n", &["column.csv, line 1: no column \"I\" (item)", "U, item, T"]),
+        ("semicolon.csv", b"U;I;T\na;b;1\n", &["no column \"U\"", "is the separator ';'?"]),
         ("short.csv", b"U,I,T\na,b,1\na,b\n", &["short.csv, line 3: 2 fields, expected at least 3"]),
         (
             "time.csv",

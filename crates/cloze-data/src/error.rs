@@ -51,7 +51,7 @@ pub enum DataError {
         text: String,
     },
     /// The header of a text file lacks a column.
-    #[error("{}, line 1: no column {column:?} ({role}); the header has {}", file.display(), found.join(", "))]
+    #[error("{}, line 1: no column {column:?} ({role}); the header has {}{}", file.display(), found.join(", "), separator_hint(found))]
     Header {
         /// The file.
         file: PathBuf,
@@ -377,4 +377,12 @@ pub struct Attempt {
     pub source: String,
     /// Why it did not serve.
     pub reason: String,
+}
+/// A header of one cell is mostly one that was cut at the wrong character.
+fn separator_hint(found: &[String]) -> String {
+    let [only] = found else { return String::new() };
+    match only.chars().find(|character| [';', '\t', '|', ','].contains(character)) {
+        Some(character) => format!(": one cell; is the separator {character:?}?"),
+        None => String::new(),
+    }
 }

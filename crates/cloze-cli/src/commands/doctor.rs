@@ -46,7 +46,7 @@ impl Doctor {
 /// The engines of this build, the chosen one first, and the instructions that it uses.
 fn engines() -> String {
     match Level::chosen() {
-        Ok(level) => format!("{} ({level})", ENGINES.join(", ")),
+        Ok(level) => ENGINES.join(", ").replacen("cpu", &format!("cpu ({level})"), 1),
         Err(error) => error.to_string(),
     }
 }
