@@ -61,6 +61,8 @@ pub struct Training {
     pub max_length: usize,
     /// Part of long sequences to train on.
     pub windows: Windows,
+    /// Whether every history is shuffled.
+    pub shuffle: bool,
     /// Sequences a step.
     pub batch: usize,
     /// Learning rates and number of steps.

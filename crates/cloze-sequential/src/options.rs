@@ -29,6 +29,8 @@ pub struct Bert4RecOptions {
     pub last_mask_share: f64,
     /// Part of long sequences to train on.
     pub windows: Windows,
+    /// Whether every history is shuffled, in training and when asked: a check of what order is worth.
+    pub shuffle: bool,
     /// Optimizer steps.
     pub steps: u64,
     /// Sequences a step.
@@ -59,6 +61,7 @@ impl Default for Bert4RecOptions {
             mask_probability: 0.3,
             last_mask_share: 0.1,
             windows: Windows::Last,
+            shuffle: false,
             steps: 5000,
             batch: 256,
             learning_rate: 4e-3,
@@ -83,6 +86,7 @@ impl Bert4RecOptions {
         ("mask-probability", "Probability that a position is masked"),
         ("last-mask-share", "Share of training sequences with only the last item masked, as at inference"),
         ("windows", "Part of long sequences to train on: last, or random (drawn every epoch)"),
+        ("shuffle", "Shuffle every history: a check, a model of order must get worse"),
         ("steps", "Optimizer steps"),
         ("batch", "Sequences a step"),
         ("learning-rate", "Highest learning rate: linear warm-up, then linear to 0"),
@@ -125,6 +129,7 @@ impl Objective for Bert4RecOptions {
         Training {
             max_length: self.max_length,
             windows: self.windows,
+            shuffle: self.shuffle,
             batch: self.batch,
             schedule: Schedule { peak: self.learning_rate, warmup: self.warmup, steps: self.steps },
             optimizer: AdamWOptions {

@@ -1,7 +1,7 @@
 //! A trained encoder over sequences of any one kind of token: items for BERT4Rec, SASRec and the content tower of
 //! HybridBERT4Rec, users for its collaborative tower.
 
-use crate::objective::Objective;
+use crate::objective::{Objective, Training};
 use crate::options::Bert4RecOptions;
 use crate::sampler::Sampler;
 use cloze_data::Sequences;
@@ -9,6 +9,9 @@ use cloze_encoder::engine::{self, Engine, Mode};
 use cloze_encoder::{EncoderConfig, GradientNorm, OptimizerState, PackedBatch, ParameterLayout, Parameters};
 use cloze_eval::{Cases, EvaluationOptions, Metric, ModelError, Protocol, Query, Recommender, evaluate};
 use cloze_train::{ModelFolder, NamedTensor, Plan, Run, Task, TrainError, train};
+use rand::{SeedableRng as _, seq::SliceRandom as _};
+use rand_chacha::ChaCha8Rng;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Sequences that one inference pass takes.
@@ -70,7 +73,13 @@ impl<O: Objective> Tower<O> {
         validation: Option<&[Option<u32>]>,
         run: &mut Run<'_>,
     ) -> Result<(), TrainError> {
-        let sampler = Sampler::new(sequences.clone(), self.catalogue, &self.options, run.seed);
+        let learned = if self.options.training().shuffle {
+            let lists: Vec<Vec<u32>> = sequences.iter().map(shuffled).collect();
+            Sequences::from_lists(&lists, None)?
+        } else {
+            sequences.clone()
+        };
+        let sampler = Sampler::new(learned, self.catalogue, &self.options, run.seed);
         if sampler.is_empty() {
             return Err(TrainError::Data(O::NOTHING.to_owned()));
         }
@@ -131,13 +140,14 @@ impl<O: Objective> Tower<O> {
         blank: &[f32],
         read: impl Fn(&dyn Engine) -> cloze_encoder::error::Result<Vec<f32>>,
     ) -> Result<Vec<f32>, TrainError> {
-        let max_length = self.options.training().max_length;
+        let Training { max_length, shuffle, .. } = self.options.training();
         let mut all = Vec::new();
         for chunk in histories.chunks(INFERENCE_BATCH) {
             let mut batch = PackedBatch::new();
             let mut given = Vec::with_capacity(chunk.len());
             for history in chunk {
-                let input = self.options.input(history, self.catalogue);
+                let history = if shuffle { Cow::Owned(shuffled(history)) } else { Cow::Borrowed(*history) };
+                let input = self.options.input(&history, self.catalogue);
                 given.push(!input.is_empty());
                 if let Some(last) = input.len().checked_sub(1) {
                     batch.push(&input, (max_length - input.len()) as u32, &[last as u32], &[])?;
@@ -192,6 +202,14 @@ impl<O: Objective> Tower<O> {
         })?;
         Self::around(options, catalogue, config, parameters, folder.card.seed)
     }
+}
+
+/// A history in another order: the same history always in the same.
+fn shuffled(history: &[u32]) -> Vec<u32> {
+    let mix = |sum: u64, &token: &u32| sum.wrapping_mul(0x0100_0000_01B3).wrapping_add(token.into());
+    let mut other = history.to_vec();
+    other.shuffle(&mut ChaCha8Rng::seed_from_u64(history.iter().fold(history.len() as u64, mix)));
+    other
 }
 
 /// The users with a validation token, each with the whole training sequence as history.

@@ -38,6 +38,16 @@ fn the_next_item_is_learned_from_the_order() {
 }
 
 #[test]
+fn without_order_there_is_little_to_learn() {
+    let follow = |shuffle| {
+        let mut model = fit(&walks(), &Bert4RecOptions { shuffle, ..options() }, 1).unwrap();
+        followed(&mut model, |history| history)
+    };
+    let (in_order, shuffled) = (follow(false), follow(true));
+    assert!(shuffled <= in_order / 2, "{shuffled} of {in_order} followed without the order");
+}
+
+#[test]
 fn histories_of_any_length_are_scored() {
     let mut model = fit(&walks(), &Bert4RecOptions { steps: 2, warmup: 1, ..options() }, 1).unwrap();
     assert!(scores(&mut model, &[]).iter().all(|score| score.is_finite()));

@@ -31,6 +31,8 @@ pub struct SasRecOptions {
     pub recency: f64,
     /// Part of long sequences to train on.
     pub windows: Windows,
+    /// Whether every history is shuffled, in training and when asked: a check of what order is worth.
+    pub shuffle: bool,
     /// Optimizer steps.
     pub steps: u64,
     /// Sequences a step.
@@ -60,6 +62,7 @@ impl Default for SasRecOptions {
             dropout: 0.2,
             recency: 1.0,
             windows: Windows::Last,
+            shuffle: false,
             steps: 5000,
             batch: 128,
             learning_rate: 1e-3,
@@ -83,6 +86,7 @@ impl SasRecOptions {
         ("dropout", "Dropout of hidden states and attention probabilities"),
         ("recency", "1: every position is a target; r: one k places before the last with probability r^k"),
         ("windows", "Part of long sequences to train on: last, or random (drawn every epoch)"),
+        ("shuffle", "Shuffle every history: a check, a model of order must get worse"),
         ("steps", "Optimizer steps"),
         ("batch", "Sequences a step"),
         ("learning-rate", "Highest learning rate: linear warm-up, then linear to 0"),
@@ -135,6 +139,7 @@ impl Objective for SasRecOptions {
         Training {
             max_length: self.max_length,
             windows: self.windows,
+            shuffle: self.shuffle,
             batch: self.batch,
             schedule: Schedule { peak: self.learning_rate, warmup: self.warmup, steps: self.steps },
             optimizer: AdamWOptions {
