@@ -57,7 +57,7 @@ pub fn html(
          <style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n"
     );
     for paragraph in heading.note.split("\n\n").map(str::trim).filter(|text| !text.is_empty()) {
-        let _ = writeln!(page, "<p>{}</p>", escape(paragraph));
+        let _ = writeln!(page, "<p>{}</p>", prose(paragraph));
     }
     page.push_str("</header>\n<main>\n");
     let mut parts: Vec<Part<'_>> = Vec::new();
@@ -157,6 +157,17 @@ impl<'a> Section<'a> {
     }
 }
 
+/// A paragraph for HTML, with what stands between backquotes as code.
+fn prose(text: &str) -> String {
+    let escaped = escape(text);
+    // An unpaired backquote stays what it is.
+    if !escaped.matches('`').count().is_multiple_of(2) {
+        return escaped;
+    }
+    let parts = escaped.split('`').enumerate();
+    parts.map(|(i, part)| if i % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() }).collect()
+}
+
 /// Text for HTML, also inside of attributes.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -171,4 +182,15 @@ fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prose;
+
+    #[test]
+    fn backquotes_are_code() {
+        assert_eq!(prose("`a<b` and `c`"), "<code>a&lt;b</code> and <code>c</code>");
+        assert_eq!(prose("one ` alone"), "one ` alone");
+    }
 }
