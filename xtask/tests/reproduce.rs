@@ -89,7 +89,8 @@ fn every_row_is_trained_evaluated_and_compared() {
     assert!(trained[3].contains(" --variant paper ") && trained[3].contains(" --reuse "));
     let evaluated = case.calls("evaluate");
     assert_eq!(evaluated.len(), 5);
-    assert!(evaluated.iter().all(|call| call.contains("/model --data-dir /raw --output ")), "{evaluated:?}");
+    assert!(evaluated.iter().all(|call| call.contains(" --data-dir /raw --output ")), "{evaluated:?}");
+    assert!(evaluated[4].contains("/model --name hybridbert4rec-trained-projections "), "{evaluated:?}");
     assert_eq!(case.results().len(), 5);
     assert!(
         String::from_utf8_lossy(&output.stdout).contains("the table"),

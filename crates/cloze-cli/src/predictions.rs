@@ -33,9 +33,9 @@ pub(crate) struct PredictionArgs {
     /// how many they are
     #[arg(long, value_enum, default_value_t = UnknownIds::Error, conflicts_with = "model")]
     unknown_ids: UnknownIds,
-    /// The system's name in results [default: the file's name without its extensions]
-    #[arg(long, value_name = "NAME", conflicts_with = "model")]
-    name: Option<String>,
+    /// The name in results [default: the model's; the file's name without its extensions]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
     /// What the system learned from: train, or train+validation
     #[arg(long, value_enum, default_value_t = FitArg::Train, conflicts_with = "model")]
     fitted_on: FitArg,

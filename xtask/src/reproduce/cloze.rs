@@ -85,9 +85,9 @@ impl Cloze {
     }
 
     /// Evaluates a trained model into `evaluation`; the table of all rows comes at the end.
-    pub(crate) fn evaluate(&self, model: &Path, evaluation: &Path) -> Result<()> {
+    pub(crate) fn evaluate(&self, name: &str, model: &Path, evaluation: &Path) -> Result<()> {
         let mut command = self.command(&["evaluate"]);
-        command.arg(model);
+        command.arg(model).args(["--name", name]);
         self.add_data_dir(&mut command);
         command.arg("--output").arg(evaluation);
         run(command.stdout(Stdio::null()))

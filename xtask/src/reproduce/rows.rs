@@ -88,8 +88,9 @@ fn run_or_keep(
     write_json(&folder.join("row.json"), &row.configuration)?;
     let tower = tower.map(|tower| tower.folder(output).join("model"));
     let trained = make(&folder, "model", |model| cloze.train(row, model, tower.as_deref()))?;
-    let evaluated =
-        make(&folder, "evaluation", |evaluation| cloze.evaluate(&folder.join("model"), evaluation))?;
+    let evaluated = make(&folder, "evaluation", |evaluation| {
+        cloze.evaluate(&row.configuration.name, &folder.join("model"), evaluation)
+    })?;
     Ok(trained + evaluated)
 }
 

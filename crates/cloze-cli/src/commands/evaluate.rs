@@ -128,7 +128,7 @@ impl Evaluate {
         let subject = Subject {
             split,
             fit,
-            name: model.name(),
+            name: self.predictions.name.clone().unwrap_or_else(|| model.name()),
             seed: folder.card.seed,
             seconds: folder.card.seconds,
             coverage: None,
