@@ -6,7 +6,7 @@ use crate::error::{EncoderError, Result};
 /// Sequences laid end to end, and the rows whose hidden states are wanted.
 ///
 /// With T tokens, S sequences and M output rows:
-/// - `tokens`, `positions`: `[T]`;
+/// - `tokens`, `positions`, `token_types`: `[T]`;
 /// - `cu_seqlens`: `[S + 1]`, sequence s is rows `cu_seqlens[s]..cu_seqlens[s + 1]`; none is empty;
 /// - `outputs`: `[M]`, strictly increasing rows;
 /// - `targets`: `[M]` for a loss, or empty.
@@ -16,6 +16,7 @@ use crate::error::{EncoderError, Result};
 pub struct PackedBatch {
     tokens: Vec<u32>,
     positions: Vec<u32>,
+    token_types: Vec<u32>,
     cu_seqlens: Vec<u32>,
     outputs: Vec<u32>,
     targets: Vec<u32>,
@@ -31,13 +32,14 @@ impl PackedBatch {
     pub fn clear(&mut self) {
         self.tokens.clear();
         self.positions.clear();
+        self.token_types.clear();
         self.outputs.clear();
         self.targets.clear();
         self.cu_seqlens.truncate(1);
     }
 
     /// Appends a sequence. Its token number i stands at position `first_position + i`; `outputs` are row numbers
-    /// within the sequence, strictly increasing, `targets` their targets (for inference: empty).
+    /// within the sequence, strictly increasing, `targets` their targets (for inference: empty). All tokens are of type 0.
     ///
     /// # Errors
     /// [`EncoderError::Batch`] for an empty sequence, an output row out of order or beyond the sequence, or a number
@@ -69,9 +71,24 @@ impl PackedBatch {
         let start = self.tokens.len() as u32;
         self.tokens.extend_from_slice(tokens);
         self.positions.extend((0..tokens.len() as u32).map(|i| first_position + i));
+        self.token_types.resize(self.tokens.len(), 0);
         self.outputs.extend(outputs.iter().map(|row| start + row));
         self.targets.extend_from_slice(targets);
         self.cu_seqlens.push(self.tokens.len() as u32);
+        Ok(())
+    }
+
+    /// Gives the tokens of the last sequence their types, which count where the encoder has token types.
+    ///
+    /// # Errors
+    /// Another number of types than of tokens.
+    pub fn set_token_types(&mut self, types: &[u32]) -> Result<()> {
+        let start = self.sequences().checked_sub(1).map_or(0, |last| self.cu_seqlens[last] as usize);
+        if types.len() != self.tokens.len() - start {
+            let (found, expected) = (types.len(), self.tokens.len() - start);
+            return Err(EncoderError::Batch(format!("{found} token types for {expected} tokens")));
+        }
+        self.token_types[start..].copy_from_slice(types);
         Ok(())
     }
 
@@ -83,6 +100,11 @@ impl PackedBatch {
     /// Rows of the position table, `[T]`.
     pub fn positions(&self) -> &[u32] {
         &self.positions
+    }
+
+    /// Rows of the table of token types, `[T]`.
+    pub fn token_types(&self) -> &[u32] {
+        &self.token_types
     }
 
     /// Ends of the sequences, `[S + 1]`, beginning with 0.
@@ -135,6 +157,14 @@ impl PackedBatch {
             let (position, max_length) = (self.positions[row], config.max_length);
             return Err(EncoderError::Position { position, row, max_length });
         }
+        if config.token_types > 0
+            && let Some(row) = self.token_types.iter().position(|&kind| kind as usize >= config.token_types)
+        {
+            let (found, known) = (self.token_types[row], config.token_types);
+            return Err(EncoderError::Batch(format!(
+                "has token type {found} at row {row}, of {known} types"
+            )));
+        }
         match self.targets.iter().position(|&target| target as usize >= config.outputs) {
             Some(row) => {
                 Err(EncoderError::Target { target: self.targets[row], row, outputs: config.outputs })
@@ -161,6 +191,9 @@ mod tests {
         assert_eq!(batch.targets(), [1, 2, 4]);
         assert_eq!(batch.cu_outputs(), [0, 2, 2, 3]);
         assert_eq!(batch.longest(), 3);
+        batch.set_token_types(&[0, 1]).unwrap();
+        assert_eq!(batch.token_types(), [0, 0, 0, 0, 0, 1]);
+        assert!(batch.set_token_types(&[0, 1, 1]).is_err());
         batch.clear();
         assert_eq!(batch, PackedBatch::new());
     }

@@ -45,7 +45,7 @@ pub enum Attention {
     Causal,
 }
 
-/// What stands between the last hidden state and the tied output layer `t Eᵀ + b_O`.
+/// What stands between the last hidden state and the output layer `t Eᵀ + b_O`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Head {
@@ -57,13 +57,24 @@ pub enum Head {
     TransformNorm,
 }
 
+/// The output layer's matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Output {
+    /// The token table's leading rows: input and output share their vectors (BERT, BERT4Rec, SASRec).
+    #[default]
+    Tied,
+    /// A matrix of its own (MiniBERT4Rec).
+    Separate,
+}
+
 /// Everything that shapes an encoder: equal configurations have equal parameter layouts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EncoderConfig {
     /// Rows of the token table, special tokens included.
     pub vocabulary: usize,
-    /// Leading rows of the token table that the output layer scores. Special tokens stand behind them, so that they
+    /// Tokens that the output layer scores, the first of the vocabulary. Special tokens stand behind them, so that they
     /// are never computed, let alone recommended.
     pub outputs: usize,
     /// Width of a hidden state.
@@ -89,10 +100,17 @@ pub struct EncoderConfig {
     pub activation: Activation,
     /// Positions.
     pub positions: Positions,
+    /// Rows of the table of token types, whose vectors are added to the tokens' (BERT: 2, for pairs of texts; items
+    /// have none: 0).
+    #[serde(default)]
+    pub token_types: usize,
     /// Attention.
     pub attention: Attention,
     /// Head.
     pub head: Head,
+    /// The output layer's matrix.
+    #[serde(default)]
+    pub output: Output,
 }
 
 impl EncoderConfig {
@@ -113,8 +131,10 @@ impl EncoderConfig {
             norm_epsilon: 1e-12,
             activation: Activation::GeluErf,
             positions: Positions::Learned,
+            token_types: 0,
             attention: Attention::Both,
             head: Head::TransformNorm,
+            output: Output::Tied,
         }
     }
 

@@ -5,6 +5,7 @@ use crate::config::EncoderConfig;
 use crate::cpu::{CpuEngine, Level};
 use crate::error::{EncoderError, Result};
 use crate::layout::ParameterLayout;
+use crate::loss::Loss;
 use crate::optimizer::{AdamWOptions, GradientNorm, OptimizerState};
 use crate::parameters::Parameters;
 use crate::reference::ReferenceEngine;
@@ -63,7 +64,7 @@ pub enum Mode {
 /// An encoder with its parameters, gradients and optimizer state, wherever they live.
 ///
 /// Arrays cross this border as host slices, row-major, in the order of [`PackedBatch::outputs`] (M of them); an engine
-/// on a device copies. The training hot path, [`Engine::cloze_step`] and [`Engine::optimizer_step`], moves no array.
+/// on a device copies. The training hot path, [`Engine::loss_step`] and [`Engine::optimizer_step`], moves no array.
 ///
 /// Gradients add up until [`Engine::optimizer_step`] uses and clears them.
 pub trait Engine: Send {
@@ -107,18 +108,34 @@ pub trait Engine: Send {
     /// If no forward pass in training mode came before, or the array has another size.
     fn backward(&mut self, gradient: &[f32]) -> Result<()>;
 
-    /// Softmax cross-entropy of the output layer against the batch's targets, mean over the M rows: forward in
-    /// training mode, loss, backward. Returns the loss.
+    /// A loss of the output layer against the batch's targets, mean over the M rows: forward in training mode, loss,
+    /// backward. Returns the loss.
     ///
     /// # Errors
-    /// An id without a row, missing targets, or a failure of the device.
-    fn cloze_step(&mut self, batch: &PackedBatch) -> Result<f32>;
+    /// An id without a row, missing targets, negatives for another batch, or a failure of the device.
+    fn loss_step(&mut self, batch: &PackedBatch, loss: &Loss<'_>) -> Result<f32>;
 
     /// The same loss without dropout or gradients.
     ///
     /// # Errors
-    /// As [`Engine::cloze_step`].
-    fn cloze_loss(&mut self, batch: &PackedBatch) -> Result<f64>;
+    /// As [`Engine::loss_step`].
+    fn loss(&mut self, batch: &PackedBatch, loss: &Loss<'_>) -> Result<f64>;
+
+    /// [`Engine::loss_step`] with the softmax over all outputs.
+    ///
+    /// # Errors
+    /// As [`Engine::loss_step`].
+    fn cloze_step(&mut self, batch: &PackedBatch) -> Result<f32> {
+        self.loss_step(batch, &Loss::Softmax)
+    }
+
+    /// [`Engine::loss`] with the softmax over all outputs.
+    ///
+    /// # Errors
+    /// As [`Engine::loss_step`].
+    fn cloze_loss(&mut self, batch: &PackedBatch) -> Result<f64> {
+        self.loss(batch, &Loss::Softmax)
+    }
 
     /// The gradients added up so far, in the layout's order.
     ///

@@ -1,8 +1,13 @@
 //! Where each parameter lives in the one flat buffer.
 
-use crate::config::{EncoderConfig, Head, Norm, Positions};
+use crate::config::{EncoderConfig, Head, Norm, Output, Positions};
 use crate::error::{EncoderError, Result};
 use std::ops::Range;
+
+/// The table of token types.
+pub(crate) const TOKEN_TYPES: &str = "bert.embeddings.token_type_embeddings.weight";
+/// The output layer's matrix where it is not the token table.
+pub(crate) const DECODER: &str = "cls.predictions.decoder.weight";
 
 /// What a parameter is for: decides how it starts and whether weight decay touches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +63,9 @@ impl ParameterLayout {
                 Role::Matrix,
             );
         }
+        if config.token_types > 0 {
+            layout.push(TOKEN_TYPES, &[config.token_types, hidden], Role::Matrix);
+        }
         if config.embedding_norm {
             layout.norm("bert.embeddings.LayerNorm", hidden);
         }
@@ -72,6 +80,9 @@ impl ParameterLayout {
         }
         if config.head == Head::TransformNorm {
             layout.norm("cls.predictions.transform.LayerNorm", hidden);
+        }
+        if config.output == Output::Separate {
+            layout.push(DECODER, &[config.outputs, hidden], Role::Matrix);
         }
         layout.push("cls.predictions.bias", &[config.outputs], Role::Bias);
         layout

@@ -5,7 +5,7 @@ use candle_core::{DType, Device};
 use cloze_encoder::cpu::{CpuEngine, Level};
 use cloze_encoder::reference::ReferenceEngine;
 use cloze_encoder::{
-    Activation, AdamWOptions, Attention, EncoderConfig, Engine, Head, Mode, Norm, ParameterLayout,
+    Activation, AdamWOptions, Attention, EncoderConfig, Engine, Head, Mode, Norm, Output, ParameterLayout,
     Parameters, Positions,
 };
 use cloze_testkit::compare::{assert_close, assert_gradients_close};
@@ -39,8 +39,9 @@ fn configurations() -> Vec<EncoderConfig> {
             activation: Activation::Relu,
             positions: Positions::None,
             head: Head::Transform,
-            ..base
+            ..base.clone()
         },
+        EncoderConfig { token_types: 3, output: Output::Separate, ..base },
     ]
 }
 
@@ -70,24 +71,30 @@ fn every_configuration_and_level_agrees_with_the_reference() {
             )
             .unwrap();
             let batch = batches::drawn(&config, &[50, 1, 33, 16, 17, 2], 3);
-            let loss = truth.cloze_step(&batch).unwrap();
-            let gradients = truth.gradients().unwrap();
             truth.forward(&batch, Mode::Training).unwrap();
-            for level in levels() {
-                let mut engine =
-                    CpuEngine::new(config.clone(), start.clone(), options.clone(), 9, level).unwrap();
-                assert_close("loss", &[engine.cloze_step(&batch).unwrap()], &[loss], 1e-5);
-                assert_gradients_close(&layout, &engine.gradients().unwrap(), &gradients, 1e-5);
+            let mut engines: Vec<CpuEngine> = levels()
+                .into_iter()
+                .map(|level| {
+                    CpuEngine::new(config.clone(), start.clone(), options.clone(), 9, level).unwrap()
+                })
+                .collect();
+            for engine in &mut engines {
                 engine.forward(&batch, Mode::Training).unwrap();
-                assert_close("hidden", &engine.hidden().unwrap(), &truth.hidden().unwrap(), 1e-5);
-                assert_close(
-                    "transformed",
-                    &engine.transformed().unwrap(),
-                    &truth.transformed().unwrap(),
-                    1e-5,
-                );
-                assert_close("logits", &engine.logits().unwrap(), &truth.logits().unwrap(), 1e-5);
+                let close = |what, found: Vec<f32>, truth: Vec<f32>| assert_close(what, &found, &truth, 1e-5);
+                close("hidden", engine.hidden().unwrap(), truth.hidden().unwrap());
+                close("transformed", engine.transformed().unwrap(), truth.transformed().unwrap());
+                close("logits", engine.logits().unwrap(), truth.logits().unwrap());
             }
+            batches::every_loss(&config, &batch, |loss| {
+                let value = truth.loss_step(&batch, loss).unwrap();
+                let gradients = truth.gradients().unwrap();
+                truth.optimizer_step(0.0).unwrap(); // another step, another dropout
+                for engine in &mut engines {
+                    assert_close("loss", &[engine.loss_step(&batch, loss).unwrap()], &[value], 1e-5);
+                    assert_gradients_close(&layout, &engine.gradients().unwrap(), &gradients, 1e-5);
+                    engine.optimizer_step(0.0).unwrap();
+                }
+            });
         }
     }
 }

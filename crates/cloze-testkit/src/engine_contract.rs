@@ -1,10 +1,10 @@
 //! What every engine must do, whatever it is made of: one test body each, instantiated by [`engine_contract!`](crate::engine_contract!).
 
-use crate::batches::{all_rows, drawn};
+use crate::batches::{all_rows, drawn, every_loss};
 use crate::compare::{assert_close, assert_gradients_close, gradient_is_zero, norm};
 use cloze_encoder::{
-    AdamW, AdamWOptions, Attention, EncoderConfig, EncoderError, Engine, Head, Mode, Norm, PackedBatch,
-    ParameterLayout, Parameters,
+    AdamW, AdamWOptions, Attention, EncoderConfig, EncoderError, Engine, Head, Loss, Mode, Negatives, Norm,
+    Output, PackedBatch, ParameterLayout, Parameters, Sharing,
 };
 use std::sync::Arc;
 
@@ -28,6 +28,11 @@ fn kinds() -> impl Iterator<Item = EncoderConfig> {
     [Norm::Post, Norm::Pre]
         .into_iter()
         .flat_map(|norm| [Attention::Both, Attention::Causal].map(|attention| config(norm, attention)))
+        .chain([EncoderConfig {
+            token_types: 2,
+            output: Output::Separate,
+            ..config(Norm::Post, Attention::Both)
+        }])
 }
 
 fn hidden(engine: &mut dyn Engine, batch: &PackedBatch, mode: Mode) -> Vec<f32> {
@@ -46,6 +51,7 @@ pub fn sequences_do_not_see_each_other(make: Make, bound: f64) {
             let range = ends[0] as usize..ends[1] as usize;
             let mut alone = PackedBatch::new();
             alone.push(&batch.tokens()[range.clone()], batch.positions()[range.start], &[], &[]).unwrap();
+            alone.set_token_types(&batch.token_types()[range]).unwrap();
             let alone = hidden(&mut *engine, &all_rows(&alone), Mode::Inference);
             assert_close("sequence", &together[start..start + alone.len()], &alone, bound);
             start += alone.len();
@@ -107,6 +113,55 @@ pub fn every_parameter_gets_a_gradient(make: Make) {
             }
         }
     }
+}
+
+/// Every loss is what its definition makes of the logits.
+pub fn losses_follow_their_definitions(make: Make, bound: f64) {
+    for config in kinds() {
+        let mut engine = engine(make, &config);
+        let batch = drawn(&config, &LENGTHS, 12);
+        engine.forward(&batch, Mode::Inference).unwrap();
+        let logits = engine.logits().unwrap();
+        every_loss(&config, &batch, |loss| {
+            let expected = defined_loss(&logits, config.outputs, &batch, loss);
+            let (found, step) = (engine.loss(&batch, loss).unwrap(), engine.loss_step(&batch, loss).unwrap());
+            for found in [found, f64::from(step)] {
+                assert!((found / expected - 1.0).abs() < bound, "{loss:?}: {found}, defined {expected}");
+            }
+        });
+    }
+}
+
+/// The definition of a loss, row by row in double precision.
+fn defined_loss(logits: &[f32], outputs: usize, batch: &PackedBatch, loss: &Loss<'_>) -> f64 {
+    let cu_outputs = batch.cu_outputs();
+    let row_loss = |(row, &target): (usize, &u32)| {
+        let at = |id: u32| f64::from(logits[row * outputs + id as usize]);
+        let sequence = cu_outputs.partition_point(|&end| end as usize <= row) - 1;
+        let sampled = |negatives: &Negatives| {
+            let list = if negatives.sharing() == Sharing::Row { row } else { sequence };
+            let pairs = negatives.list(list).iter().zip(negatives.log_expected(list));
+            pairs
+                .filter(|(id, _)| **id != target)
+                .map(|(&id, &log_expected)| (at(id), f64::from(log_expected)))
+                .collect::<Vec<_>>()
+        };
+        match *loss {
+            Loss::Softmax => (0..outputs as u32).map(|id| at(id).exp()).sum::<f64>().ln() - at(target),
+            Loss::SampledSoftmax(negatives) => {
+                let others: f64 = sampled(negatives).iter().map(|(logit, log)| (logit - log).exp()).sum();
+                (at(target).exp() + others).ln() - at(target)
+            }
+            Loss::Binary { negatives, power } => {
+                let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+                let others: f64 =
+                    sampled(negatives).iter().map(|(logit, _)| (1.0 - sigmoid(*logit)).ln()).sum();
+                let own = f64::from(power) * sigmoid(at(target)).ln();
+                -(own + others) / (1 + negatives.count()) as f64
+            }
+        }
+    };
+    batch.targets().iter().enumerate().map(row_loss).sum::<f64>() / batch.targets().len() as f64
 }
 
 /// A head outside the engine reaches the same gradients: here the plain softmax head, computed by hand.
@@ -283,6 +338,10 @@ pub fn bad_input_is_an_error(make: Make) {
     assert!(matches!(engine.cloze_step(&PackedBatch::new()), Err(EncoderError::Batch(_))));
     let batch = drawn(&config, &LENGTHS, 11);
     assert!(matches!(engine.cloze_step(&all_rows(&batch)), Err(EncoderError::Batch(_))), "no targets");
+    let foreign = Negatives::new(Sharing::Row, 1, vec![0], Vec::new()).unwrap();
+    let sampled = Loss::SampledSoftmax(&foreign);
+    assert!(matches!(engine.loss_step(&batch, &sampled), Err(EncoderError::Batch(_))));
+    assert!(matches!(engine.loss(&batch, &sampled), Err(EncoderError::Batch(_))));
     engine.forward(&batch, Mode::Inference).unwrap();
     let zeros = vec![0.0; batch.outputs().len() * config.hidden];
     assert!(matches!(engine.backward(&zeros), Err(EncoderError::Order { .. })));
@@ -301,7 +360,7 @@ pub fn bad_input_is_an_error(make: Make) {
 macro_rules! engine_contract {
     ($make:expr, $bound:expr) => {
         $crate::engine_contract!(@bounded $make, $bound; sequences_do_not_see_each_other, output_rows_equal_all_rows,
-            causal_attention_sees_no_future, outside_heads_reach_the_same_gradients, dropout_is_seeded_and_unbiased,
+            causal_attention_sees_no_future, losses_follow_their_definitions, outside_heads_reach_the_same_gradients, dropout_is_seeded_and_unbiased,
             optimizer_is_adamw, gradients_add_up);
         $crate::engine_contract!(@exact $make; every_parameter_gets_a_gradient, runs_repeat_to_the_bit,
             one_batch_is_learned_by_heart, parameters_round_trip, a_moved_run_goes_on_to_the_same_bits,

@@ -157,10 +157,7 @@ impl Context<'_> {
         if let Some(norm) = &self.plan.embedding_norm {
             self.norm_backward(gradient, norm, &state.embedding_norm, gradients);
         }
-        let tables =
-            [(Some(&self.plan.tokens), sequence.tokens), (self.plan.positions.as_ref(), sequence.positions)];
-        for (range, ids) in tables {
-            let Some(range) = range else { continue };
+        for (range, ids) in self.plan.embeddings(sequence) {
             let table = &mut gradients[range.clone()];
             for (row, &id) in gradient.chunks_exact(width).zip(ids) {
                 add(&mut table[id as usize * width..(id as usize + 1) * width], row);

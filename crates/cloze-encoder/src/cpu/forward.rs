@@ -29,10 +29,13 @@ pub(super) struct Sequence<'a> {
     pub(super) number: usize,
     pub(super) tokens: &'a [u32],
     pub(super) positions: &'a [u32],
+    pub(super) token_types: &'a [u32],
     /// Row of its first token in the batch.
     pub(super) first_row: usize,
     /// Output rows, as rows of the batch.
     pub(super) outputs: &'a [u32],
+    /// Targets of the output rows, or empty.
+    pub(super) targets: &'a [u32],
     /// Number of its first output row among the batch's.
     pub(super) first_output: usize,
 }
@@ -107,14 +110,11 @@ impl Context<'_> {
         let width = self.config.hidden;
         let sum = &mut state.scratch.rows;
         sum.clear();
-        let table = self.slice(&self.plan.tokens);
-        for &token in sequence.tokens {
-            sum.extend_from_slice(&table[token as usize * width..(token as usize + 1) * width]);
-        }
-        if let Some(range) = &self.plan.positions {
+        sum.resize(sequence.tokens.len() * width, 0.0);
+        for (range, ids) in self.plan.embeddings(sequence) {
             let table = self.slice(range);
-            for (row, &position) in sum.chunks_exact_mut(width).zip(sequence.positions) {
-                add(row, &table[position as usize * width..(position as usize + 1) * width]);
+            for (row, &id) in sum.chunks_exact_mut(width).zip(ids) {
+                add(row, &table[id as usize * width..(id as usize + 1) * width]);
             }
         }
         out.resize(sum.len(), 0.0);

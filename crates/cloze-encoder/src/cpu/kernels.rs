@@ -209,3 +209,115 @@ for_every_level! {
         loss
     }
 }
+
+for_every_level! {
+    /// `out = t · E[id] + b[id]` for each id, rows of E as long as t.
+    pub(super) fn dots(t: &[f32], table: &[f32], bias: &[f32], ids: &[u32], out: &mut [f32]) {
+        for (out, &id) in out.iter_mut().zip(ids) {
+            let id = id as usize;
+            *out = dot(t, &table[id * t.len()..(id + 1) * t.len()]) + bias[id];
+        }
+    }
+}
+
+for_every_level! {
+    /// The way back of [`dots`]: `upstream += Σ error · E[id]`, and `error · t` is added to E's gradient at each id.
+    pub(super) fn add_multiples(
+        ids: &[u32],
+        errors: &[f32],
+        table: &[f32],
+        t: &[f32],
+        upstream: &mut [f32],
+        table_gradient: &mut [f32],
+    ) {
+        for (&id, error) in ids.iter().zip(errors) {
+            let place = id as usize * t.len()..(id as usize + 1) * t.len();
+            for (upstream, value) in upstream.iter_mut().zip(&table[place.clone()]) {
+                *upstream += error * value;
+            }
+            for (sum, t) in table_gradient[place].iter_mut().zip(t) {
+                *sum += error * t;
+            }
+        }
+    }
+}
+
+/// A logit that counts for nothing, as a negative that is the target does.
+const NOTHING: f32 = f32::NEG_INFINITY;
+
+for_every_level! {
+    /// A row of [`crate::Loss::SampledSoftmax`]: logits become gradients times `scale`; returns the loss.
+    pub(super) fn sampled_cross_entropy(
+        wanted: &mut f32,
+        logits: &mut [f32],
+        ids: &[u32],
+        log_expected: &[f32],
+        target: u32,
+        scale: f32,
+    ) -> f64 {
+        for (logit, log_expected) in logits.iter_mut().zip(log_expected) {
+            *logit -= log_expected;
+        }
+        for (logit, &id) in logits.iter_mut().zip(ids) {
+            *logit = if id == target { NOTHING } else { *logit };
+        }
+        let highest = max(logits).max(*wanted);
+        for logit in logits.iter_mut() {
+            *logit = exp(*logit - highest);
+        }
+        let own = exp(*wanted - highest);
+        let others = sum(logits);
+        let total = own + others;
+        let loss = f64::from(total).ln() - f64::from(*wanted - highest);
+        let factor = scale / total;
+        for logit in logits.iter_mut() {
+            *logit *= factor;
+        }
+        *wanted = -others * factor;
+        loss
+    }
+}
+
+for_every_level! {
+    /// A row of [`crate::Loss::Binary`]: logits become gradients times `scale`; returns the loss.
+    pub(super) fn binary_cross_entropy(
+        wanted: &mut f32,
+        logits: &mut [f32],
+        ids: &[u32],
+        target: u32,
+        power: f32,
+        scale: f32,
+    ) -> f64 {
+        for (logit, &id) in logits.iter_mut().zip(ids) {
+            *logit = if id == target { NOTHING } else { *logit };
+        }
+        let share = scale / (1 + logits.len()) as f32;
+        // ln(1 + e⁻ˣ) for the target: its sign turned, it is one more negative.
+        let mut own = [-*wanted];
+        let own_loss = log_one_plus_exp(&mut own, share * power);
+        *wanted = -own[0];
+        let mut loss = f64::from(power) * own_loss;
+        // Products of 64 factors from 1 to 2 keep within the range of floats.
+        for part in logits.chunks_mut(16 * 64) {
+            loss += log_one_plus_exp(part, share);
+        }
+        loss / (1 + logits.len()) as f64
+    }
+}
+
+/// `Σ ln(1 + eˣ)` of at most 1,024 values; each becomes its derivative, σ(x), times `scale`. The logarithm is taken of
+/// sixteen products instead of every factor.
+#[inline(always)]
+fn log_one_plus_exp(x: &mut [f32], scale: f32) -> f64 {
+    let (mut products, mut above) = ([1.0f32; 16], [0.0f32; 16]);
+    for block in x.chunks_mut(16) {
+        for ((x, product), above) in block.iter_mut().zip(&mut products).zip(&mut above) {
+            let e = exp(-x.abs());
+            *product *= 1.0 + e;
+            *above += x.max(0.0);
+            *x = scale * if *x >= 0.0 { 1.0 } else { e } / (1.0 + e);
+        }
+    }
+    products.iter().map(|&product| f64::from(product).ln()).sum::<f64>()
+        + above.iter().map(|&above| f64::from(above)).sum::<f64>()
+}

@@ -13,6 +13,7 @@ mod math;
 mod matrix;
 mod plan;
 mod product;
+mod sampled;
 mod simd;
 mod state;
 mod weights;
@@ -25,6 +26,7 @@ use crate::dropout::Dropout;
 use crate::engine::{Engine, Mode};
 use crate::error::{EncoderError, Result};
 use crate::layout::{ParameterLayout, same_layout};
+use crate::loss::Loss;
 use crate::optimizer::{AdamW, AdamWOptions, GradientNorm, OptimizerState};
 use crate::parameters::Parameters;
 use forward::{Context, Sequence};
@@ -91,7 +93,7 @@ impl CpuEngine {
             return Err(EncoderError::Level { level: level.name(), present: present.join(", ") });
         }
         let plan = Plan::new(&config, &layout);
-        let weights = Weights::new(&plan, config.hidden, config.outputs, parameters.values(), level);
+        let weights = Weights::new(&plan, parameters.values(), level);
         let workers = (0..rayon::current_num_threads().max(1)).map(|_| Worker::default()).collect();
         Ok(Self {
             plan,
@@ -193,8 +195,8 @@ impl CpuEngine {
     }
 
     fn pack(&mut self) {
-        let Self { config, plan, parameters, weights, level, .. } = self;
-        weights.update(plan, config.hidden, config.outputs, parameters.values(), *level);
+        let Self { plan, parameters, weights, level, .. } = self;
+        weights.update(plan, parameters.values(), *level);
     }
 
     fn clear_workers(&mut self) {
@@ -230,22 +232,12 @@ fn sequence<'a>(batch: &'a PackedBatch, cu_outputs: &[u32], number: usize) -> Se
         number,
         tokens: &batch.tokens()[rows.clone()],
         positions: &batch.positions()[rows.clone()],
+        token_types: &batch.token_types()[rows.clone()],
         first_row: rows.start,
         outputs: &batch.outputs()[outputs.clone()],
+        targets: if batch.targets().is_empty() { &[] } else { &batch.targets()[outputs.clone()] },
         first_output: outputs.start,
     }
-}
-
-/// The targets of a sequence.
-fn targets<'a>(batch: &'a PackedBatch, sequence: &Sequence<'_>) -> &'a [u32] {
-    &batch.targets()[sequence.first_output..sequence.first_output + sequence.outputs.len()]
-}
-
-fn has_targets(batch: &PackedBatch) -> Result<()> {
-    if batch.targets().is_empty() && !batch.outputs().is_empty() {
-        return Err(EncoderError::Batch("has no targets, so there is no loss".to_owned()));
-    }
-    Ok(())
 }
 
 impl Engine for CpuEngine {
@@ -308,15 +300,16 @@ impl Engine for CpuEngine {
         Ok(())
     }
 
-    fn cloze_step(&mut self, batch: &PackedBatch) -> Result<f32> {
-        has_targets(batch)?;
+    fn loss_step(&mut self, batch: &PackedBatch, loss: &Loss<'_>) -> Result<f32> {
+        loss.validate(batch, self.config.outputs)?;
         self.clear_workers();
         let scale = 1.0 / batch.outputs().len() as f32;
         self.each(batch, Mode::Training, |context, sequence, worker| {
-            let Worker { state, upstream, gradients, loss, .. } = worker;
+            let Worker { state, upstream, gradients, loss: sum, .. } = worker;
             context.forward(sequence, state);
-            *loss += context.head_loss(&state.hidden, targets(batch, sequence), scale, &mut state.head);
-            context.head_backward(&state.hidden, &state.head, upstream, gradients);
+            let State { hidden, head, .. } = state;
+            *sum += context.head_loss(hidden, sequence, loss, scale, head);
+            context.head_backward(hidden, sequence, loss, head, upstream, gradients);
             context.backward(sequence, state, upstream, gradients);
         })?;
         self.reduce();
@@ -324,13 +317,13 @@ impl Engine for CpuEngine {
         Ok((loss / batch.outputs().len() as f64) as f32)
     }
 
-    fn cloze_loss(&mut self, batch: &PackedBatch) -> Result<f64> {
-        has_targets(batch)?;
+    fn loss(&mut self, batch: &PackedBatch, loss: &Loss<'_>) -> Result<f64> {
+        loss.validate(batch, self.config.outputs)?;
         self.workers.iter_mut().for_each(|worker| worker.loss = 0.0);
         self.each(batch, Mode::Inference, |context, sequence, worker| {
             context.forward(sequence, &mut worker.state);
             let State { hidden, head, .. } = &mut worker.state;
-            worker.loss += context.head_loss(hidden, targets(batch, sequence), 1.0, head);
+            worker.loss += context.head_loss(hidden, sequence, loss, 1.0, head);
         })?;
         let loss: f64 = self.workers.iter().map(|worker| worker.loss).sum();
         Ok(loss / batch.outputs().len() as f64)

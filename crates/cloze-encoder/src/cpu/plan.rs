@@ -1,7 +1,8 @@
 //! Where each layer's parameters stand in the flat buffer.
 
-use crate::config::{EncoderConfig, Head, Norm, Positions};
-use crate::layout::ParameterLayout;
+use super::forward::Sequence;
+use crate::config::{EncoderConfig, Head, Norm, Output, Positions};
+use crate::layout::{DECODER, ParameterLayout, TOKEN_TYPES};
 use std::cell::Cell;
 use std::ops::Range;
 
@@ -32,11 +33,14 @@ pub(super) struct Layer {
 pub(super) struct Plan {
     pub(super) tokens: Range<usize>,
     pub(super) positions: Option<Range<usize>>,
+    pub(super) token_types: Option<Range<usize>>,
     pub(super) embedding_norm: Option<Range<usize>>,
     pub(super) layers: Vec<Layer>,
     pub(super) final_norm: Option<Range<usize>>,
     pub(super) transform: Option<Linear>,
     pub(super) transform_norm: Option<Range<usize>>,
+    /// The output layer's matrix, `[outputs, hidden]`.
+    pub(super) output: Range<usize>,
     pub(super) output_bias: Range<usize>,
 }
 
@@ -70,8 +74,14 @@ impl Plan {
                 output_norm: norm(&format!("{prefix}.output.LayerNorm")),
             }
         };
+        let tokens = find("bert.embeddings.word_embeddings.weight");
         Self {
-            tokens: find("bert.embeddings.word_embeddings.weight"),
+            token_types: (config.token_types > 0).then(|| find(TOKEN_TYPES)),
+            output: match config.output {
+                Output::Tied => tokens.start..tokens.start + config.outputs * config.hidden,
+                Output::Separate => find(DECODER),
+            },
+            tokens,
             positions: (config.positions == Positions::Learned)
                 .then(|| find("bert.embeddings.position_embeddings.weight")),
             embedding_norm: config.embedding_norm.then(|| norm("bert.embeddings.LayerNorm")),
@@ -82,6 +92,19 @@ impl Plan {
                 .then(|| norm("cls.predictions.transform.LayerNorm")),
             output_bias: find("cls.predictions.bias"),
         }
+    }
+
+    /// The tables whose vectors are summed at the bottom, with the sequence's rows in them.
+    pub(super) fn embeddings<'a>(
+        &'a self,
+        sequence: &Sequence<'a>,
+    ) -> impl Iterator<Item = (&'a Range<usize>, &'a [u32])> {
+        let tables = [
+            (Some(&self.tokens), sequence.tokens),
+            (self.positions.as_ref(), sequence.positions),
+            (self.token_types.as_ref(), sequence.token_types),
+        ];
+        tables.into_iter().filter_map(|(range, ids)| Some((range?, ids)))
     }
 
     /// All linear layers.

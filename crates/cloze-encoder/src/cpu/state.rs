@@ -62,15 +62,20 @@ impl LayerState {
 }
 
 /// The head over the output rows of one sequence.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct HeadState {
     /// The activation's slope where it was taken, `[m, hidden]`.
     pub(super) slope: Vec<f32>,
     pub(super) norm: NormState,
     /// Input of the output layer, `[m, hidden]`.
     pub(super) transformed: Vec<f32>,
-    /// Logits, then their gradient, `[m, outputs]`.
+    /// Logits, then their gradient: `[m, outputs]`, or of K sampled negatives `[m, K]`.
     pub(super) logits: Vec<f32>,
+    /// The targets' logits, then their gradient, `[m]`, where there are sampled negatives.
+    pub(super) wanted: Vec<f32>,
+    /// Vectors of shared negatives, `[K, hidden]`.
+    pub(super) gathered: Vec<f32>,
+    pub(super) packed: Packed,
 }
 
 /// One sequence.

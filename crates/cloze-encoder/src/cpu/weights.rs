@@ -18,29 +18,21 @@ pub(super) struct Weight {
 /// All weights of an encoder.
 pub(super) struct Weights {
     linear: Vec<Weight>,
-    /// The rows of the token table that the output layer scores.
+    /// The output layer's matrix.
     pub(super) outputs: Weight,
 }
 
 impl Weights {
-    pub(super) fn new(plan: &Plan, width: usize, outputs: usize, parameters: &[f32], level: Level) -> Self {
+    pub(super) fn new(plan: &Plan, parameters: &[f32], level: Level) -> Self {
         let linear = plan.linears().map(|_| Weight::default()).collect();
         let mut weights = Self { linear, outputs: Weight::default() };
-        weights.update(plan, width, outputs, parameters, level);
+        weights.update(plan, parameters, level);
         weights
     }
 
     /// Follows a change of the parameters.
-    pub(super) fn update(
-        &mut self,
-        plan: &Plan,
-        width: usize,
-        outputs: usize,
-        parameters: &[f32],
-        level: Level,
-    ) {
-        let table = plan.tokens.start..plan.tokens.start + outputs * width;
-        let output_layer = std::iter::once((&mut self.outputs, table, outputs));
+    pub(super) fn update(&mut self, plan: &Plan, parameters: &[f32], level: Level) {
+        let output_layer = std::iter::once((&mut self.outputs, plan.output.clone(), plan.output_bias.len()));
         let linear = self.linear.iter_mut().zip(plan.linears());
         let linear = linear.map(|(weight, linear)| (weight, linear.weight.clone(), linear.bias.len()));
         let jobs: Vec<(&mut Packed, Range<usize>, usize, bool)> = output_layer

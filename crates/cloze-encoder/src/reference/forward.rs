@@ -2,9 +2,10 @@
 
 use super::ops::{activate, layer_norm, linear, softmax};
 use crate::batch::PackedBatch;
-use crate::config::{Attention, EncoderConfig, Head, Norm, Positions};
+use crate::config::{Attention, EncoderConfig, Head, Norm, Output, Positions};
 use crate::dropout::Dropout;
 use crate::error::Result;
+use crate::layout::{DECODER, TOKEN_TYPES};
 use candle_core::{DType, Device, Tensor, Var};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -49,6 +50,9 @@ impl Forward<'_> {
         let mut x = rows("bert.embeddings.word_embeddings.weight", batch.tokens())?;
         if self.config.positions == Positions::Learned {
             x = (x + rows("bert.embeddings.position_embeddings.weight", batch.positions())?)?;
+        }
+        if self.config.token_types > 0 {
+            x = (x + rows(TOKEN_TYPES, batch.token_types())?)?;
         }
         if self.config.embedding_norm {
             x = self.norm(&x, "bert.embeddings.LayerNorm")?;
@@ -201,10 +205,36 @@ pub(super) fn transform(
     }
 }
 
-/// `t Eᵀ + b_O` over the scored tokens, E tied to the token table: `[M, outputs]`.
+/// The output layer's E `[outputs, hidden]` and b_O `[outputs]`.
+fn output_layer<'a>(
+    config: &EncoderConfig,
+    variables: &'a HashMap<String, Var>,
+) -> Result<(Tensor, &'a Var)> {
+    let table = match config.output {
+        Output::Tied => variables["bert.embeddings.word_embeddings.weight"].narrow(0, 0, config.outputs)?,
+        Output::Separate => variables[DECODER].as_tensor().clone(),
+    };
+    Ok((table, &variables["cls.predictions.bias"]))
+}
+
+/// `t Eᵀ + b_O` over the scored tokens: `[M, outputs]`.
 pub(super) fn logits(config: &EncoderConfig, variables: &HashMap<String, Var>, t: &Tensor) -> Result<Tensor> {
-    let table = variables["bert.embeddings.word_embeddings.weight"].narrow(0, 0, config.outputs)?;
-    Ok(linear(t, &table, &variables["cls.predictions.bias"])?)
+    let (table, bias) = output_layer(config, variables)?;
+    Ok(linear(t, &table, bias)?)
+}
+
+/// The output layer at the tokens `ids` of each row, `[M, K]`.
+pub(super) fn logits_at(
+    config: &EncoderConfig,
+    variables: &HashMap<String, Var>,
+    t: &Tensor,
+    ids: &Tensor,
+) -> Result<Tensor> {
+    let (table, bias) = output_layer(config, variables)?;
+    let flat = ids.flatten_all()?;
+    let shape = (ids.dim(0)?, ids.dim(1)?, config.hidden);
+    let products = table.index_select(&flat, 0)?.reshape(shape)?.broadcast_mul(&t.unsqueeze(1)?)?;
+    Ok((products.sum(2)? + bias.index_select(&flat, 0)?.reshape(ids.shape())?)?)
 }
 
 fn dense(variables: &HashMap<String, Var>, x: &Tensor, prefix: &str) -> Result<Tensor> {

@@ -12,6 +12,7 @@ use crate::dropout::Dropout;
 use crate::engine::{Engine, Mode};
 use crate::error::{EncoderError, Result};
 use crate::layout::{ParameterLayout, same_layout};
+use crate::loss::{Loss, Negatives, Sharing};
 use crate::optimizer::{AdamW, AdamWOptions, GradientNorm, OptimizerState};
 use crate::parameters::Parameters;
 use candle_core::{DType, Device, Tensor, Var};
@@ -89,14 +90,33 @@ impl ReferenceEngine {
         forward::transform(&self.config, &pass.variables, &pass.hidden)
     }
 
-    /// Mean cross-entropy of the batch's targets, a scalar.
-    fn loss(&self, pass: &Pass, batch: &PackedBatch) -> Result<Tensor> {
-        if batch.targets().is_empty() {
-            return Err(EncoderError::Batch("has no targets, so there is no loss".to_owned()));
-        }
-        let logits = forward::logits(&self.config, &pass.variables, &self.head(pass)?)?;
+    /// The loss, a scalar.
+    fn loss_of(&self, pass: &Pass, batch: &PackedBatch, loss: &Loss<'_>) -> Result<Tensor> {
+        let t = self.head(pass)?;
         let targets = Tensor::from_slice(batch.targets(), (batch.targets().len(), 1), &self.device)?;
-        Ok(ops::log_softmax(&logits)?.gather(&targets, 1)?.mean_all()?.neg()?)
+        let Some(negatives) = loss.negatives() else {
+            let logits = forward::logits(&self.config, &pass.variables, &t)?;
+            return Ok(ops::log_softmax(&logits)?.gather(&targets, 1)?.mean_all()?.neg()?);
+        };
+        let Sampled { ids, log_expected, hits } = Sampled::new(batch, negatives);
+        let shape = (batch.targets().len(), negatives.count());
+        let constant = |values: Vec<f32>| Tensor::from_vec(values, shape, &self.device)?.to_dtype(self.dtype);
+        let ids = Tensor::from_vec(ids, shape, &self.device)?;
+        let wanted = forward::logits_at(&self.config, &pass.variables, &t, &targets)?;
+        // A negative that is the target counts for nothing.
+        let logits =
+            (forward::logits_at(&self.config, &pass.variables, &t, &ids)? - (constant(hits)? * 1e9)?)?;
+        match *loss {
+            Loss::Binary { power, .. } => {
+                let own = (ops::log_one_plus_exp(&wanted.neg()?)? * f64::from(power))?;
+                let others = ops::log_one_plus_exp(&logits)?.sum_keepdim(1)?;
+                Ok(((own + others)? / (1.0 + negatives.count() as f64))?.mean_all()?)
+            }
+            Loss::Softmax | Loss::SampledSoftmax(_) => {
+                let logits = Tensor::cat(&[wanted, (logits - constant(log_expected)?)?], 1)?;
+                Ok(ops::log_softmax(&logits)?.narrow(1, 0, 1)?.mean_all()?.neg()?)
+            }
+        }
     }
 
     /// Adds the gradients of the scalar `loss`. With `whole`, a parameter that it does not reach is an error.
@@ -113,6 +133,32 @@ impl ReferenceEngine {
             self.gradients[entry.range()].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
         }
         Ok(())
+    }
+}
+
+/// Negatives of each output row, `[M, K]`.
+struct Sampled {
+    ids: Vec<u32>,
+    log_expected: Vec<f32>,
+    /// 1 where the negative is the row's target.
+    hits: Vec<f32>,
+}
+
+impl Sampled {
+    fn new(batch: &PackedBatch, negatives: &Negatives) -> Self {
+        let mut sampled = Self { ids: Vec::new(), log_expected: Vec::new(), hits: Vec::new() };
+        for (sequence, ends) in batch.cu_outputs().windows(2).enumerate() {
+            for row in ends[0] as usize..ends[1] as usize {
+                let list = if negatives.sharing() == Sharing::Row { row } else { sequence };
+                let ids = negatives.list(list);
+                let hit = |&id: &u32| if id == batch.targets()[row] { 1.0 } else { 0.0 };
+                sampled.hits.extend(ids.iter().map(hit));
+                sampled.ids.extend_from_slice(ids);
+                sampled.log_expected.extend_from_slice(negatives.log_expected(list));
+            }
+        }
+        sampled.log_expected.resize(sampled.ids.len(), 0.0);
+        sampled
     }
 }
 
@@ -165,16 +211,18 @@ impl Engine for ReferenceEngine {
         self.accumulate(&pass, &loss, false)
     }
 
-    fn cloze_step(&mut self, batch: &PackedBatch) -> Result<f32> {
+    fn loss_step(&mut self, batch: &PackedBatch, loss: &Loss<'_>) -> Result<f32> {
+        loss.validate(batch, self.config.outputs)?;
         let pass = self.run(batch, Mode::Training)?;
-        let loss = self.loss(&pass, batch)?;
+        let loss = self.loss_of(&pass, batch, loss)?;
         self.accumulate(&pass, &loss, true)?;
         Ok(loss.to_dtype(DType::F32)?.to_scalar()?)
     }
 
-    fn cloze_loss(&mut self, batch: &PackedBatch) -> Result<f64> {
+    fn loss(&mut self, batch: &PackedBatch, loss: &Loss<'_>) -> Result<f64> {
+        loss.validate(batch, self.config.outputs)?;
         let pass = self.run(batch, Mode::Inference)?;
-        Ok(self.loss(&pass, batch)?.to_dtype(DType::F64)?.to_scalar()?)
+        Ok(self.loss_of(&pass, batch, loss)?.to_dtype(DType::F64)?.to_scalar()?)
     }
 
     fn gradients(&self) -> Result<Vec<f32>> {

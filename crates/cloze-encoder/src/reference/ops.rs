@@ -42,3 +42,8 @@ pub(super) fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     };
     ((gate + 1.0)? * x)? * 0.5
 }
+
+/// `log(1 + eˣ)`, element by element, without overflow.
+pub(super) fn log_one_plus_exp(x: &Tensor) -> Result<Tensor> {
+    x.relu()? + ((x.abs()?.neg()?.exp()? + 1.0)?).log()?
+}
