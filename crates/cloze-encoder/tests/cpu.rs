@@ -15,17 +15,36 @@ use std::sync::Arc;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn engine(
+/// Relative error of a tensor's gradients. ReLU's slope jumps at 0: where rounding moves an input across, the error is
+/// that of a whole element, however fine the rounding.
+fn bound(level: Level, activation: Activation) -> f64 {
+    match (level.rounds(), activation) {
+        (false, _) => 1e-5,
+        (true, Activation::Relu) => 0.2,
+        (true, _) => 2e-2,
+    }
+}
+
+fn exact(
     config: EncoderConfig,
     parameters: Parameters,
     options: AdamWOptions,
     seed: u64,
 ) -> Box<dyn Engine> {
+    Box::new(CpuEngine::new(config, parameters, options, seed, Level::detect().exact()).unwrap())
+}
+
+/// At the processor's best level, which may round.
+fn best(config: EncoderConfig, parameters: Parameters, options: AdamWOptions, seed: u64) -> Box<dyn Engine> {
     Box::new(CpuEngine::new(config, parameters, options, seed, Level::detect()).unwrap())
 }
 
 mod contract {
-    cloze_testkit::engine_contract!(super::engine, 1e-5);
+    cloze_testkit::engine_contract!(super::exact, 1e-5);
+}
+
+mod contract_at_the_best_level {
+    cloze_testkit::engine_contract!(super::best, 2e-2);
 }
 
 fn configurations() -> Vec<EncoderConfig> {
@@ -45,21 +64,13 @@ fn configurations() -> Vec<EncoderConfig> {
     ]
 }
 
-/// All of this processor's levels, the switch for older ones among them.
-fn levels() -> Vec<Level> {
-    [Level::Baseline, Level::Avx2, Level::Avx512]
-        .into_iter()
-        .filter(|level| *level <= Level::detect())
-        .collect()
-}
-
 #[test]
 fn every_configuration_and_level_agrees_with_the_reference() {
     for config in configurations() {
         for dropout in [0.0, 0.3] {
             let config = EncoderConfig { dropout, ..config.clone() };
             let layout = Arc::new(ParameterLayout::new(&config));
-            let start = Parameters::initialize(layout.clone(), 0.2, 2);
+            let start = Parameters::initialize(layout.clone(), 0.1, 2);
             let options = AdamWOptions::default();
             let mut truth = ReferenceEngine::new(
                 config.clone(),
@@ -72,15 +83,15 @@ fn every_configuration_and_level_agrees_with_the_reference() {
             .unwrap();
             let batch = batches::drawn(&config, &[50, 1, 33, 16, 17, 2], 3);
             truth.forward(&batch, Mode::Training).unwrap();
-            let mut engines: Vec<CpuEngine> = levels()
-                .into_iter()
-                .map(|level| {
-                    CpuEngine::new(config.clone(), start.clone(), options.clone(), 9, level).unwrap()
-                })
-                .collect();
-            for engine in &mut engines {
+            let make = |level| {
+                let engine = CpuEngine::new(config.clone(), start.clone(), options.clone(), 9, level);
+                (level, engine.unwrap())
+            };
+            let mut engines: Vec<(Level, CpuEngine)> = Level::present().map(make).collect();
+            for (level, engine) in &mut engines {
                 engine.forward(&batch, Mode::Training).unwrap();
-                let close = |what, found: Vec<f32>, truth: Vec<f32>| assert_close(what, &found, &truth, 1e-5);
+                let bound = bound(*level, config.activation);
+                let close = |what, found: Vec<f32>, truth: Vec<f32>| assert_close(what, &found, &truth, bound);
                 close("hidden", engine.hidden().unwrap(), truth.hidden().unwrap());
                 close("transformed", engine.transformed().unwrap(), truth.transformed().unwrap());
                 close("logits", engine.logits().unwrap(), truth.logits().unwrap());
@@ -89,9 +100,10 @@ fn every_configuration_and_level_agrees_with_the_reference() {
                 let value = truth.loss_step(&batch, loss).unwrap();
                 let gradients = truth.gradients().unwrap();
                 truth.optimizer_step(0.0).unwrap(); // another step, another dropout
-                for engine in &mut engines {
-                    assert_close("loss", &[engine.loss_step(&batch, loss).unwrap()], &[value], 1e-5);
-                    assert_gradients_close(&layout, &engine.gradients().unwrap(), &gradients, 1e-5);
+                for (level, engine) in &mut engines {
+                    let bound = bound(*level, config.activation);
+                    assert_close("loss", &[engine.loss_step(&batch, loss).unwrap()], &[value], bound);
+                    assert_gradients_close(&layout, &engine.gradients().unwrap(), &gradients, bound);
                     engine.optimizer_step(0.0).unwrap();
                 }
             });
@@ -111,7 +123,7 @@ fn hidden_states_and_gradients_agree_with_hugging_face_bert() {
         ..EncoderConfig::bert4rec(22, 16, 2, 4, 12)
     };
     let layout = Arc::new(ParameterLayout::new(&config));
-    let mut engine = engine(config, golden.parameters(&layout), AdamWOptions::default(), 0);
+    let mut engine = exact(config, golden.parameters(&layout), AdamWOptions::default(), 0);
     let batch = golden.batch();
     engine.forward(&batch, Mode::Inference).unwrap();
     assert_close("hidden", &engine.hidden().unwrap(), &golden.floats("expected.hidden"), 1e-5);
@@ -132,11 +144,15 @@ fn full_size_losses_follow_the_pytorch_sequence() {
     };
     let layout = Arc::new(ParameterLayout::new(&config));
     let options = AdamWOptions { decay_vectors: true, clip: None, ..AdamWOptions::default() };
-    let mut engine = engine(config, splitmix::parameters(&layout), options, 0);
     let batch = splitmix::batch(splitmix::Shape { sequences: 256, length: 200, items, masked: 30 });
-    for expected in [8.14797, 8.09269, 8.03759, 7.98260, 7.92824, 7.87528] {
-        let loss = engine.cloze_step(&batch).unwrap();
-        assert!((loss - expected).abs() < 2e-5, "loss {loss}, PyTorch's is {expected}");
-        engine.optimizer_step(1e-3).unwrap();
+    for level in [Level::detect().exact(), Level::detect()] {
+        let bound = if level.rounds() { 2e-4 } else { 2e-5 };
+        let start = splitmix::parameters(&layout);
+        let mut engine = CpuEngine::new(config.clone(), start, options.clone(), 0, level).unwrap();
+        for expected in [8.14797, 8.09269, 8.03759, 7.98260, 7.92824, 7.87528] {
+            let loss = engine.cloze_step(&batch).unwrap();
+            assert!((loss - expected).abs() < bound, "{level}: loss {loss}, PyTorch's is {expected}");
+            engine.optimizer_step(1e-3).unwrap();
+        }
     }
 }

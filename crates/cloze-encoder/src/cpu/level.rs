@@ -5,6 +5,7 @@ use super::simd::{Eight, Sixteen};
 use super::simd::{Four, Vector};
 use crate::error::{EncoderError, Result};
 use std::fmt;
+use std::sync::OnceLock;
 
 /// A set of vector instructions that the kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,16 +16,24 @@ pub enum Level {
     Avx2,
     /// AVX-512 F, BW, DQ, VL.
     Avx512,
+    /// The same; training's matrix products round to bfloat16 and sum in float32 by AVX-512 BF16.
+    Avx512Bf16,
+    /// The same by AMX tiles.
+    Amx,
 }
 
 impl Level {
+    const ALL: [Self; 5] = [Self::Baseline, Self::Avx2, Self::Avx512, Self::Avx512Bf16, Self::Amx];
+
     /// The best level of this processor.
     pub fn detect() -> Self {
-        Self::best()
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(Self::best)
     }
 
     /// The best level of this processor, or a lower one that the environment variable `CLOZE_CPU` names (`baseline`,
-    /// `avx2`, `avx512`): to repeat an older processor's bits, or to test its path.
+    /// `avx2`, `avx512`, `avx512-bf16`, `amx`): to repeat an older processor's bits, to test its path, or to train in
+    /// float32.
     ///
     /// # Errors
     /// [`EncoderError::Environment`] for another name, or a level that the processor does not have.
@@ -39,14 +48,33 @@ impl Level {
 
     /// The levels that this processor has, the lowest first.
     pub fn present() -> impl Iterator<Item = Self> {
-        [Self::Baseline, Self::Avx2, Self::Avx512].into_iter().filter(|level| *level <= Self::detect())
+        Self::ALL.into_iter().filter(|level| level.is_present())
+    }
+
+    /// Whether this processor has it.
+    pub fn is_present(self) -> bool {
+        self <= Self::detect()
+    }
+
+    /// The best level that computes in float32, this one or one below: what inference runs on, so that a saved model's
+    /// scores do not depend on the processor beyond rounding.
+    #[must_use]
+    pub fn exact(self) -> Self {
+        self.min(Self::Avx512)
+    }
+
+    /// Whether matrix products round their factors to bfloat16.
+    pub fn rounds(self) -> bool {
+        self > Self::Avx512
     }
 
     /// Columns that a matrix product works on at once.
     pub(super) fn panel(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => Sixteen::LANES * Sixteen::BLOCKS,
+            Self::Avx512 | Self::Avx512Bf16 => Sixteen::LANES * Sixteen::BLOCKS,
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => super::amx::SIDE,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => Eight::LANES * Eight::BLOCKS,
             _ => Four::LANES * Four::BLOCKS,
@@ -59,6 +87,8 @@ impl Level {
             Self::Baseline => "baseline",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Avx512Bf16 => "avx512-bf16",
+            Self::Amx => "amx",
         }
     }
 
@@ -69,10 +99,16 @@ impl Level {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl");
-        match (has_avx2, has_avx512) {
-            (true, true) => Self::Avx512,
-            (true, false) => Self::Avx2,
-            (false, _) => Self::Baseline,
+        if !has_avx2 {
+            Self::Baseline
+        } else if !has_avx512 {
+            Self::Avx2
+        } else if !is_x86_feature_detected!("avx512bf16") {
+            Self::Avx512
+        } else if !super::amx::is_present() {
+            Self::Avx512Bf16
+        } else {
+            Self::Amx
         }
     }
 
@@ -112,7 +148,9 @@ macro_rules! for_every_level {
             match level {
                 // SAFETY: an engine is only made with a level that the processor has.
                 #[cfg(target_arch = "x86_64")]
-                $crate::cpu::Level::Avx512 => unsafe { avx512($($argument),*) },
+                $crate::cpu::Level::Avx512 | $crate::cpu::Level::Avx512Bf16 | $crate::cpu::Level::Amx => unsafe {
+                    avx512($($argument),*)
+                },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 $crate::cpu::Level::Avx2 => unsafe { avx2($($argument),*) },

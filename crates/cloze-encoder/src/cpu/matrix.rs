@@ -1,5 +1,6 @@
 //! Matrix views, and matrices packed for the right side of a product.
 
+use super::bfloat16;
 use super::level::{Level, for_every_level};
 
 /// A matrix in a slice: element (i, j) at `i · row_stride + j · column_stride`.
@@ -46,44 +47,66 @@ pub(super) fn fits(len: usize, rows: usize, columns: usize, stride: usize) -> bo
 #[repr(C, align(64))]
 struct Line([f32; 16]);
 
+/// Floats, or words of bfloat16, aligned to the widest vector.
+#[derive(Default)]
+pub(super) struct Words(Vec<Line>);
+
+impl Words {
+    /// Room for `len` floats, or a little more; old ones stay.
+    pub(super) fn resize(&mut self, len: usize) {
+        self.0.resize(len.div_ceil(16), Line([0.0; 16]));
+    }
+
+    pub(super) fn values(&self) -> &[f32] {
+        // SAFETY: a line is sixteen floats and nothing else (`repr(C)`, 64 bytes), and any bits are floats.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * 16) }
+    }
+
+    pub(super) fn values_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as above, and borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * 16) }
+    }
+}
+
 /// A matrix cut into panels of [`Level::panel`] columns; within a panel row by row without gaps, the last panel filled
-/// up with zeros.
+/// up with zeros. Where the level rounds, a row of a panel is two of the matrix: words of [`super::bfloat16`].
 #[derive(Default)]
 pub(super) struct Packed {
-    lines: Vec<Line>,
+    words: Words,
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) panel: usize,
+    /// Rows of a panel.
+    pub(super) depth: usize,
 }
 
 impl Packed {
     /// Becomes a copy of `matrix` for products at `level`.
     pub(super) fn fill(&mut self, matrix: Matrix<'_>, level: Level) {
         (self.rows, self.columns, self.panel) = (matrix.rows, matrix.columns, level.panel());
-        let len = self.columns.div_ceil(self.panel) * self.panel * self.rows;
-        self.lines.resize(len.div_ceil(16), Line([0.0; 16]));
-        let (rows, columns, panel) = (self.rows, self.columns, self.panel);
-        if rows == 0 {
+        self.depth = if level.rounds() { bfloat16::depth(level, self.rows) } else { self.rows };
+        let (depth, columns, panel) = (self.depth, self.columns, self.panel);
+        let len = columns.div_ceil(panel) * panel * depth;
+        self.words.resize(len);
+        if depth == 0 {
             return;
         }
         for (number, to) in
-            self.values_mut().chunks_exact_mut(rows * panel).take(columns.div_ceil(panel)).enumerate()
+            self.words.values_mut().chunks_exact_mut(depth * panel).take(columns.div_ceil(panel)).enumerate()
         {
             let first = number * panel;
-            let width = panel.min(columns - first);
-            copy_panel(level, matrix, first, width, to, panel);
+            let columns = first..(first + panel).min(columns);
+            if level.rounds() {
+                bfloat16::fill_panel(matrix, columns, to, panel);
+            } else {
+                copy_panel(level, matrix, first, columns.len(), to, panel);
+            }
         }
     }
 
     /// All panels, one after the other.
     pub(super) fn values(&self) -> &[f32] {
-        // SAFETY: a line is sixteen floats and nothing else (`repr(C)`, 64 bytes), and any bits are floats.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * 16) }
-    }
-
-    fn values_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as above, and borrowed mutably.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * 16) }
+        self.words.values()
     }
 }
 
@@ -130,7 +153,7 @@ mod tests {
     #[test]
     fn packing_keeps_every_element() {
         let data: Vec<f32> = (0..35 * 150).map(|i| i as f32).collect();
-        for level in Level::present() {
+        for level in Level::present().filter(|level| !level.rounds()) {
             for matrix in [
                 Matrix::new(&data, 35, 150),
                 Matrix::strided(&data, 30, 70, 150),

@@ -1,10 +1,16 @@
 //! The processor's engine: explicit forward and backward, one sequence at a time through all layers, so that what a
 //! core works on stays in its cache. No padding, no graph, no allocation once buffers have grown.
 //!
+//! Training rounds the factors of its products to bfloat16 where the processor is faster with them ([`Level::rounds`]);
+//! inference is always in float32.
+//!
 //! Each worker takes a fixed share of the batch's sequences and adds to gradients of its own, which are then summed in
 //! the workers' order: with the same number of threads, the same bits.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod backward;
+mod bfloat16;
 mod forward;
 mod head;
 mod kernels;
@@ -44,8 +50,10 @@ pub struct CpuEngine {
     config: EncoderConfig,
     plan: Plan,
     parameters: Parameters,
-    /// The parameters' matrices: to be updated whenever they change.
+    /// The parameters' matrices for training: to be updated whenever they change.
     weights: Weights,
+    /// The same for inference, made when asked for, where the level has another one for that.
+    exact_weights: Option<Weights>,
     gradients: Vec<f32>,
     optimizer: AdamW,
     seed: u64,
@@ -88,7 +96,7 @@ impl CpuEngine {
         config.validate()?;
         let layout = ParameterLayout::new(&config);
         same_layout(&layout, parameters.layout())?;
-        if level > Level::detect() {
+        if !level.is_present() {
             let present: Vec<&str> = Level::present().map(Level::name).collect();
             return Err(EncoderError::Level { level: level.name(), present: present.join(", ") });
         }
@@ -98,6 +106,7 @@ impl CpuEngine {
         Ok(Self {
             plan,
             weights,
+            exact_weights: None,
             optimizer: AdamW::new(&layout, options),
             gradients: vec![0.0; layout.len()],
             config,
@@ -144,11 +153,10 @@ impl CpuEngine {
     ) -> Result<()> {
         batch.validate(&self.config)?;
         let cu_outputs = batch.cu_outputs();
+        self.prepare(mode);
         self.share(batch, &cu_outputs);
-        let dropout = self.dropout(mode);
-        let Self { config, plan, parameters, weights, level, workers, .. } = self;
-        let context =
-            Context { config, plan, parameters: parameters.values(), weights, dropout, level: *level };
+        let mut workers = std::mem::take(&mut self.workers);
+        let context = self.context(mode);
         workers.par_iter_mut().for_each(|worker| {
             let share = std::mem::take(&mut worker.share);
             for &number in &share {
@@ -156,6 +164,7 @@ impl CpuEngine {
             }
             worker.share = share;
         });
+        self.workers = workers;
         Ok(())
     }
 
@@ -195,8 +204,16 @@ impl CpuEngine {
     }
 
     fn pack(&mut self) {
-        let Self { plan, parameters, weights, level, .. } = self;
-        weights.update(plan, parameters.values(), *level);
+        self.weights.update(&self.plan, self.parameters.values(), self.level);
+        self.exact_weights = None;
+    }
+
+    /// Makes the matrices that `mode` computes with.
+    fn prepare(&mut self, mode: Mode) {
+        if mode == Mode::Inference && self.level.rounds() && self.exact_weights.is_none() {
+            let weights = Weights::new(&self.plan, self.parameters.values(), self.level.exact());
+            self.exact_weights = Some(weights);
+        }
     }
 
     fn clear_workers(&mut self) {
@@ -208,14 +225,16 @@ impl CpuEngine {
         });
     }
 
-    fn context(&self) -> Context<'_> {
+    /// After [`Self::prepare`].
+    fn context(&self, mode: Mode) -> Context<'_> {
+        let exact = self.exact_weights.as_ref().filter(|_| mode == Mode::Inference);
         Context {
             config: &self.config,
             plan: &self.plan,
             parameters: self.parameters.values(),
-            weights: &self.weights,
-            dropout: self.dropout(Mode::Inference),
-            level: self.level,
+            weights: exact.unwrap_or(&self.weights),
+            dropout: self.dropout(mode),
+            level: if exact.is_some() { self.level.exact() } else { self.level },
         }
     }
 
@@ -255,6 +274,8 @@ impl Engine for CpuEngine {
 
     fn forward(&mut self, batch: &PackedBatch, mode: Mode) -> Result<()> {
         let hidden = self.encode(batch, mode)?;
+        // For the head, whatever the mode.
+        self.prepare(Mode::Inference);
         self.pass = Some(Pass { batch: batch.clone(), mode, hidden });
         Ok(())
     }
@@ -265,12 +286,12 @@ impl Engine for CpuEngine {
 
     fn transformed(&self) -> Result<Vec<f32>> {
         let mut head = HeadState::default();
-        self.context().transform(&self.pass("transformed")?.hidden, &mut head);
+        self.context(Mode::Inference).transform(&self.pass("transformed")?.hidden, &mut head);
         Ok(head.transformed)
     }
 
     fn logits(&self) -> Result<Vec<f32>> {
-        let (transformed, context) = (self.transformed()?, self.context());
+        let (transformed, context) = (self.transformed()?, self.context(Mode::Inference));
         let (width, outputs) = (self.config.hidden, self.config.outputs);
         let mut logits = vec![0.0; transformed.len() / width * outputs];
         let tasks = logits.par_chunks_mut(HEAD_ROWS * outputs).zip(transformed.par_chunks(HEAD_ROWS * width));

@@ -3,10 +3,13 @@
 //! registers while the inner dimension passes.
 #![expect(clippy::inline_always, reason = "must be inlined into what is compiled for the instructions")]
 
+#[cfg(target_arch = "x86_64")]
+use super::amx;
+use super::bfloat16::Left;
 use super::level::Level;
 use super::matrix::{Matrix, Packed, fits};
 #[cfg(target_arch = "x86_64")]
-use super::simd::{Eight, Sixteen};
+use super::simd::{Eight, Pairs, Sixteen};
 use super::simd::{Four, MOST_BLOCKS, Vector};
 use std::cell::RefCell;
 
@@ -28,6 +31,7 @@ pub(super) enum Onto<'a> {
 
 thread_local! {
     static PACKED: RefCell<Packed> = RefCell::default();
+    static LEFT: RefCell<Left> = RefCell::default();
 }
 
 /// `C ← onto + alpha · A B` for a row-major C of `a.rows × b.columns` with rows `stride` apart.
@@ -62,16 +66,40 @@ pub(super) fn multiply_packed(
     if let Onto::Bias(bias) = onto {
         assert_eq!(bias.len(), b.columns, "length of the bias");
     }
-    let product = Product { a, b, c: c.as_mut_ptr(), stride, alpha, onto };
+    if level.rounds() {
+        LEFT.with_borrow_mut(|left| {
+            left.fill(a, level);
+            run(level, &Product { a: left.words(), b, c: c.as_mut_ptr(), stride, alpha, onto });
+        });
+    } else {
+        run(level, &Product { a, b, c: c.as_mut_ptr(), stride, alpha, onto });
+    }
+}
+
+/// Computes a product whose shapes have been checked.
+fn run(level: Level, product: &Product<'_>) {
     // SAFETY: the level says which instructions there are; `fits` holds for A (checked where the view was made) and C,
     // which is borrowed mutably and so overlaps neither A nor B.
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { avx512(&product) },
+        Level::Amx => unsafe { amx::run::<amx::Hardware>(product) },
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { avx2(&product) },
+        Level::Avx512Bf16 => unsafe { avx512_bf16(product) },
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { avx512(product) },
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { avx2(product) },
         _ => unsafe { product.run::<Four>() },
     }
+}
+
+/// # Safety
+/// C is valid for the product's shape.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn avx512_bf16(product: &Product<'_>) {
+    // SAFETY: the caller's promise.
+    unsafe { product.run::<Pairs>() };
 }
 
 /// # Safety
@@ -92,13 +120,15 @@ unsafe fn avx2(product: &Product<'_>) {
     unsafe { product.run::<Eight>() };
 }
 
-struct Product<'a> {
-    a: Matrix<'a>,
-    b: &'a Packed,
-    c: *mut f32,
-    stride: usize,
-    alpha: f32,
-    onto: Onto<'a>,
+/// A product with its operands as the kernels take them: where the level rounds, the elements of A and B are words of two
+/// neighbours in the inner dimension.
+pub(super) struct Product<'a> {
+    pub(super) a: Matrix<'a>,
+    pub(super) b: &'a Packed,
+    pub(super) c: *mut f32,
+    pub(super) stride: usize,
+    pub(super) alpha: f32,
+    pub(super) onto: Onto<'a>,
 }
 
 /// One call of the kernel: where its operands begin.
@@ -146,11 +176,11 @@ impl Product<'_> {
             Onto::Bias(bias) if from == 0 => bias[first..].as_ptr(),
             _ => std::ptr::null(),
         };
-        // SAFETY: the caller's promise; a panel has `b.rows` rows of its width.
+        // SAFETY: the caller's promise; a panel has `b.depth` rows of its width.
         unsafe {
             let tile = Tile {
                 a: self.a.data.as_ptr().wrapping_add(from * self.a.column_stride),
-                b: self.b.values().as_ptr().wrapping_add((number * self.b.rows + from) * self.b.panel),
+                b: self.b.values().as_ptr().wrapping_add((number * self.b.depth + from) * self.b.panel),
                 c: self.c.wrapping_add(first),
                 depth,
                 bias,
@@ -204,7 +234,7 @@ impl Product<'_> {
                 for (i, sums) in sums.iter_mut().enumerate() {
                     let value = V::splat(*a.add(i * row_stride));
                     for (sum, column) in sums.iter_mut().zip(columns) {
-                        *sum = value.multiply_add(column, *sum);
+                        *sum = value.accumulate(column, *sum);
                     }
                 }
                 a = a.wrapping_add(column_stride);
@@ -241,7 +271,8 @@ impl Product<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use super::super::bfloat16::plain::round;
     use super::*;
 
     fn wave(len: usize, f: f64) -> Vec<f32> {
@@ -279,20 +310,47 @@ mod tests {
         let (stride, old) = (n + 2, 0.5);
         let mut c = vec![old; m * stride];
         multiply(level, &mut c, stride, a, b, 2.0, onto);
-        let at = |matrix: Matrix<'_>, i, j| {
-            f64::from(matrix.data[i * matrix.row_stride + j * matrix.column_stride])
-        };
+        for row in c.chunks_exact(stride) {
+            assert_eq!(row[n..], [old; 2], "{level} wrote beside {m}×{n}×{k}");
+        }
+        let c: Vec<f32> = c.chunks_exact(stride).flat_map(|row| &row[..n]).copied().collect();
+        if level.rounds() {
+            check_rounded((m, n, k), a, b, onto, &c);
+        } else {
+            check_values((m, n, k), a, b, onto, &c, f64::from);
+        }
+    }
+
+    /// C against the product of the factors as bfloat16 holds them.
+    pub(in super::super) fn check_rounded(
+        shape: (usize, usize, usize),
+        a: Matrix<'_>,
+        b: Matrix<'_>,
+        onto: Onto<'_>,
+        c: &[f32],
+    ) {
+        check_values(shape, a, b, onto, c, |value| f64::from(f32::from_bits(round(value) << 16)));
+    }
+
+    fn check_values(
+        (m, n, k): (usize, usize, usize),
+        a: Matrix<'_>,
+        b: Matrix<'_>,
+        onto: Onto<'_>,
+        c: &[f32],
+        held: impl Fn(f32) -> f64,
+    ) {
+        let at = |matrix: Matrix<'_>, i, j| held(matrix.data[i * matrix.row_stride + j * matrix.column_stride]);
         for i in 0..m {
-            for j in 0..stride {
-                let product: f64 = if j < n { (0..k).map(|l| at(a, i, l) * at(b, l, j)).sum() } else { 0.0 };
+            for j in 0..n {
+                let product: f64 = (0..k).map(|l| at(a, i, l) * at(b, l, j)).sum();
                 let start = match onto {
-                    _ if j >= n => f64::from(old),
                     Onto::Zero => 0.0,
-                    Onto::Old => f64::from(old),
+                    Onto::Old => 0.5,
                     Onto::Bias(bias) => f64::from(bias[j]),
                 };
-                let error = (f64::from(c[i * stride + j]) - (start + 2.0 * product)).abs();
-                assert!(error < 1e-6 * (k + 1) as f64, "{level} {m}×{n}×{k} ({i}, {j}): {error:.1e}");
+                let error = (f64::from(c[i * n + j]) - (start + 2.0 * product)).abs();
+                assert!(error < 1e-6 * (k + 1) as f64, "{m}×{n}×{k} ({i}, {j}): {error:.1e}");
             }
         }
     }

@@ -21,6 +21,12 @@ pub(super) trait Vector: Copy {
     unsafe fn store_part(self, to: *mut f32, count: usize);
     /// `self · b + c`.
     unsafe fn multiply_add(self, b: Self, c: Self) -> Self;
+    /// A step of an inner product: the sum `c` and what `self` and `b` add to it.
+    #[inline(always)]
+    unsafe fn accumulate(self, b: Self, c: Self) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { self.multiply_add(b, c) }
+    }
 }
 
 /// The largest [`Vector::BLOCKS`].
@@ -76,7 +82,7 @@ impl Vector for Four {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{Eight, Sixteen};
+pub(super) use x86::{Eight, Pairs, Sixteen};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -169,6 +175,51 @@ mod x86 {
         #[inline(always)]
         unsafe fn multiply_add(self, b: Self, c: Self) -> Self {
             Self(unsafe { _mm512_fmadd_ps(self.0, b.0, c.0) })
+        }
+    }
+
+    /// Sixteen floats, or in an inner product sixteen pairs of bfloat16: AVX-512 BF16.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Pairs(Sixteen);
+
+    impl Vector for Pairs {
+        const LANES: usize = Sixteen::LANES;
+        const BLOCKS: usize = Sixteen::BLOCKS;
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            Self(unsafe { Sixteen::splat(value) })
+        }
+
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            Self(unsafe { Sixteen::load(from) })
+        }
+
+        #[inline(always)]
+        unsafe fn load_part(from: *const f32, count: usize) -> Self {
+            Self(unsafe { Sixteen::load_part(from, count) })
+        }
+
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            unsafe { self.0.store(to) };
+        }
+
+        #[inline(always)]
+        unsafe fn store_part(self, to: *mut f32, count: usize) {
+            unsafe { self.0.store_part(to, count) };
+        }
+
+        #[inline(always)]
+        unsafe fn multiply_add(self, b: Self, c: Self) -> Self {
+            Self(unsafe { self.0.multiply_add(b.0, c.0) })
+        }
+
+        #[inline(always)]
+        unsafe fn accumulate(self, b: Self, c: Self) -> Self {
+            let pairs = |words: Self| unsafe { std::mem::transmute::<__m512, __m512bh>(words.0.0) };
+            Self(Sixteen(unsafe { _mm512_dpbf16_ps(c.0.0, pairs(b), pairs(self)) }))
         }
     }
 }

@@ -205,7 +205,7 @@ pub(super) fn transform(
     }
 }
 
-/// The output layer's E `[outputs, hidden]` and b_O `[outputs]`.
+/// The output layer's E, `[outputs, hidden]`, and its bias, `[outputs]`.
 fn output_layer<'a>(
     config: &EncoderConfig,
     variables: &'a HashMap<String, Var>,

@@ -2,8 +2,8 @@
 
 use crate::objective::{Objective, Training, Windows, check};
 use cloze_encoder::{
-    Activation, AdamWOptions, Attention, EncoderConfig, EncoderError, Head, Norm, PackedBatch, Positions,
-    Schedule,
+    Activation, AdamWOptions, Attention, EncoderConfig, EncoderError, Head, Norm, Output, PackedBatch,
+    Positions, Schedule,
 };
 use cloze_train::TrainError;
 use rand::Rng as _;
@@ -130,8 +130,10 @@ impl Objective for SasRecOptions {
             norm_epsilon: 1e-8,
             activation: Activation::Relu,
             positions: Positions::Learned,
+            token_types: 0,
             attention: Attention::Causal,
             head: Head::Plain,
+            output: Output::Tied,
         }
     }
 
