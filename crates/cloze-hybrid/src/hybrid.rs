@@ -3,10 +3,10 @@
 use crate::head::{Example, Head};
 use crate::options::{HybridOptions, Variant};
 use crate::pairs::Pairs;
-use cloze_encoder::{AdamW, AdamWOptions, GradientNorm, OptimizerState, Schedule};
+use cloze_encoder::{AdamW, AdamWOptions, OptimizerState, Schedule};
 use cloze_eval::{Cases, EvaluationOptions, Metric, ModelError, Protocol, Query, Recommender, evaluate};
 use cloze_sequential::{Bert4Rec, Tower, validation_cases};
-use cloze_train::{Model, ModelFolder, NamedTensor, Plan, Run, Task, TrainError, TrainingData, train};
+use cloze_train::{Model, ModelFolder, NamedTensor, Plan, Run, Step, Task, TrainError, TrainingData, train};
 
 /// HybridBERT4Rec (Channarong et al. 2022).
 ///
@@ -235,7 +235,7 @@ struct HeadTask<'a> {
 }
 
 impl Task for HeadTask<'_> {
-    fn step(&mut self, step: u64, rate: f64) -> Result<(f64, GradientNorm), TrainError> {
+    fn step(&mut self, step: u64, rate: f64) -> Result<Step, TrainError> {
         let drawn = self.pairs.batch(step, self.batch);
         let width = self.head.width();
         let examples: Vec<Example<'_>> = drawn
@@ -247,7 +247,8 @@ impl Task for HeadTask<'_> {
             .collect();
         let mut gradient = vec![0.0; self.head.values().len()];
         let loss = self.head.loss(&examples, self.items, &mut gradient);
-        Ok((loss, self.optimizer.update(self.head.values_mut(), &gradient, rate)?))
+        let norm = self.optimizer.update(self.head.values_mut(), &gradient, rate)?;
+        Ok(Step { loss, norm, items: examples.iter().map(|example| example.items.len()).sum() })
     }
 
     fn validate(&mut self) -> Result<Option<f64>, TrainError> {

@@ -6,9 +6,9 @@ use crate::options::Bert4RecOptions;
 use crate::sampler::Sampler;
 use cloze_data::Sequences;
 use cloze_encoder::engine::{self, Engine, Mode};
-use cloze_encoder::{EncoderConfig, GradientNorm, OptimizerState, PackedBatch, ParameterLayout, Parameters};
+use cloze_encoder::{EncoderConfig, OptimizerState, PackedBatch, ParameterLayout, Parameters};
 use cloze_eval::{Cases, EvaluationOptions, Metric, ModelError, Protocol, Query, Recommender, evaluate};
-use cloze_train::{ModelFolder, NamedTensor, Plan, Run, Task, TrainError, train};
+use cloze_train::{ModelFolder, NamedTensor, Plan, Run, Step, Task, TrainError, train};
 use rand::{SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
 use std::borrow::Cow;
@@ -236,12 +236,13 @@ struct TowerTask<'a, O> {
 }
 
 impl<O: Objective> Task for TowerTask<'_, O> {
-    fn step(&mut self, step: u64, rate: f64) -> Result<(f64, GradientNorm), TrainError> {
+    fn step(&mut self, step: u64, rate: f64) -> Result<Step, TrainError> {
         let batch = self.sampler.batch(step)?;
         let negatives = self.sampler.negatives(step, &batch)?;
         let loss = self.tower.options.training().loss.over(negatives.as_ref(), self.tower.catalogue);
         let loss = self.tower.engine.loss_step(&batch, &loss)?;
-        Ok((f64::from(loss), self.tower.engine.optimizer_step(rate)?))
+        let norm = self.tower.engine.optimizer_step(rate)?;
+        Ok(Step { loss: f64::from(loss), norm, items: batch.tokens().len() })
     }
 
     fn validate(&mut self) -> Result<Option<f64>, TrainError> {

@@ -6,12 +6,14 @@
 //! | `vocabulary.json` | the items' (and where needed the users') ids and titles, so that inference takes raw ids |
 //! | `model.safetensors` | the weights; nothing that can execute on load |
 //! | `metrics.jsonl`, `learning-curve.svg` | a line for each [`Record`] of the training run, and their picture |
+//! | `events.out.tfevents.cloze` | the same records for TensorBoard |
 //! | `run.json` | where checkpoints were kept: what run the model is the result of |
 
 mod write;
 
 use crate::checkpoint::{CURVE_FILE, RUN_FILE, TRAINING_FOLDER};
 use crate::curve;
+use crate::events::{self, EVENTS_FILE};
 use crate::progress::Record;
 use crate::tensors::{self, NamedTensor};
 use cloze_data::Vocabulary;
@@ -209,6 +211,7 @@ impl ModelFolder {
         ];
         if !records.is_empty() {
             files.push((CURVE_FILE, curve::svg(records).into_bytes()));
+            files.push((EVENTS_FILE, events::file(records)));
         }
         if path.join(TRAINING_FOLDER).join(RUN_FILE).is_file() {
             write::beside_training(path, &files)

@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 mod curve;
+mod events;
 pub mod folder;
 mod interrupt;
 mod model;
@@ -15,4 +16,4 @@ pub use interrupt::Interrupt;
 pub use model::{Model, Run, TrainError, TrainingData};
 pub use progress::{Record, Reporter};
 pub use tensors::{NamedTensor, Values};
-pub use training::{Plan, Task, train};
+pub use training::{Plan, Step, Task, train};

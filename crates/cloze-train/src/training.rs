@@ -10,15 +10,25 @@ use std::time::Instant;
 /// Steps between two records where nothing is validated.
 const RECORD_EVERY: u64 = 50;
 
+/// What one optimizer step says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// Mean loss of the batch.
+    pub loss: f64,
+    /// The gradient's norm.
+    pub norm: GradientNorm,
+    /// Items that were read: tokens of sequences, or pairs.
+    pub items: usize,
+}
+
 /// What the loop drives: parameters in one flat buffer, an optimizer, and batches that depend on the seed and their
 /// number only.
 pub trait Task {
-    /// One optimizer step on batch number `step` at learning rate `rate`. Returns the mean loss and the gradient's
-    /// norm.
+    /// One optimizer step on batch number `step` at learning rate `rate`.
     ///
     /// # Errors
     /// Divergence, or a failure of the engine.
-    fn step(&mut self, step: u64, rate: f64) -> Result<(f64, GradientNorm), TrainError>;
+    fn step(&mut self, step: u64, rate: f64) -> Result<Step, TrainError>;
 
     /// NDCG@10 on the validation items; `None` where there are none.
     ///
@@ -75,6 +85,7 @@ pub fn train(task: &mut dyn Task, phase: &str, plan: &Plan, run: &mut Run<'_>) -
         checkpoints: checkpoints.as_mut(),
         began: Instant::now(),
         before: 0.0,
+        items: 0,
         mark: Mark::start(phase),
         best: None,
     };
@@ -96,6 +107,8 @@ struct Loop<'a> {
     began: Instant,
     /// Seconds of the phase in earlier processes.
     before: f64,
+    /// Items read in this process.
+    items: usize,
     mark: Mark,
     /// The parameters of the best validation.
     best: Option<Saved>,
@@ -156,7 +169,7 @@ impl Loop<'_> {
     fn step(&mut self) -> Result<(), TrainError> {
         let steps = self.plan.schedule.steps;
         let rate = self.plan.schedule.rate(self.mark.step);
-        let (loss, norm) = match self.task.step(self.mark.step, rate) {
+        let Step { loss, norm, items } = match self.task.step(self.mark.step, rate) {
             Err(TrainError::Encoder(EncoderError::Diverged { norm, .. })) => {
                 return Err(self.diverged(None, norm, rate));
             }
@@ -187,10 +200,15 @@ impl Loop<'_> {
         if records {
             self.record(mean, rate, norm, looks);
         }
+        self.items += items;
+        let speed = self.items as f64 / self.began.elapsed().as_secs_f64();
         let validation = self.mark.validated();
-        self.reporter.advance_to(done, || match validation {
-            Some(value) => format!("· loss {loss:.3} · validation NDCG@10 {value:.4}"),
-            None => format!("· loss {loss:.3}"),
+        self.reporter.advance_to(done, || {
+            let so_far = format!("· loss {loss:.3} · {} items/s", indicatif::HumanCount(speed as u64));
+            match validation {
+                Some(value) => format!("{so_far} · validation NDCG@10 {value:.4}"),
+                None => so_far,
+            }
         });
         self.checkpoint(looks, norm, rate)
     }

@@ -4,7 +4,7 @@
 //! | name | content |
 //! |---|---|
 //! | `run.json` | [`RunIdentity`]: resolved configuration, data, version, engine |
-//! | `metrics.jsonl`, `learning-curve.svg` | the records so far |
+//! | `metrics.jsonl`, `learning-curve.svg`, `events.out.tfevents.cloze` | the records so far, the last for TensorBoard |
 //! | `last/` | the newest checkpoint |
 //! | `previous/` | the one before it |
 //! | `best/` | the parameters of the best validation of the phase |
@@ -23,6 +23,7 @@ pub use identity::RunIdentity;
 pub(crate) use saved::{Mark, Saved};
 
 use crate::curve;
+use crate::events;
 use crate::interrupt::Interrupt;
 use crate::progress::Record;
 use files::{remove, replace_folder, write_renamed};
@@ -52,6 +53,8 @@ pub struct Checkpoints {
     written: Instant,
     /// Records of the run that goes on, until the reporter has them.
     records: Vec<Record>,
+    /// Records in the events file; none before this process wrote it anew.
+    events: usize,
     /// Words for the user about the run that goes on.
     notes: Vec<String>,
 }
@@ -71,6 +74,7 @@ impl Checkpoints {
             interrupt: None,
             written: Instant::now(),
             records: Vec::new(),
+            events: 0,
             notes: Vec::new(),
         };
         if !this.folder.join(RUN_FILE).is_file() {
@@ -207,8 +211,19 @@ impl Checkpoints {
             let path = self.folder.join(name);
             write_renamed(&path, &bytes).map_err(|error| self.unwritten(&path, error.to_string()))?;
         }
+        self.append_events(records)?;
         self.write(LAST, PREVIOUS, saved)?;
         self.written = Instant::now();
+        Ok(())
+    }
+
+    /// Adds the new records to the events file, which is never replaced while it is watched.
+    fn append_events(&mut self, records: &[Record]) -> Result<(), CheckpointError> {
+        let path = self.folder.join(events::EVENTS_FILE);
+        let new = records.get(self.events..).unwrap_or_default();
+        events::append(&path, self.events == 0, new)
+            .map_err(|error| self.unwritten(&path, error.to_string()))?;
+        self.events = records.len();
         Ok(())
     }
 

@@ -35,7 +35,7 @@ impl Hill {
 }
 
 impl Task for Hill {
-    fn step(&mut self, step: u64, rate: f64) -> Result<(f64, GradientNorm), TrainError> {
+    fn step(&mut self, step: u64, rate: f64) -> Result<Step, TrainError> {
         if self.breaks == Some(step) {
             return Err(EncoderError::Diverged { step, norm: f64::INFINITY }.into());
         }
@@ -49,7 +49,8 @@ impl Task for Hill {
         self.optimizer.second[0] += 0.1;
         self.parameter += self.optimizer.first[0] / (1.0 + self.optimizer.second[0]);
         self.rates.push(rate);
-        Ok(((self.loss)(step), GradientNorm { norm: 1.0, clipped: false }))
+        let norm = GradientNorm { norm: 1.0, clipped: false };
+        Ok(Step { loss: (self.loss)(step), norm, items: 1 })
     }
 
     fn validate(&mut self) -> Result<Option<f64>, TrainError> {
