@@ -7,6 +7,11 @@ use super::product::{Onto, multiply, multiply_packed};
 use super::state::HeadState;
 use crate::loss::Loss;
 
+/// Logits of a block of rows: half of a common second-level cache.
+const BLOCK: usize = 1 << 17;
+/// Rows of a block at least, however many outputs there are: each block passes over the whole output matrix.
+const LEAST_ROWS: usize = 24;
+
 impl Context<'_> {
     /// `head.transformed ← LN(act(h W_p + b_p))`, or as much of it as the configuration has.
     pub(super) fn transform(&self, hidden: &[f32], head: &mut HeadState) {
@@ -31,58 +36,90 @@ impl Context<'_> {
         multiply_packed(self.level, logits, outputs, t, &self.weights.outputs.forward, 1.0, bias);
     }
 
-    /// Sum of the rows' losses; `head.logits` becomes their gradient times `scale`.
+    /// Sum of the rows' losses.
     pub(super) fn head_loss(
+        &self,
+        hidden: &[f32],
+        sequence: &Sequence<'_>,
+        loss: &Loss<'_>,
+        head: &mut HeadState,
+    ) -> f64 {
+        self.transform(hidden, head);
+        match loss.negatives() {
+            Some(negatives) => self.sampled_loss(sequence, loss, negatives, 1.0, head),
+            None => self.softmax_loss(sequence.targets, 1.0, head, None),
+        }
+    }
+
+    /// The same; with the rows' losses times `scale`, adds the head's gradients, and `upstream` becomes that of the hidden
+    /// states.
+    #[expect(clippy::too_many_arguments, reason = "one call, and every argument is a thing of its own")]
+    pub(super) fn head_step(
         &self,
         hidden: &[f32],
         sequence: &Sequence<'_>,
         loss: &Loss<'_>,
         scale: f32,
         head: &mut HeadState,
-    ) -> f64 {
-        self.transform(hidden, head);
-        if let Some(negatives) = loss.negatives() {
-            return self.sampled_loss(sequence, loss, negatives, scale, head);
-        }
-        let targets = sequence.targets;
-        head.logits.resize(targets.len() * self.config.outputs, 0.0);
-        self.output_layer(&head.transformed, &mut head.logits);
-        cross_entropy(self.level, &mut head.logits, self.config.outputs, targets, scale)
-    }
-
-    /// After [`Self::head_loss`]: adds the head's gradients; `upstream` becomes that of the hidden states.
-    pub(super) fn head_backward(
-        &self,
-        hidden: &[f32],
-        sequence: &Sequence<'_>,
-        loss: &Loss<'_>,
-        head: &mut HeadState,
         upstream: &mut Vec<f32>,
         gradients: &mut [f32],
-    ) {
-        match loss.negatives() {
-            Some(negatives) => self.sampled_backward(sequence, negatives, head, upstream, gradients),
-            None => self.output_backward(head, upstream, gradients),
-        }
-        let Some(linear) = &self.plan.transform else { return };
+    ) -> f64 {
+        self.transform(hidden, head);
+        let value = match loss.negatives() {
+            Some(negatives) => {
+                let value = self.sampled_loss(sequence, loss, negatives, scale, head);
+                self.sampled_backward(sequence, negatives, head, upstream, gradients);
+                value
+            }
+            None => self.softmax_loss(sequence.targets, scale, head, Some((upstream, gradients))),
+        };
+        let Some(linear) = &self.plan.transform else { return value };
         if let Some(norm) = &self.plan.transform_norm {
             self.norm_backward(upstream, norm, &head.norm, gradients);
         }
         scale_by(self.level, upstream, &head.slope);
         let dense = upstream.clone();
         self.linear_backward(hidden, &dense, linear, gradients, Some((upstream, Onto::Zero)));
+        value
     }
 
-    /// From the logits' gradients: adds the output layer's; `upstream` becomes that of its input.
-    fn output_backward(&self, head: &HeadState, upstream: &mut Vec<f32>, gradients: &mut [f32]) {
+    /// Sum of the rows' losses, a block of rows after the other: a block's logits go to their gradients, times `scale`, and
+    /// these where `back` says, before they leave the cache.
+    fn softmax_loss(
+        &self,
+        targets: &[u32],
+        scale: f32,
+        head: &mut HeadState,
+        mut back: Option<(&mut Vec<f32>, &mut [f32])>,
+    ) -> f64 {
         let (width, outputs) = (self.config.hidden, self.config.outputs);
-        let rows = head.transformed.len() / width;
-        let errors = Matrix::new(&head.logits, rows, outputs);
-        add_column_sums(self.level, &head.logits, &mut gradients[self.plan.output_bias.clone()]);
-        let t = Matrix::new(&head.transformed, rows, width);
+        let HeadState { transformed, logits, .. } = head;
+        if let Some((upstream, _)) = &mut back {
+            upstream.resize(transformed.len(), 0.0);
+        }
+        let block = (BLOCK / outputs).max(LEAST_ROWS);
+        let mut sum = 0.0;
+        for (number, targets) in targets.chunks(block).enumerate() {
+            let place = number * block * width..(number * block + targets.len()) * width;
+            let t = &transformed[place.clone()];
+            logits.resize(targets.len() * outputs, 0.0);
+            self.output_layer(t, logits);
+            sum += cross_entropy(self.level, logits, outputs, targets, scale);
+            if let Some((upstream, gradients)) = &mut back {
+                self.output_backward(t, logits, &mut upstream[place], gradients);
+            }
+        }
+        sum
+    }
+
+    /// From the gradients of a block's logits: adds the output layer's; `upstream` becomes that of its input t.
+    fn output_backward(&self, t: &[f32], errors: &[f32], upstream: &mut [f32], gradients: &mut [f32]) {
+        let (width, outputs) = (self.config.hidden, self.config.outputs);
+        let rows = t.len() / width;
+        add_column_sums(self.level, errors, &mut gradients[self.plan.output_bias.clone()]);
+        let errors = Matrix::new(errors, rows, outputs);
         let table = &mut gradients[self.plan.output.clone()];
-        multiply(self.level, table, width, errors.t(), t, 1.0, Onto::Old);
-        upstream.resize(rows * width, 0.0);
+        multiply(self.level, table, width, errors.t(), Matrix::new(t, rows, width), 1.0, Onto::Old);
         self.multiply(upstream, width, errors, &self.weights.outputs.backward, 1.0);
     }
 }

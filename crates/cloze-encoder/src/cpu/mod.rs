@@ -329,8 +329,7 @@ impl Engine for CpuEngine {
             let Worker { state, upstream, gradients, loss: sum, .. } = worker;
             context.forward(sequence, state);
             let State { hidden, head, .. } = state;
-            *sum += context.head_loss(hidden, sequence, loss, scale, head);
-            context.head_backward(hidden, sequence, loss, head, upstream, gradients);
+            *sum += context.head_step(hidden, sequence, loss, scale, head, upstream, gradients);
             context.backward(sequence, state, upstream, gradients);
         })?;
         self.reduce();
@@ -344,7 +343,7 @@ impl Engine for CpuEngine {
         self.each(batch, Mode::Inference, |context, sequence, worker| {
             context.forward(sequence, &mut worker.state);
             let State { hidden, head, .. } = &mut worker.state;
-            worker.loss += context.head_loss(hidden, sequence, loss, 1.0, head);
+            worker.loss += context.head_loss(hidden, sequence, loss, head);
         })?;
         let loss: f64 = self.workers.iter().map(|worker| worker.loss).sum();
         Ok(loss / batch.outputs().len() as f64)

@@ -69,7 +69,7 @@ pub(super) struct HeadState {
     pub(super) norm: NormState,
     /// Input of the output layer, `[m, hidden]`.
     pub(super) transformed: Vec<f32>,
-    /// Logits, then their gradient: `[m, outputs]`, or of K sampled negatives `[m, K]`.
+    /// Logits, then their gradient: of all outputs for a block of rows, or of K sampled negatives `[m, K]`.
     pub(super) logits: Vec<f32>,
     /// The targets' logits, then their gradient, `[m]`, where there are sampled negatives.
     pub(super) wanted: Vec<f32>,
