@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Relative error of a tensor's gradients. ReLU's slope jumps at 0: where rounding moves an input across, the error is
+/// Relative error of a tensor's gradients. `ReLU`'s slope jumps at 0: where rounding moves an input across, the error is
 /// that of a whole element, however fine the rounding.
 fn bound(level: Level, activation: Activation) -> f64 {
     match (level.rounds(), activation) {
