@@ -10,6 +10,7 @@ pub mod cpu;
 pub mod dropout;
 pub mod engine;
 pub mod error;
+pub mod hugging_face;
 pub mod layout;
 pub mod loss;
 pub mod optimizer;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Relative error of a tensor's gradients. ReLU's slope jumps at 0: where rounding moves an input across, the error is
+/// Relative error of a tensor's gradients. `ReLU`'s slope jumps at 0: where rounding moves an input across, the error is
 /// that of a whole element, however fine the rounding.
 fn bound(level: Level, activation: Activation) -> f64 {
     match (level.rounds(), activation) {
@@ -108,23 +108,17 @@ fn every_configuration_and_level_agrees_with_the_reference() {
 }
 
 #[test]
-fn hidden_states_and_gradients_agree_with_hugging_face_bert() {
-    let golden =
-        Golden::open(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/bert_post_norm.safetensors"));
-    let config = EncoderConfig {
-        vocabulary: 23,
-        outputs: 21,
-        intermediate: 40,
-        dropout: 0.0,
-        ..EncoderConfig::bert4rec(22, 16, 2, 4, 12)
-    };
-    let layout = Arc::new(ParameterLayout::new(&config));
-    let mut engine = exact(config, golden.parameters(&layout), AdamWOptions::default(), 0);
-    let batch = golden.batch();
-    engine.forward(&batch, Mode::Inference).unwrap();
-    assert_close("hidden", &engine.hidden().unwrap(), &golden.floats("expected.hidden"), 1e-5);
-    engine.cloze_step(&batch).unwrap();
-    assert_gradients_close(&layout, &engine.gradients().unwrap(), &golden.gradients(&layout), 1e-5);
+fn hidden_states_and_gradients_agree_with_pytorch() {
+    for (name, golden) in Golden::all(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")) {
+        let config = golden.config();
+        let layout = Arc::new(ParameterLayout::new(&config));
+        for level in Level::present() {
+            let bound = bound(level, config.activation);
+            let (parameters, options) = (golden.parameters(&layout), AdamWOptions::default());
+            let mut engine = CpuEngine::new(config.clone(), parameters, options, 0, level).unwrap();
+            golden.assert_agrees(&format!("{name} at {level}"), &mut engine, bound);
+        }
+    }
 }
 
 #[test]

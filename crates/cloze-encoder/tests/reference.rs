@@ -4,10 +4,9 @@
 use candle_core::{DType, Device};
 use cloze_encoder::reference::ReferenceEngine;
 use cloze_encoder::{
-    Activation, AdamWOptions, Attention, EncoderConfig, Engine, Head, Loss, Mode, Norm, Output,
-    ParameterLayout, Parameters, Positions,
+    Activation, AdamWOptions, Attention, EncoderConfig, Engine, Head, Loss, Norm, Output, ParameterLayout,
+    Parameters, Positions,
 };
-use cloze_testkit::compare::{assert_close, assert_gradients_close};
 use cloze_testkit::{batches, finite_differences, golden::Golden, splitmix};
 use std::sync::Arc;
 
@@ -71,40 +70,19 @@ fn gradients_agree_with_finite_differences() {
     }
 }
 
-fn golden_case() -> (Golden, EncoderConfig) {
-    let golden =
-        Golden::open(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/bert_post_norm.safetensors"));
-    let config = EncoderConfig {
-        vocabulary: 23,
-        outputs: 21,
-        intermediate: 40,
-        dropout: 0.0,
-        ..EncoderConfig::bert4rec(22, 16, 2, 4, 12)
-    };
-    (golden, config)
-}
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 
 #[test]
-fn hidden_states_and_gradients_agree_with_hugging_face_bert() {
-    for (dtype, bound) in [(DType::F64, 1e-6), (DType::F32, 1e-5)] {
-        let (golden, config) = golden_case();
-        let layout = Arc::new(ParameterLayout::new(&config));
-        let parameters = golden.parameters(&layout);
-        let options = AdamWOptions::default();
-        let mut engine = ReferenceEngine::new(config, parameters, options, 0, Device::Cpu, dtype).unwrap();
-        let batch = golden.batch();
-        engine.forward(&batch, Mode::Inference).unwrap();
-        assert_close("hidden", &engine.hidden().unwrap(), &golden.floats("expected.hidden"), bound);
-        assert_close(
-            "transformed",
-            &engine.transformed().unwrap(),
-            &golden.floats("expected.transformed"),
-            bound,
-        );
-        assert_close("logits", &engine.logits().unwrap(), &golden.floats("expected.logits"), bound);
-        let loss = engine.cloze_step(&batch).unwrap();
-        assert_close("loss", &[loss], &golden.floats("expected.loss"), bound);
-        assert_gradients_close(&layout, &engine.gradients().unwrap(), &golden.gradients(&layout), bound);
+fn hidden_states_and_gradients_agree_with_pytorch() {
+    for (name, golden) in Golden::all(GOLDEN) {
+        for (dtype, bound) in [(DType::F64, 1e-6), (DType::F32, 1e-5)] {
+            let config = golden.config();
+            let layout = Arc::new(ParameterLayout::new(&config));
+            let parameters = golden.parameters(&layout);
+            let options = AdamWOptions::default();
+            let engine = ReferenceEngine::new(config, parameters, options, 0, Device::Cpu, dtype);
+            golden.assert_agrees(&name, &mut engine.unwrap(), bound);
+        }
     }
 }
 

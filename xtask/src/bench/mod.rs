@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: the hot paths timed on this machine, beside the programs that they are compared with.
 
+mod encoder;
 mod table;
 
 use std::{
@@ -21,7 +22,8 @@ pub(crate) struct Arguments {
     /// What to time
     #[arg(required = true)]
     parts: Vec<Part>,
-    /// Python with the peers installed: torch for `encoder`, polars for `ingest`; without it only cloze is timed
+    /// Python with the peers installed: torch and rectools for `encoder`, polars for `ingest`; without it only cloze is
+    /// timed
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
     /// Rows of the log that `ingest` generates and reads
@@ -30,6 +32,12 @@ pub(crate) struct Arguments {
     /// Timed steps of `encoder`, and of its peer
     #[arg(long, value_name = "N", default_value_t = 10)]
     steps: u64,
+    /// Log for the epochs of `encoder`, lines of `user item`, may be gzip; without it MovieLens 1M in `CLOZE_DATA_DIR`
+    #[arg(long, value_name = "FILE")]
+    sequences: Option<PathBuf>,
+    /// Users of that log, the first ones
+    #[arg(long, value_name = "N", default_value_t = 2048)]
+    users: u64,
     /// Also write the figures, with the machine and the revision, to this file (JSON)
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -38,7 +46,7 @@ pub(crate) struct Arguments {
 /// The benchmarks.
 #[derive(Clone, Copy, ValueEnum)]
 enum Part {
-    /// A training step and inference of the encoder's engines; peer: PyTorch
+    /// A training step, inference and an epoch of the encoder's engines; peers: PyTorch and RecTools
     Encoder,
     /// A large CSV to split sequences; peer: polars
     Ingest,
@@ -59,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut results = BTreeMap::new();
     for part in &arguments.parts {
         let (name, rows) = match part {
-            Part::Encoder => ("encoder", encoder(&shell, arguments)?),
+            Part::Encoder => ("encoder", encoder::measure(&shell, arguments)?),
             Part::Ingest => ("ingest", ingest(&shell, arguments)?),
             Part::Eval => ("eval", eval(&shell)?),
         };
@@ -71,38 +79,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
-}
-
-/// Every shape, engine, and number of threads that says something; then PyTorch on the same cores.
-fn encoder(shell: &Shell, arguments: &Arguments) -> Result<Vec<Row>> {
-    let program = example(shell, "step")?;
-    let steps = format!("steps={}", arguments.steps);
-    let time = |words: &str, threads: usize, level: Option<&str>| {
-        let words = words.split_whitespace();
-        let mut command = cmd!(shell, "{program} {words...} {steps}").quiet();
-        command = command.env("RAYON_NUM_THREADS", threads.to_string());
-        if let Some(level) = level {
-            command = command.env("CLOZE_CPU", level);
-        }
-        parse(&command.read()?)
-    };
-    let threads = std::thread::available_parallelism()?.get();
-    let mut rows = Vec::new();
-    for shape in ["s64", "s128", "s256"] {
-        rows.extend(time(&format!("shape={shape}"), threads, None)?);
-        rows.extend(time(&format!("shape={shape} mode=infer"), threads, None)?);
-    }
-    rows.extend(time("shape=s64 dropout=0.2", threads, None)?);
-    rows.extend(time("shape=s64", 1, None)?);
-    rows.extend(time("shape=s64", threads, Some("avx2")).unwrap_or_default());
-    rows.extend(time("shape=s64 engine=reference", threads, None)?);
-    if let Some(python) = &arguments.python {
-        let (script, threads, steps) =
-            ("crates/cloze-encoder/benches/peer_torch.py", threads.to_string(), arguments.steps.to_string());
-        rows.extend(parse(&cmd!(shell, "{python} {script} s64 {threads} {steps}").quiet().read()?)?);
-    }
-    add_ratios(&mut rows, |row| row["engine"] == "cpu", "least_ms", "times_ours");
-    Ok(rows)
 }
 
 fn ingest(shell: &Shell, arguments: &Arguments) -> Result<Vec<Row>> {

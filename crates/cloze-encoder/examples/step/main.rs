@@ -1,0 +1,145 @@
+//! Times training steps, inference and epochs of the engines:
+//! `cargo run --release -p cloze-encoder --example step -- --help`.
+//!
+//! Prints a JSON object: shape, engine, level, threads, dropout, milliseconds (median, least), peak memory, loss.
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "an example")]
+
+mod epoch;
+
+use candle_core::{DType, Device};
+use cloze_encoder::cpu::{CpuEngine, Level};
+use cloze_encoder::reference::ReferenceEngine;
+use cloze_encoder::{Activation, AdamWOptions, EncoderConfig, Engine, Head, Mode, ParameterLayout};
+use cloze_testkit::splitmix;
+use epoch::Sequences;
+use std::sync::Arc;
+use std::time::Instant;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const HELP: &str = "\
+Times training steps, inference and epochs of the engines.
+
+Arguments, all optional, as name=value:
+  shape=s64        s64, s128 or s256: 256 sequences of up to 200 tokens, 2 layers, 3,420 items, 30 masked each,
+                   and hidden 64 (2 heads), 128 (2) or 256 (4)
+  engine=cpu       cpu or reference
+  dropout=0.0      probability of dropping
+  steps=10         timed steps, after one that warms up; or epochs
+  mode=train       train (loss, gradients, AdamW), infer (hidden states of 1 row a sequence, and its logits) or
+                   epoch (train on a file's sequences as they are, batches of 256, 0.3 masked)
+  data=FILE        for epoch: lines of `user item`, those of a user together and in order
+  users=6040       for epoch: the first users only
+
+The number of threads is rayon's: RAYON_NUM_THREADS=1. CLOZE_CPU=avx2 takes an older processor's kernels.";
+
+/// Milliseconds of each repetition, and the last loss.
+struct Timing {
+    times: Vec<f64>,
+    loss: f32,
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument.contains("help")) {
+        println!("{HELP}");
+        return;
+    }
+    let value = |name: &str, default: &str| {
+        let given = arguments.iter().find_map(|argument| argument.strip_prefix(name)?.strip_prefix('='));
+        given.unwrap_or(default).to_owned()
+    };
+    let (shape, name, mode) = (value("shape", "s64"), value("engine", "cpu"), value("mode", "train"));
+    let (hidden, heads) = match shape.as_str() {
+        "s64" => (64, 2),
+        "s128" => (128, 2),
+        "s256" => (256, 4),
+        _ => panic!("unknown shape {shape}\n{HELP}"),
+    };
+    let dropout: f64 = value("dropout", "0.0").parse().unwrap();
+    let steps: usize = value("steps", "10").parse().unwrap();
+    let mut timing = if mode == "epoch" {
+        let sequences = Sequences::read(&value("data", ""), value("users", "6040").parse().unwrap());
+        let mut engine = engine(&name, sequences.config(hidden, heads, dropout), Sequences::options());
+        sequences.time(engine.as_mut(), steps)
+    } else {
+        let mut engine = engine(&name, step_config(hidden, heads, dropout), AdamWOptions::default());
+        time_steps(engine.as_mut(), &mode, steps)
+    };
+    timing.times.sort_by(f64::total_cmp);
+    let row = serde_json::json!({
+        "shape": shape,
+        "mode": mode,
+        "engine": name,
+        "level": Level::chosen().unwrap().name(),
+        "threads": rayon_threads(),
+        "dropout": dropout,
+        "median_ms": rounded(timing.times[timing.times.len() / 2]),
+        "least_ms": rounded(timing.times[0]),
+        "peak_mib": peak_mib(),
+        "loss": timing.loss,
+    });
+    println!("{row}");
+}
+
+const ITEMS: usize = 3420;
+
+fn step_config(hidden: usize, heads: usize, dropout: f64) -> EncoderConfig {
+    EncoderConfig {
+        vocabulary: ITEMS + 2,
+        outputs: ITEMS + 2,
+        dropout,
+        activation: Activation::GeluTanh,
+        head: Head::Plain,
+        ..EncoderConfig::bert4rec(ITEMS, hidden, 2, heads, 200)
+    }
+}
+
+fn engine(name: &str, config: EncoderConfig, options: AdamWOptions) -> Box<dyn Engine> {
+    let start = splitmix::parameters(&Arc::new(ParameterLayout::new(&config)));
+    match name {
+        "cpu" => Box::new(CpuEngine::new(config, start, options, 0, Level::chosen().unwrap()).unwrap()),
+        "reference" => {
+            Box::new(ReferenceEngine::new(config, start, options, 0, Device::Cpu, DType::F32).unwrap())
+        }
+        _ => panic!("unknown engine {name}\n{HELP}"),
+    }
+}
+
+fn time_steps(engine: &mut dyn Engine, mode: &str, steps: usize) -> Timing {
+    let masked = if mode == "train" { 30 } else { 1 };
+    let batch = splitmix::batch(splitmix::Shape { sequences: 256, length: 200, items: ITEMS, masked });
+    let mut loss = 0.0;
+    let step = |_| {
+        let began = Instant::now();
+        if mode == "train" {
+            loss = engine.cloze_step(&batch).unwrap();
+            engine.optimizer_step(1e-3).unwrap();
+        } else {
+            engine.forward(&batch, Mode::Inference).unwrap();
+            std::hint::black_box(engine.logits().unwrap());
+        }
+        began.elapsed().as_secs_f64() * 1e3
+    };
+    let times = (0..=steps).map(step).skip(1).collect();
+    Timing { times, loss }
+}
+
+fn rounded(milliseconds: f64) -> f64 {
+    (milliseconds * 10.0).round() / 10.0
+}
+
+/// The most memory that the process has had, on Linux.
+fn peak_mib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? / 1024)
+}
+
+fn rayon_threads() -> usize {
+    std::env::var("RAYON_NUM_THREADS")
+        .ok()
+        .and_then(|threads| threads.parse().ok())
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}

@@ -1,0 +1,95 @@
+//! Reads BERT models in the form in which Hugging Face's transformers stores them.
+//!
+//! ```no_run
+//! use cloze_encoder::{AdamWOptions, engine, hugging_face};
+//!
+//! let stored = hugging_face::open("bert-base-uncased".as_ref())?;
+//! println!("left out: {}", stored.unused.join(", "));
+//! let engine = engine::open(stored.config, stored.parameters, AdamWOptions::default(), 1)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod config;
+mod error;
+mod weights;
+
+pub use error::HuggingFaceError;
+
+use crate::config::EncoderConfig;
+use crate::layout::ParameterLayout;
+use crate::parameters::Parameters;
+use config::BertConfig;
+use std::path::Path;
+use std::sync::Arc;
+use weights::{OUTPUT_BIAS, Weights};
+
+/// A stored model as an encoder.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The encoder's configuration: all tokens of the vocabulary are outputs. With a masked-language head in the file
+    /// it has [`crate::Head::TransformNorm`], else [`crate::Head::Plain`].
+    pub config: EncoderConfig,
+    /// Its parameters. Without a masked-language head the output layer's bias is 0.
+    pub parameters: Parameters,
+    /// Tensors that the encoder has no place for, in order: the pooler, other heads, copies of tied weights.
+    pub unused: Vec<String>,
+}
+
+/// Opens the model in `folder`: `config.json` and `model.safetensors`, as `save_pretrained` writes them for `BertModel`,
+/// `BertForMaskedLM` and any other model with a BERT inside. Weights may be of 32 or 16 bits.
+///
+/// # Errors
+/// A file that can't be read, is cut off or damaged; an option that the encoder does not have (relative positions, an
+/// activation unknown here, a decoder); a tensor that is missing, or of another shape or type.
+pub fn open(folder: &Path) -> Result<Stored, HuggingFaceError> {
+    let (options, tensors) = (folder.join("config.json"), folder.join("model.safetensors"));
+    let text = read(&options)?;
+    let stored: BertConfig = serde_json::from_slice(&text)
+        .map_err(|source| HuggingFaceError::Config { path: options.clone(), source })?;
+    if folder.is_dir() && !tensors.exists() {
+        return Err(HuggingFaceError::NoWeights { folder: folder.to_owned() });
+    }
+    let image = read(&tensors)?;
+    let mut weights = Weights::new(&tensors, &image)?;
+    let config = stored.encoder(&options, weights.has_head())?;
+    check_sizes(&config, &options, &mut weights)?;
+    let layout = Arc::new(ParameterLayout::new(&config));
+    let without_head = !weights.has_head();
+    let parameters = Parameters::read(layout, |name, shape| {
+        if name == OUTPUT_BIAS && without_head {
+            return Ok(vec![0.0; config.outputs]);
+        }
+        weights.read(name, shape)
+    })?;
+    let unused = weights.unused();
+    Ok(Stored { config, parameters, unused })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, HuggingFaceError> {
+    std::fs::read(path).map_err(|source| HuggingFaceError::Read { path: path.to_owned(), source })
+}
+
+/// That the sizes are those of tensors in the file, before anything is allocated by them.
+fn check_sizes(
+    config: &EncoderConfig,
+    path: &Path,
+    weights: &mut Weights<'_>,
+) -> Result<(), HuggingFaceError> {
+    if config.layers > weights.len() {
+        return Err(HuggingFaceError::Unsupported {
+            path: path.to_owned(),
+            key: "num_hidden_layers",
+            value: config.layers.to_string(),
+            rule: "model.safetensors has fewer tensors than that",
+        });
+    }
+    let hidden = config.hidden;
+    weights.check("bert.embeddings.word_embeddings.weight", &[config.vocabulary, hidden])?;
+    weights.check("bert.embeddings.position_embeddings.weight", &[config.max_length, hidden])?;
+    if config.token_types > 0 {
+        weights.check("bert.embeddings.token_type_embeddings.weight", &[config.token_types, hidden])?;
+    }
+    weights.check("bert.encoder.layer.0.attention.self.query.weight", &[hidden, hidden])?;
+    weights.check("bert.encoder.layer.0.intermediate.dense.weight", &[config.intermediate, hidden])?;
+    Ok(())
+}
