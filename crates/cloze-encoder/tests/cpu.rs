@@ -25,12 +25,7 @@ fn bound(level: Level, activation: Activation) -> f64 {
     }
 }
 
-fn exact(
-    config: EncoderConfig,
-    parameters: Parameters,
-    options: AdamWOptions,
-    seed: u64,
-) -> Box<dyn Engine> {
+fn exact(config: EncoderConfig, parameters: Parameters, options: AdamWOptions, seed: u64) -> Box<dyn Engine> {
     Box::new(CpuEngine::new(config, parameters, options, seed, Level::detect().exact()).unwrap())
 }
 
@@ -91,7 +86,8 @@ fn every_configuration_and_level_agrees_with_the_reference() {
             for (level, engine) in &mut engines {
                 engine.forward(&batch, Mode::Training).unwrap();
                 let bound = bound(*level, config.activation);
-                let close = |what, found: Vec<f32>, truth: Vec<f32>| assert_close(what, &found, &truth, bound);
+                let close =
+                    |what, found: Vec<f32>, truth: Vec<f32>| assert_close(what, &found, &truth, bound);
                 close("hidden", engine.hidden().unwrap(), truth.hidden().unwrap());
                 close("transformed", engine.transformed().unwrap(), truth.transformed().unwrap());
                 close("logits", engine.logits().unwrap(), truth.logits().unwrap());

@@ -111,7 +111,8 @@ impl HybridOptions {
     pub fn cf(&self) -> Bert4RecOptions {
         let steps = self.cf_steps;
         // A short run keeps the share of its warm-up.
-        let warmup = self.cbf.warmup * steps / self.cbf.steps.max(1);
+        let warmup = u128::from(self.cbf.warmup) * u128::from(steps) / u128::from(self.cbf.steps.max(1));
+        let warmup = u64::try_from(warmup).unwrap_or(u64::MAX);
         Bert4RecOptions { max_length: self.user_max_length, steps, warmup, ..self.cbf.clone() }
     }
 

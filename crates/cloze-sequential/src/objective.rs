@@ -86,7 +86,8 @@ impl Training {
         check("max-length", self.max_length, self.max_length >= 2, "must be at least 2")?;
         check("steps", steps, steps > 0, "must be at least 1")?;
         check("batch", self.batch, self.batch > 0, "must be at least 1")?;
-        check("warmup", warmup, warmup < steps, "must be below steps")?;
+        let rule = format!("must be below steps = {steps}: lower warmup too, a tenth of steps is usual");
+        check("warmup", warmup, warmup < steps, &rule)?;
         check("learning-rate", peak, positive(peak), "must be positive")?;
         check("clip", clip, positive(clip), "must be positive")?;
         check("initial-scale", self.initial_scale, positive(self.initial_scale), "must be positive")?;

@@ -54,7 +54,9 @@ pub(super) unsafe fn run<T: Tiles>(product: &Product<'_>) {
             unsafe { T::multiply(&operands, &mut sums) };
             for (row, sums) in (first..a.rows).zip(sums.0.chunks_exact(SIDE)) {
                 // SAFETY: the caller's promise.
-                let c = unsafe { std::slice::from_raw_parts_mut(c.add(row * stride + columns.start), columns.len()) };
+                let c = unsafe {
+                    std::slice::from_raw_parts_mut(c.add(row * stride + columns.start), columns.len())
+                };
                 match onto {
                     Onto::Zero => c.iter_mut().zip(sums).for_each(|(c, sum)| *c = alpha * sum),
                     Onto::Old => c.iter_mut().zip(sums).for_each(|(c, sum)| *c += alpha * sum),
@@ -210,7 +212,8 @@ mod tests {
     }
 
     fn check<T: Tiles>() {
-        let values = |len: usize, f: f64| -> Vec<f32> { (0..len).map(|i| (i as f64 * f).sin() as f32).collect() };
+        let values =
+            |len: usize, f: f64| -> Vec<f32> { (0..len).map(|i| (i as f64 * f).sin() as f32).collect() };
         for (m, n, k) in [(1, 1, 1), (33, 40, 70), (16, 31, 32), (200, 33, 5), (64, 64, 200), (3, 5, 0)] {
             for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
                 let (a, b, bias) = (values(m * k, 0.7), values(k * n, 1.3), values(n, 0.3));
@@ -227,7 +230,8 @@ mod tests {
                 for onto in [Onto::Zero, Onto::Old, Onto::Bias(&bias)] {
                     let mut c = vec![0.5; m * n];
                     let c_start = c.as_mut_ptr();
-                    let product = Product { a: words.words(), b: &packed, c: c_start, stride: n, alpha: 2.0, onto };
+                    let product =
+                        Product { a: words.words(), b: &packed, c: c_start, stride: n, alpha: 2.0, onto };
                     // SAFETY: packed for AMX above, C is m × n, and the instructions are there.
                     unsafe { run::<T>(&product) };
                     super::super::product::tests::check_rounded((m, n, k), left, right, onto, &c);

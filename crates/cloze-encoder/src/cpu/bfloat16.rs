@@ -4,9 +4,9 @@
 
 use super::level::Level;
 use super::matrix::{Matrix, Words};
-use std::ops::Range;
 #[cfg(not(target_arch = "x86_64"))]
 use plain::{interleave, round_row};
+use std::ops::Range;
 #[cfg(target_arch = "x86_64")]
 use x86::{interleave, round_row};
 

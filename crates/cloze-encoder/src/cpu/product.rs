@@ -340,7 +340,8 @@ pub(super) mod tests {
         c: &[f32],
         held: impl Fn(f32) -> f64,
     ) {
-        let at = |matrix: Matrix<'_>, i, j| held(matrix.data[i * matrix.row_stride + j * matrix.column_stride]);
+        let at =
+            |matrix: Matrix<'_>, i, j| held(matrix.data[i * matrix.row_stride + j * matrix.column_stride]);
         for i in 0..m {
             for j in 0..n {
                 let product: f64 = (0..k).map(|l| at(a, i, l) * at(b, l, j)).sum();
