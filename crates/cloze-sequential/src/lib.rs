@@ -3,6 +3,7 @@
 //! next item.
 
 mod bert4rec;
+mod loss;
 mod objective;
 mod options;
 mod sampler;
@@ -10,6 +11,7 @@ mod sasrec;
 mod tower;
 
 pub use bert4rec::Bert4Rec;
+pub use loss::{LossKind, TrainingLoss};
 pub use objective::{Objective, Training, Windows};
 pub use options::Bert4RecOptions;
 pub use sampler::Sampler;

@@ -1,5 +1,6 @@
 //! What sets one sequential transformer apart from another; the rest, [`crate::Tower`] and [`crate::Sampler`], is shared.
 
+use crate::loss::TrainingLoss;
 use cloze_encoder::{AdamWOptions, EncoderConfig, EncoderError, PackedBatch, Schedule};
 use cloze_train::TrainError;
 use rand_chacha::ChaCha8Rng;
@@ -59,6 +60,8 @@ pub trait Objective: Clone + Send {
 pub struct Training {
     /// Longest input; inputs are aligned at the end of the position table.
     pub max_length: usize,
+    /// What is minimized.
+    pub loss: TrainingLoss,
     /// Part of long sequences to train on.
     pub windows: Windows,
     /// Whether every history is shuffled.
@@ -83,6 +86,7 @@ impl Training {
     pub fn validate(&self) -> Result<(), TrainError> {
         let Schedule { peak, warmup, steps } = self.schedule;
         let (clip, decay) = (self.optimizer.clip.unwrap_or(1.0), self.optimizer.weight_decay);
+        self.loss.validate()?;
         check("max-length", self.max_length, self.max_length >= 2, "must be at least 2")?;
         check("steps", steps, steps > 0, "must be at least 1")?;
         check("batch", self.batch, self.batch > 0, "must be at least 1")?;

@@ -1,5 +1,6 @@
 //! The options of BERT4Rec.
 
+use crate::loss::{LossKind, TrainingLoss};
 use crate::objective::{Objective, Training, Windows, check};
 use cloze_encoder::{AdamWOptions, EncoderConfig, EncoderError, Head, PackedBatch, Schedule};
 use cloze_train::TrainError;
@@ -27,6 +28,12 @@ pub struct Bert4RecOptions {
     pub mask_probability: f64,
     /// Share of training sequences in which only the last item is masked, as at inference.
     pub last_mask_share: f64,
+    /// What training minimizes.
+    pub loss: LossKind,
+    /// Sampled items that a target is compared with; 0: one for `bce`, 256 for `sampled-softmax` and `gbce`.
+    pub negatives: usize,
+    /// gBCE's t: 1 makes up for the sampling, 0 gives BCE.
+    pub calibration: f64,
     /// Part of long sequences to train on.
     pub windows: Windows,
     /// Whether every history is shuffled, in training and when asked: a check of what order is worth.
@@ -60,6 +67,9 @@ impl Default for Bert4RecOptions {
             head_norm: true,
             mask_probability: 0.3,
             last_mask_share: 0.1,
+            loss: LossKind::Softmax,
+            negatives: 0,
+            calibration: 0.75,
             windows: Windows::Last,
             shuffle: false,
             steps: 5000,
@@ -85,6 +95,9 @@ impl Bert4RecOptions {
         ("head-norm", "Normalize after GELU in the head, as the original code does"),
         ("mask-probability", "Probability that a position is masked"),
         ("last-mask-share", "Share of training sequences with only the last item masked, as at inference"),
+        TrainingLoss::LOSS_HELP,
+        TrainingLoss::NEGATIVES_HELP,
+        TrainingLoss::CALIBRATION_HELP,
         ("windows", "Part of long sequences to train on: last, or random (drawn every epoch)"),
         ("shuffle", "Shuffle every history: a check, a model of order must get worse"),
         ("steps", "Optimizer steps"),
@@ -128,6 +141,7 @@ impl Objective for Bert4RecOptions {
     fn training(&self) -> Training {
         Training {
             max_length: self.max_length,
+            loss: TrainingLoss { kind: self.loss, negatives: self.negatives, calibration: self.calibration },
             windows: self.windows,
             shuffle: self.shuffle,
             batch: self.batch,

@@ -2,12 +2,13 @@
 
 use crate::objective::{Objective, Training, Windows};
 use cloze_data::Sequences;
-use cloze_encoder::{EncoderError, PackedBatch};
+use cloze_encoder::{EncoderError, Negatives, PackedBatch};
 use rand::{Rng, SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
 
 /// Streams of the generator: orders of epochs and draws of steps never share numbers.
 const ORDER_STREAM: u64 = 1 << 62;
+const NEGATIVE_STREAM: u64 = 1 << 61;
 
 /// Draws training batches. Batch number n is a function of the seed and n alone, so a run can go on from any step.
 #[derive(Debug, Clone)]
@@ -50,6 +51,14 @@ impl<O: Objective> Sampler<O> {
             self.options.push_example(&mut batch, window, self.catalogue, &mut generator)?;
         }
         Ok(batch)
+    }
+
+    /// The negatives of batch number `step`, where the loss has any: a function of the seed and `step` alone.
+    ///
+    /// # Errors
+    /// Those of the negatives.
+    pub fn negatives(&self, step: u64, batch: &PackedBatch) -> Result<Option<Negatives>, EncoderError> {
+        self.training.loss.draw(batch, self.catalogue, &mut self.generator(NEGATIVE_STREAM + step))
     }
 
     fn generator(&self, stream: u64) -> ChaCha8Rng {

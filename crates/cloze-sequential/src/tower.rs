@@ -238,7 +238,9 @@ struct TowerTask<'a, O> {
 impl<O: Objective> Task for TowerTask<'_, O> {
     fn step(&mut self, step: u64, rate: f64) -> Result<(f64, GradientNorm), TrainError> {
         let batch = self.sampler.batch(step)?;
-        let loss = self.tower.engine.cloze_step(&batch)?;
+        let negatives = self.sampler.negatives(step, &batch)?;
+        let loss = self.tower.options.training().loss.over(negatives.as_ref(), self.tower.catalogue);
+        let loss = self.tower.engine.loss_step(&batch, &loss)?;
         Ok((f64::from(loss), self.tower.engine.optimizer_step(rate)?))
     }
 

@@ -4,7 +4,7 @@
 mod common;
 
 use cloze_eval::{Query, Recommender};
-use cloze_sequential::{SasRec, SasRecOptions};
+use cloze_sequential::{LossKind, SasRec, SasRecOptions};
 use cloze_train::{FolderError, Model, TrainError};
 use common::{ITEMS, followed, reload, scores, walks, write};
 
@@ -29,16 +29,37 @@ fn fit(lists: &[Vec<u32>], options: &SasRecOptions, seed: u64) -> Result<SasRec,
 
 #[test]
 fn the_next_item_is_learned_from_the_order() {
-    for recency in [1.0, 0.5] {
-        let mut model = fit(&walks(), &SasRecOptions { recency, ..options() }, 1).unwrap();
+    let softmax = SasRecOptions { recency: 0.5, ..options() };
+    let sampled = [
+        SasRecOptions { loss: LossKind::SampledSoftmax, negatives: 5, ..options() },
+        SasRecOptions { loss: LossKind::Gbce, negatives: 5, ..options() },
+    ];
+    for options in [options(), softmax].into_iter().chain(sampled) {
+        let mut model = fit(&walks(), &options, 1).unwrap();
         let in_order = followed(&mut model, |history| history);
         let reversed = followed(&mut model, |[a, b, c]| [c, b, a]);
-        assert!(in_order >= 18, "recency {recency}: {in_order} of {ITEMS} followed");
+        assert!(in_order >= 18, "{:?}, recency {}: {in_order} of {ITEMS}", options.loss, options.recency);
         assert!(
             reversed <= in_order / 2,
             "{reversed} followed from reversed histories: the order is not used"
         );
     }
+}
+
+/// Its negatives are never from the sequence, so that it learns nothing against items that were seen: those aside, the next
+/// one is ahead.
+#[test]
+fn bce_puts_the_next_item_first_of_the_unseen() {
+    let options = SasRecOptions { loss: LossKind::Bce, ..options() };
+    let mut model = fit(&walks(), &options, 1).unwrap();
+    let items = ITEMS as u32;
+    let right = (0..items).filter(|&start| {
+        let [history @ .., next] = [0, 1, 2, 3].map(|step| (start + step) % items);
+        let scores = scores(&mut model, &history);
+        let unseen = (0..items).filter(|item| !history.contains(item));
+        unseen.max_by(|a, b| scores[*a as usize].total_cmp(&scores[*b as usize])) == Some(next)
+    });
+    assert!(right.count() >= 18);
 }
 
 #[test]
@@ -69,6 +90,7 @@ fn impossible_options_and_data_without_a_next_item_are_errors() {
         (SasRecOptions { heads: 3, ..options() }, "heads"),
         (SasRecOptions { recency: 1.5, ..options() }, "recency"),
         (SasRecOptions { recency: f64::NAN, ..options() }, "recency"),
+        (SasRecOptions { calibration: 1.5, ..options() }, "calibration"),
         (SasRecOptions { expansion: 0, ..options() }, "expansion"),
         (SasRecOptions { max_length: 1, ..options() }, "max-length"),
         (SasRecOptions { warmup: 300, ..options() }, "warmup"),

@@ -1,5 +1,6 @@
 //! The options of SASRec.
 
+use crate::loss::{LossKind, TrainingLoss};
 use crate::objective::{Objective, Training, Windows, check};
 use cloze_encoder::{
     Activation, AdamWOptions, Attention, EncoderConfig, EncoderError, Head, Norm, Output, PackedBatch,
@@ -29,6 +30,12 @@ pub struct SasRecOptions {
     /// With r, a position k places before the last of a training sequence is a target with probability rᵏ: 1 takes
     /// every position as the paper does, 0 the last only (after Petrov & Macdonald 2022, who draw a fixed number).
     pub recency: f64,
+    /// What training minimizes.
+    pub loss: LossKind,
+    /// Sampled items that a target is compared with; 0: one for `bce`, 256 for `sampled-softmax` and `gbce`.
+    pub negatives: usize,
+    /// gBCE's t: 1 makes up for the sampling, 0 gives BCE.
+    pub calibration: f64,
     /// Part of long sequences to train on.
     pub windows: Windows,
     /// Whether every history is shuffled, in training and when asked: a check of what order is worth.
@@ -61,6 +68,9 @@ impl Default for SasRecOptions {
             max_length: 200,
             dropout: 0.2,
             recency: 1.0,
+            loss: LossKind::Softmax,
+            negatives: 0,
+            calibration: 0.75,
             windows: Windows::Last,
             shuffle: false,
             steps: 5000,
@@ -85,6 +95,9 @@ impl SasRecOptions {
         ("max-length", "Longest input; longer histories keep their last items"),
         ("dropout", "Dropout of hidden states and attention probabilities"),
         ("recency", "1: every position is a target; r: one k places before the last with probability r^k"),
+        TrainingLoss::LOSS_HELP,
+        TrainingLoss::NEGATIVES_HELP,
+        TrainingLoss::CALIBRATION_HELP,
         ("windows", "Part of long sequences to train on: last, or random (drawn every epoch)"),
         ("shuffle", "Shuffle every history: a check, a model of order must get worse"),
         ("steps", "Optimizer steps"),
@@ -141,6 +154,7 @@ impl Objective for SasRecOptions {
     fn training(&self) -> Training {
         Training {
             max_length: self.max_length,
+            loss: TrainingLoss { kind: self.loss, negatives: self.negatives, calibration: self.calibration },
             windows: self.windows,
             shuffle: self.shuffle,
             batch: self.batch,
