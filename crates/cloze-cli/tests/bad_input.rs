@@ -83,6 +83,7 @@ fn a_value_out_of_range_is_refused_by_the_model() {
         ("bert4rec", "--max-length", "1000000000000000", "max_length = 1000000000000000"),
         ("bert4rec", "--layers", "1000000000", "layers = 1000000000"),
         ("sasrec", "--hidden", "9223372036854775808", "hidden = 9223372036854775808"),
+        ("bert4rec", "--batch", "1000000000000", "batch = 1000000000000"),
         ("sasrec", "--expansion", "9223372036854775808", "18446744073709551615"),
         ("hybridbert4rec", "--hidden", "100000000000", "hidden = 100000000000"),
     ] {

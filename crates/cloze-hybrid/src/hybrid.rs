@@ -137,7 +137,9 @@ fn towers(
             return Ok((cbf, Tower::load(folder, CF, &options.cf(), users)?));
         }
         options.cbf = folder.options(Bert4Rec::NAME)?;
-        Tower::load(folder, "", &options.cbf, data.items)?
+        let tower = Tower::load(folder, "", &options.cbf, data.items)?;
+        folder.check_all_read()?;
+        tower
     } else {
         let mut tower = Tower::new(&options.cbf, data.items, run.seed)?;
         tower.train("content", data.sequences, data.validation, run)?;

@@ -131,6 +131,11 @@ impl HybridOptions {
         if let Some((key, value)) = counts.into_iter().find(|(_, value)| *value == 0) {
             return Err(TrainError::option(key, value, "must be at least 1"));
         }
+        // What a step makes in memory.
+        let sizes = [("head-batch", self.head_batch), ("negatives", self.negatives)];
+        if let Some((key, value)) = sizes.into_iter().find(|(_, value)| *value > 1_000_000) {
+            return Err(TrainError::option(key, value, "must be at most 1000000"));
+        }
         if self.user_max_length < 2 {
             return Err(TrainError::option("user-max-length", self.user_max_length, "must be at least 2"));
         }
@@ -155,6 +160,13 @@ mod tests {
         keys.sort_unstable();
         lines.sort_unstable();
         assert_eq!(keys, lines);
+    }
+
+    #[test]
+    fn the_warmup_of_the_collaborative_tower_is_the_same_share() {
+        let options = HybridOptions { cf_steps: 2500, ..HybridOptions::default() };
+        assert_eq!(options.cf().warmup, options.cbf.warmup / 2);
+        assert_eq!(HybridOptions { cf_steps: u64::MAX, ..options }.cf().steps, u64::MAX, "without overflow");
     }
 
     #[test]

@@ -235,12 +235,19 @@ struct TowerTask<'a, O> {
     cases: Option<Cases<'a>>,
 }
 
-impl<O: Objective> Task for TowerTask<'_, O> {
-    fn step(&mut self, step: u64, rate: f64) -> Result<(f64, GradientNorm), TrainError> {
+impl<O: Objective> TowerTask<'_, O> {
+    /// Adds the gradients of batch number `step`; its loss.
+    fn learn(&mut self, step: u64) -> Result<f32, TrainError> {
         let batch = self.sampler.batch(step)?;
         let negatives = self.sampler.negatives(step, &batch)?;
         let loss = self.tower.options.training().loss.over(negatives.as_ref(), self.tower.catalogue);
-        let loss = self.tower.engine.loss_step(&batch, &loss)?;
+        Ok(self.tower.engine.loss_step(&batch, &loss)?)
+    }
+}
+
+impl<O: Objective> Task for TowerTask<'_, O> {
+    fn step(&mut self, step: u64, rate: f64) -> Result<(f64, GradientNorm), TrainError> {
+        let loss = self.learn(step)?;
         Ok((f64::from(loss), self.tower.engine.optimizer_step(rate)?))
     }
 
@@ -287,6 +294,9 @@ impl<O: Objective> Recommender for Scorer<'_, O> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod gradients;
 
 #[cfg(test)]
 mod tests {
