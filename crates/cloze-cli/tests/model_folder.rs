@@ -67,7 +67,7 @@ fn changed_options_are_refused_with_both_values() {
         world.fails_saying(1, &["evaluate", "bert"], &parts);
         world.fails_saying(1, &["recommend", "bert", "--history", "i1"], &parts);
         let reuse =
-            ["train", "hybridbert4rec", "--data", "synthetic", "--output", "hybrid", "--towers", "bert"];
+            ["train", "hybridbert4rec", "--data", "synthetic", "--output", "hybrid", "--reuse", "bert"];
         world.fails_saying(1, &reuse, &parts);
     }
     world.edit("bert/config.json", |now| {
@@ -186,7 +186,10 @@ fn other_items_under_the_same_split_are_found() {
     };
     for (file, folder, name) in [("a.csv", "a", "i"), ("b.csv", "b", "j")] {
         std::fs::write(world.path(file), log(name)).unwrap();
-        world.ok(&["prepare", file, "--output", folder]);
+        world.ok(&[
+            "prepare", "--input", file, "--output", folder, "--user", "user", "--item", "item", "--time",
+            "time",
+        ]);
     }
     world.ok(&["train", "popularity", "--data", "a", "--output", "pop"]);
     let other = ["evaluate", "pop", "--data", "b"];

@@ -64,10 +64,10 @@ impl HybridBert4Rec {
         let o = self.options.clone();
         let (pairs, histories) = match o.variant {
             Variant::Paper | Variant::Hidden => {
-                Pairs::of_whole_histories(data.sequences, data.items, o.negatives, run.seed)
+                Pairs::of_whole_histories(data.sequences, data.items, o.head_negatives, run.seed)
             }
             Variant::TrainedProjections => {
-                Pairs::of_prefixes(data.sequences, data.items, o.prefixes, o.negatives, run.seed)
+                Pairs::of_prefixes(data.sequences, data.items, o.prefixes, o.head_negatives, run.seed)
             }
         };
         if pairs.is_empty() {

@@ -233,8 +233,8 @@ fn an_item_nobody_had_has_a_profile_and_a_score() {
 #[test]
 fn impossible_options_are_errors_that_name_them() {
     for (broken, word) in [
-        (HybridOptions { negatives: 0, ..options(Variant::Paper) }, "negatives"),
-        (HybridOptions { negatives: usize::MAX, ..options(Variant::Paper) }, "negatives"),
+        (HybridOptions { head_negatives: 0, ..options(Variant::Paper) }, "head-negatives"),
+        (HybridOptions { head_negatives: usize::MAX, ..options(Variant::Paper) }, "head-negatives"),
         (HybridOptions { head_batch: usize::MAX, ..options(Variant::Paper) }, "head-batch"),
         (HybridOptions { user_max_length: 1, ..options(Variant::Paper) }, "user-max-length"),
         (HybridOptions { head_learning_rate: -1.0, ..options(Variant::Paper) }, "head-learning-rate"),
