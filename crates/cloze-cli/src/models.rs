@@ -88,6 +88,7 @@ impl Entry {
 
     pub(crate) fn load(&self, folder: &ModelFolder) -> Result<Box<dyn Recommender>> {
         let model = (self.load)(folder)?;
+        folder.check_all_read()?;
         let (scores, known) = (model.catalogue(), folder.vocabularies.items.len());
         if scores != known {
             let path = folder.path().display();

@@ -122,8 +122,18 @@ fn check_value(entry: &Entry, key: &str, value: Value) -> Result<Value, String> 
             let default = entry.defaults().get(key).cloned().unwrap_or(Value::Null);
             Err(format!("{} ({error})", expected(&default)))
         }
-        Err(error) => Err(format!("something else: {error}")),
+        Err(error) => {
+            let error = error.to_string();
+            let hint = value.as_str().map(|value| did_you_mean(value, words(&error))).unwrap_or_default();
+            Err(format!("something else: {error}{hint}"))
+        }
     }
+}
+
+/// The words in backquotes behind `expected`, as serde lists the values of an enumeration.
+fn words(error: &str) -> impl Iterator<Item = &str> {
+    let listed = error.split_once("expected").map_or("", |(_, listed)| listed);
+    listed.split('`').skip(1).step_by(2)
 }
 
 #[cfg(test)]

@@ -15,10 +15,10 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     scored.into_iter().take(3).map(|(_, candidate)| candidate).collect()
 }
 
-/// `; did you mean a or b?`, or nothing when no known name is near.
+/// ` (did you mean a or b?)`, or nothing when no known name is near.
 pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let nearest = nearest(name, known);
-    if nearest.is_empty() { String::new() } else { format!("; did you mean {}?", nearest.join(" or ")) }
+    if nearest.is_empty() { String::new() } else { format!(" (did you mean {}?)", nearest.join(" or ")) }
 }
 
 /// Lines of at most `width` characters, broken between words; a longer word is broken where it must be.
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_typo_finds_its_name_and_nonsense_finds_none() {
         let known = ["neighbours", "shrinkage"];
-        assert_eq!(did_you_mean("neighbors", known), "; did you mean neighbours?");
+        assert_eq!(did_you_mean("neighbors", known), " (did you mean neighbours?)");
         assert_eq!(did_you_mean("zzz", known), "");
     }
 

@@ -243,9 +243,9 @@ fn bert4rec_and_a_hybrid_on_its_tower() {
         .run(&[&["train", "hybridbert4rec"][..], &data, &["other"], &hybrid, &["--hidden", "16"]].concat());
     assert!(call.stderr.contains("hidden = 16") && call.stderr.contains('8'), "{}", call.stderr);
 
-    // Weights of another shape than the configuration says.
+    // Weights of another width than the configuration says.
     world.edit("bert/config.json", |card| card["options"]["hidden"] = 16.into());
-    world.fails_saying(1, &["evaluate", "bert"], &["shape", "config.json", "another configuration"]);
+    world.fails_saying(1, &["evaluate", "bert"], &["config.json", "`hidden` was 8 in training and is 16 now"]);
 }
 
 #[test]

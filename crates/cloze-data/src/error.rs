@@ -164,7 +164,7 @@ pub enum DataError {
         reason: String,
     },
     /// The parsed data set does not have the published numbers.
-    #[error("{name}: found {found} {what}, expected {expected} (read from {})", file.display())]
+    #[error("{name}: found {found} {what}, expected {expected} (read from {}): the file is not whole, or another version; replace it by the original", file.display())]
     Counts {
         /// The data set.
         name: String,

@@ -40,14 +40,14 @@ impl DataError {
 }
 
 pub(crate) fn did_you_mean(nearest: &[String]) -> String {
-    if nearest.is_empty() { String::new() } else { format!("; did you mean {}?", nearest.join(" or ")) }
+    if nearest.is_empty() { String::new() } else { format!(" (did you mean {}?)", nearest.join(" or ")) }
 }
 
 pub(crate) fn unobtainable(name: &str, attempts: &[Attempt], wanted: &[String], licence_url: &str) -> String {
     let tried: Vec<_> = attempts.iter().map(|one| format!("  - {}: {}", one.source, one.reason)).collect();
-    let wanted: Vec<_> = wanted.iter().map(|file| format!("  - $CLOZE_DATA_DIR/{file}")).collect();
+    let wanted: Vec<_> = wanted.iter().map(|file| format!("  - {file}")).collect();
     format!(
-        "the data set {name} could not be obtained. Tried:\n{}\nTo provide it by hand, put one of these files in \
+        "the data set {name} could not be obtained. Tried:\n{}\nTo provide it by hand, put the files of one line in \
          place (CLOZE_DATA_DIR or --data-dir names the folder):\n{}\nFiles and licence: {licence_url}",
         tried.join("\n"),
         wanted.join("\n")

@@ -41,10 +41,7 @@ pub fn load(name: &str, options: &DataOptions, progress: &mut dyn Progress) -> R
     if folder.exists() {
         match read_prepared(&folder) {
             Ok(dataset) => return Ok(dataset),
-            Err(error) => {
-                progress.start(&format!("{error}: preparing again"), None);
-                progress.finish();
-            }
+            Err(error) => progress.note(&format!("{error}: preparing again")),
         }
     }
     let dataset = build(&manifest, &obtained, progress)?;
@@ -91,9 +88,15 @@ fn build(
     obtained: &Obtained<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Dataset, DataError> {
-    let raw = &obtained.interactions;
-    let dataset = read(manifest, obtained, progress)?;
-    manifest.check_counts(&dataset, &raw.path)?;
+    if let Some(absent) = obtained.absent() {
+        progress.note(&format!(
+            "{}: without {absent} beside it items have no titles: they go by their ids",
+            obtained.interactions.path.display()
+        ));
+    }
+    let file = &obtained.interactions.path;
+    let dataset = read(manifest, obtained, progress).map_err(|error| manifest.blame_file(error, file))?;
+    manifest.check_counts(&dataset, file)?;
     Ok(dataset)
 }
 

@@ -71,6 +71,7 @@ fn a_download_is_verified_renamed_and_reported_and_not_repeated() {
     assert_eq!(case.progress.started[0], (format!("Downloading {}", server.url), Some(size)));
     assert_eq!(case.progress.advanced, 2 * size, "downloaded, then read");
     assert_eq!(case.progress.finished, case.progress.started.len());
+    assert_eq!(case.progress.abandoned, 0);
     // The server answers no second time.
     assert_eq!(case.load().unwrap(), data);
     assert_eq!(server.ranges(), [""]);
@@ -149,6 +150,8 @@ fn the_final_error_lists_every_source_the_file_and_the_licence() {
     {
         assert!(error.contains(part), "{part} in {error}");
     }
+    let Recorder { finished, abandoned, .. } = case.progress;
+    assert_eq!((finished, abandoned), (0, 1), "a failed download is not done");
 }
 
 #[test]

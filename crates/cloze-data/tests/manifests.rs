@@ -54,7 +54,7 @@ fn the_built_in_manifests_name_licence_citation_and_expected_numbers() {
 #[test]
 fn an_unknown_name_is_answered_with_the_nearest() {
     let error = load("ml100k", &DataOptions::default(), &mut Silent).unwrap_err().to_string();
-    assert!(error.contains("unknown data set \"ml100k\"; did you mean ml-100k"), "{error}");
+    assert!(error.contains("unknown data set \"ml100k\" (did you mean ml-100k"), "{error}");
     assert!(
         error.contains("known: amazon-beauty, amazon-books, ml-100k, ml-1m, ml-20m, ml-latest-small"),
         "{error}"
@@ -153,7 +153,7 @@ fn without_any_source_the_error_says_where_to_put_which_file() {
         "local folder: not tried: no --data-dir and CLOZE_DATA_DIR is not set",
         "ml-100k.zip: not tried: offline",
         "Python package recbole 1.2.1: not tried: offline",
-        "$CLOZE_DATA_DIR/ml-100k/u.data",
+        "$CLOZE_DATA_DIR/ml-100k/u.data, with $CLOZE_DATA_DIR/ml-100k/u.item for the items' titles",
         "$CLOZE_DATA_DIR/ml-100k/ml-100k.inter",
         "https://grouplens.org/datasets/movielens/100k/",
     ] {
@@ -185,5 +185,37 @@ fn the_data_are_prepared_once_and_a_damaged_preparation_is_rebuilt() {
     assert_eq!(again(), first);
     let started: Vec<_> = progress.started.iter().map(|(what, _)| what.as_str()).collect();
     assert_eq!(started.iter().filter(|what| what.starts_with("Reading")).count(), 2);
-    assert!(started.iter().any(|what| what.contains("preparing again")), "{started:?}");
+    let notes = &progress.notes;
+    assert!(notes.len() == 1 && notes[0].contains("preparing again"), "{notes:?}");
+}
+
+#[test]
+fn item_files_that_are_absent_are_noted_where_the_data_are_prepared() {
+    let items = "[forms.items]\nfiles = [\"tiny/tiny.items\"]\ntable = { separator = \"\\t\" }\ncolumns = { id = 1, title = 2 }\n";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tiny.data"), TINY).unwrap();
+    let path = folder.path().join("tiny.toml");
+    std::fs::write(&path, manifest(&format!("{items}{LOCAL}"))).unwrap();
+    let options = options(None, &folder.path().join("cache"));
+    let mut noted = || {
+        let mut progress = common::Recorder::default();
+        let dataset = load(path.to_str().unwrap(), &options, &mut progress).unwrap();
+        (dataset.items.has_titles(), progress.notes)
+    };
+    let (titles, notes) = noted();
+    assert!(!titles && notes.len() == 1 && notes[0].contains("without tiny.items beside it"), "{notes:?}");
+    std::fs::write(folder.path().join("tiny.items"), "x\tThe X\n").unwrap();
+    assert_eq!(noted(), (true, Vec::new()));
+}
+
+/// Filters that leave nothing of the published file's first lines do so because the rest is absent.
+#[test]
+fn a_truncated_file_is_blamed_and_not_the_filters() {
+    let filtered = manifest(LOCAL).replace("[[forms]]", "[filters]\nmin_item_interactions = 2\n\n[[forms]]");
+    let error = load_tiny(&filtered, "tiny.data", "a\tx\t1\n").unwrap_err().to_string();
+    assert!(error.contains("found 0 interactions, expected 4"), "{error}");
+    assert!(
+        error.contains("tiny.data") && error.contains("not whole") && !error.contains("loosen"),
+        "{error}"
+    );
 }

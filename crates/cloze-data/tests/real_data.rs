@@ -1,9 +1,11 @@
-//! The published numbers, on the real files: run when `CLOZE_DATA_DIR` has them, else skipped with a word.
+//! The published numbers, on the real files of `CLOZE_DATA_DIR`. Without it they are skipped, with a word; with it, ml-100k and
+//! ml-1m must be there.
 //!
 //! `CLOZE_TEST_NETWORK=1` adds the tests that fetch.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use cloze_data::{DataError, DataOptions, Dataset, LeaveOneOut, Silent, load};
 
@@ -12,16 +14,63 @@ fn options(cache: &tempfile::TempDir) -> DataOptions {
     DataOptions { data_dir, cache: Some(cache.path().to_owned()), offline: true }
 }
 
+/// The data sets that a folder of raw data has to have.
+const REQUIRED: [&str; 2] = ["ml-100k", "ml-1m"];
+
+/// Tells of a test that does nothing. The test harness keeps what `eprintln!` says to itself; this it does not.
+fn skipped(what: &str, reason: &str) {
+    writeln!(std::io::stderr(), "skipped: {what}: {reason}").unwrap();
+}
+
+/// What to do about the absence of a data set: the reason for skipping it, or why that will not do.
+fn absence(name: &str, folder: Option<&Path>) -> Result<String, String> {
+    match folder {
+        None => Ok("CLOZE_DATA_DIR is not set".to_owned()),
+        Some(folder) if REQUIRED.contains(&name) => Err(format!(
+            "CLOZE_DATA_DIR is {}, which has no {name}: put its files there (datasets/{name}.toml names them), or unset \
+             CLOZE_DATA_DIR to skip the tests on real data",
+            folder.display()
+        )),
+        Some(folder) => Ok(format!("{} does not have it", folder.display())),
+    }
+}
+
 /// The data set, or `None` with a printed reason.
 fn local(name: &str, options: &DataOptions) -> Option<Dataset> {
     match load(name, options, &mut Silent) {
-        Ok(dataset) => Some(dataset),
-        Err(error @ DataError::Unobtainable { .. }) => {
-            eprintln!("skipped: {error}");
-            None
-        }
+        Ok(dataset) => return Some(dataset),
+        Err(DataError::Unobtainable { .. }) => {}
         Err(error) => panic!("{error}"),
     }
+    match absence(name, options.data_dir.as_deref()) {
+        Ok(reason) => skipped(name, &reason),
+        Err(problem) => panic!("{problem}"),
+    }
+    None
+}
+
+#[test]
+fn absent_data_are_skipped_without_a_folder_and_required_with_one() {
+    let folder = Some(Path::new("raw"));
+    assert!(absence("ml-100k", None).unwrap().contains("not set"));
+    assert!(absence("online-retail", folder).unwrap().contains("raw does not have it"));
+    for name in REQUIRED {
+        let problem = absence(name, folder).unwrap_err();
+        assert!(problem.contains(&format!("has no {name}")) && problem.contains("raw"), "{problem}");
+    }
+}
+
+/// A captured line would leave a skipped test looking like one that passed.
+#[test]
+fn what_is_skipped_is_said_aloud() {
+    if std::env::var_os("CLOZE_TEST_INNER").is_some() {
+        return skipped("this", "inner run");
+    }
+    let name = "what_is_skipped_is_said_aloud";
+    let mut inner = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = inner.args([name, "--exact"]).env("CLOZE_TEST_INNER", "1").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("skipped: this: inner run"), "{said}");
 }
 
 #[test]
@@ -96,8 +145,7 @@ fn online_retail_is_its_purchases_by_customers() {
 #[test]
 fn the_recbole_package_gives_the_split_of_u_data() {
     if std::env::var_os("CLOZE_TEST_NETWORK").is_none() {
-        eprintln!("skipped: CLOZE_TEST_NETWORK is not set");
-        return;
+        return skipped("the network", "CLOZE_TEST_NETWORK is not set");
     }
     let cache = tempfile::tempdir().unwrap();
     let Some(official) = local("ml-100k", &options(&cache)) else { return };
@@ -105,7 +153,7 @@ fn the_recbole_package_gives_the_split_of_u_data() {
     let online = DataOptions { data_dir: None, cache: Some(other_cache.path().to_owned()), offline: false };
     let fetched = match load("ml-100k", &online, &mut Silent) {
         Ok(dataset) => dataset,
-        Err(error) => return eprintln!("skipped: {error}"),
+        Err(error) => return skipped("ml-100k by recbole", &error.to_string()),
     };
     let hash = |data: &Dataset| LeaveOneOut::new(&data.sequences).unwrap().hash();
     assert_eq!(hash(&official), hash(&fetched));

@@ -25,7 +25,7 @@ fn items_are_found_by_id_then_title_then_title_in_any_case() {
     assert!(error.to_string().contains("give one of the ids 10, 30"), "{error}");
     let error = items.find("Sabrina").unwrap_err().to_string();
     assert!(
-        error.contains("\"Sabrina\" is neither an id nor a title; did you mean Sabrina (1954)?"),
+        error.contains("\"Sabrina\" is neither an id nor a title (did you mean Sabrina (1954)?)"),
         "{error}"
     );
     assert_eq!(

@@ -1,7 +1,13 @@
 //! The encoder's configuration.
 
 use crate::error::{EncoderError, Result};
+use crate::layout::ParameterLayout;
 use serde::{Deserialize, Serialize};
+
+/// Most parameters that an encoder may have. In training each takes 16 bytes: value, gradient and two moments.
+pub const MAX_PARAMETERS: u64 = 1 << 32;
+/// Most layers.
+pub const MAX_LAYERS: usize = 1000;
 
 /// Where layer normalization stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,7 +129,8 @@ impl EncoderConfig {
             hidden,
             layers,
             heads,
-            intermediate: 4 * hidden,
+            // Too large is found by `validate`, which comes after.
+            intermediate: hidden.saturating_mul(4),
             max_length,
             dropout: 0.2,
             norm: Norm::Post,
@@ -143,10 +150,10 @@ impl EncoderConfig {
         self.hidden / self.heads
     }
 
-    /// Checks every rule; an engine calls it before it allocates anything.
+    /// Checks every rule, [`MAX_PARAMETERS`] and [`MAX_LAYERS`] among them; called before anything is allocated.
     ///
     /// # Errors
-    /// [`EncoderError::Config`] for the first rule that is broken.
+    /// [`EncoderError::Config`] for the first rule that is broken, [`EncoderError::Size`].
     pub fn validate(&self) -> Result<()> {
         let positive = [
             ("vocabulary", self.vocabulary),
@@ -161,13 +168,78 @@ impl EncoderConfig {
             check(value > 0, key, value, "must be at least 1")?;
         }
         check(self.outputs <= self.vocabulary, "outputs", self.outputs, "cannot exceed the vocabulary")?;
-        check(u32::try_from(self.vocabulary).is_ok(), "vocabulary", self.vocabulary, "must fit 32 bits")?;
+        for (key, value) in [("vocabulary", self.vocabulary), ("max_length", self.max_length)] {
+            check(u32::try_from(value).is_ok(), key, value, "must fit 32 bits")?;
+        }
+        check(self.layers <= MAX_LAYERS, "layers", self.layers, "must be at most 1000")?;
         check(self.hidden.is_multiple_of(self.heads), "heads", self.heads, "must divide hidden")?;
         check((0.0..1.0).contains(&self.dropout), "dropout", self.dropout, "must be in [0, 1)")?;
-        check(self.norm_epsilon > 0.0, "norm_epsilon", self.norm_epsilon, "must be positive")
+        check(self.norm_epsilon > 0.0, "norm_epsilon", self.norm_epsilon, "must be positive")?;
+        self.check_size()
+    }
+
+    /// The number of parameters: each table's first, so that nothing overflows in the sum.
+    fn check_size(&self) -> Result<()> {
+        let tables = [
+            ("hidden", self.hidden),
+            ("intermediate", self.intermediate),
+            ("vocabulary", self.vocabulary),
+            ("outputs", self.outputs),
+            ("max_length", self.max_length),
+            ("token_types", self.token_types),
+        ];
+        let hidden = self.hidden;
+        for (key, rows) in tables {
+            if rows.checked_mul(hidden).is_none_or(|size| size as u64 > MAX_PARAMETERS) {
+                return Err(EncoderError::Size {
+                    what: format!("{key} \u{d7} hidden = {rows} \u{d7} {hidden}"),
+                });
+            }
+        }
+        let parameters = ParameterLayout::new(self).len();
+        if parameters as u64 > MAX_PARAMETERS {
+            let (layers, length, vocabulary) = (self.layers, self.max_length, self.vocabulary);
+            return Err(EncoderError::Size {
+                what: format!(
+                    "hidden = {hidden}, layers = {layers}, max_length = {length} and {vocabulary} tokens give \
+                     {parameters}"
+                ),
+            });
+        }
+        Ok(())
     }
 }
 
 fn check(holds: bool, key: &'static str, value: impl std::fmt::Display, rule: &'static str) -> Result<()> {
     if holds { Ok(()) } else { Err(EncoderError::Config { key, value: value.to_string(), rule }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sizes that would overflow, or that no memory holds, are refused before anything is allocated.
+    #[test]
+    fn absurd_sizes_are_errors_that_name_the_key() {
+        let config = |hidden, layers, length| EncoderConfig::bert4rec(100, hidden, layers, 1, length);
+        for (config, parts) in [
+            (config(100_000_000_000, 2, 200), ["hidden = 100000000000", "4294967296"]),
+            (config(1 << 63, 2, 200), ["hidden = 9223372036854775808", "4294967296"]),
+            (config(usize::MAX, 2, 200), ["hidden", "4294967296"]),
+            (config(60_000, 2, 200), ["intermediate \u{d7} hidden = 240000 \u{d7} 60000", "4294967296"]),
+            (config(20_000, 10, 200), ["hidden = 20000, layers = 10", "4294967296"]),
+            (config(64, 1_000_000_000, 200), ["layers = 1000000000", "at most 1000"]),
+            (config(64, 2, 1_000_000_000_000_000), ["max_length = 1000000000000000", "32 bits"]),
+            (config(64, 2, 4_000_000_000), ["max_length \u{d7} hidden = 4000000000 \u{d7} 64", "4294967296"]),
+            (
+                EncoderConfig { token_types: usize::MAX, ..config(64, 2, 200) },
+                ["token_types \u{d7} hidden", "4294967296"],
+            ),
+        ] {
+            let error = config.validate().unwrap_err().to_string();
+            assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+        }
+        // 1.6e9 parameters: large, but someone may have the memory.
+        EncoderConfig::bert4rec(100, 8192, 2, 1, 200).validate().unwrap();
+    }
 }

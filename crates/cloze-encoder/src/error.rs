@@ -1,5 +1,7 @@
 //! What can go wrong in the encoder.
 
+use crate::config::MAX_PARAMETERS;
+
 /// Errors of configuration, batches, parameters and engines.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -13,6 +15,14 @@ pub enum EncoderError {
         value: String,
         /// The rule that it breaks.
         rule: &'static str,
+    },
+    /// An encoder larger than [`MAX_PARAMETERS`](crate::config::MAX_PARAMETERS).
+    #[error(
+        "encoder configuration: {what} parameters, at most {MAX_PARAMETERS} are possible: lower one of them"
+    )]
+    Size {
+        /// What is too large, with the values that make it so.
+        what: String,
     },
     /// A token id beyond the embedding table.
     #[error("token {token} at row {row} of the batch: the embedding table has {vocabulary} rows")]

@@ -62,15 +62,15 @@ impl Parameters {
         layout: Arc<ParameterLayout>,
         mut read: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
     ) -> Result<Self, E> {
-        let mut values = vec![0.0; layout.len()];
+        // Grows with what is there: an absurd layout fails at its first array, before its buffer is allocated.
+        let mut values = Vec::new();
         for entry in layout.entries() {
             let array = read(&entry.name, &entry.shape)?;
-            let place = &mut values[entry.range()];
-            if array.len() != place.len() {
+            if array.len() != entry.range().len() {
                 let problem = format!("{} values for shape {:?}", array.len(), entry.shape);
                 return Err(EncoderError::Parameter { name: entry.name.clone(), problem }.into());
             }
-            place.copy_from_slice(&array);
+            values.extend_from_slice(&array);
         }
         Ok(Self { layout, values })
     }
@@ -108,6 +108,15 @@ impl Parameters {
 mod tests {
     use super::*;
     use crate::config::EncoderConfig;
+
+    /// A configuration may claim sizes that the weights do not have.
+    #[test]
+    fn an_array_of_another_size_fails_before_the_buffer_is_allocated() {
+        let layout = ParameterLayout::new(&EncoderConfig::bert4rec(1 << 30, 1 << 30, 1, 1, 20));
+        let error =
+            Parameters::read(Arc::new(layout), |_, _| Ok::<_, EncoderError>(vec![0.0; 3])).unwrap_err();
+        assert!(error.to_string().contains("3 values for shape"), "{error}");
+    }
 
     #[test]
     fn start_is_seeded_and_of_the_stated_scale() {

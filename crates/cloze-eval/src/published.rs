@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::evaluation::Fit;
 use crate::metrics::Metric;
 use crate::part::Part;
 use crate::protocol::Protocol;
@@ -34,6 +35,10 @@ pub struct Published {
     /// is shown without a verdict. Default true.
     #[serde(default = "yes")]
     pub comparable: bool,
+    /// What the model of the figure was fitted on. Beside a model of another fit the figure is shown without a verdict.
+    /// Default: not known, and taken to be ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
     /// Anything that a reader has to know, e.g. what makes it not comparable. Default none.
     #[serde(default)]
     pub note: Option<String>,
@@ -49,6 +54,15 @@ impl Published {
         (part.split, part.dataset) == (SPLIT, &*self.dataset)
             && (model, protocol) == (&*self.model, self.protocol)
     }
+
+    /// Whether it was obtained as the figures of models with this fit are.
+    pub(crate) fn is_comparable(&self, fit: Fit) -> bool {
+        self.comparable && !self.is_of_other_fit(fit)
+    }
+
+    fn is_of_other_fit(&self, fit: Fit) -> bool {
+        self.fit.is_some_and(|theirs| theirs != fit)
+    }
 }
 
 /// How our figure stands to a published one.
@@ -62,15 +76,19 @@ pub enum Verdict {
     Below,
     /// The figures were obtained in different ways.
     NotComparable,
+    /// The published figure is of a model fitted on another part.
+    OtherFit,
     /// The published figure is quoted from memory.
     Unverified,
 }
 
 impl Verdict {
-    /// The verdict on our interval `low..=high` beside a published figure.
-    pub fn of(low: f64, high: f64, published: &Published) -> Self {
+    /// The verdict on the interval `low..=high` of our model with this fit, beside a published figure.
+    pub fn of(low: f64, high: f64, fit: Fit, published: &Published) -> Self {
         if !published.comparable {
             Self::NotComparable
+        } else if published.is_of_other_fit(fit) {
+            Self::OtherFit
         } else if published.from_memory {
             Self::Unverified
         } else if published.value < low {
@@ -90,6 +108,7 @@ impl fmt::Display for Verdict {
             Self::Above => "ours above",
             Self::Below => "ours below",
             Self::NotComparable => "not comparable",
+            Self::OtherFit => "other fit",
             Self::Unverified => "-",
         })
     }
@@ -123,14 +142,21 @@ mod tests {
     #[test]
     fn the_verdict_follows_the_interval() {
         let figure = minimal("").unwrap();
-        assert_eq!(Verdict::of(0.47, 0.49, &figure), Verdict::Agrees);
-        assert_eq!(Verdict::of(0.49, 0.50, &figure), Verdict::Above);
-        assert_eq!(Verdict::of(0.40, 0.48, &figure), Verdict::Below);
+        let of = |low, high, figure: &Published| Verdict::of(low, high, Fit::Train, figure);
+        assert_eq!(of(0.47, 0.49, &figure), Verdict::Agrees);
+        assert_eq!(of(0.49, 0.50, &figure), Verdict::Above);
+        assert_eq!(of(0.40, 0.48, &figure), Verdict::Below);
         let memory = Published { from_memory: true, ..figure.clone() };
-        assert_eq!(Verdict::of(0.49, 0.50, &memory), Verdict::Unverified);
-        assert_eq!(
-            Verdict::of(0.49, 0.50, &Published { comparable: false, ..figure }),
-            Verdict::NotComparable
-        );
+        assert_eq!(of(0.49, 0.50, &memory), Verdict::Unverified);
+        assert_eq!(of(0.49, 0.50, &Published { comparable: false, ..figure }), Verdict::NotComparable);
+    }
+
+    #[test]
+    fn a_figure_of_another_fit_gives_no_verdict() {
+        let figure = minimal(r#", "fit": "train+validation""#).unwrap();
+        assert_eq!(Verdict::of(0.49, 0.50, Fit::TrainAndValidation, &figure), Verdict::Above);
+        assert_eq!(Verdict::of(0.49, 0.50, Fit::Train, &figure), Verdict::OtherFit);
+        assert!(figure.is_comparable(Fit::TrainAndValidation) && !figure.is_comparable(Fit::Train));
+        assert!(minimal(r#", "fit": "all""#).is_err());
     }
 }

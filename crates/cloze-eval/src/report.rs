@@ -212,7 +212,7 @@ fn comparison(rows: &[&ResultRow], published: &[Published], sources: &mut Vec<St
                 interval(row),
                 format!("{}{dagger}", figure(theirs.value)),
                 signed(row.value - theirs.value),
-                Verdict::of(row.low, row.high, theirs).to_string(),
+                Verdict::of(row.low, row.high, row.fit, theirs).to_string(),
                 format!("[{}]", at + 1),
             ]);
         }
@@ -232,6 +232,6 @@ pub(crate) fn footer(bootstrap: &Bootstrap) -> String {
          In brackets: {percent:.0} % percentile bootstrap interval over users, {resamples} resamples; several seeds are\n\
          averaged for each user first. (chance): the expected figure of a random order of the candidates.\n\
          Verdicts: \"agrees\" when the published figure is inside our interval. It says nothing about the spread of\n\
-         the published figure. † quoted from memory, no verdict.\n"
+         the published figure. No verdict where it is of another fit, or quoted from memory (†).\n"
     )
 }

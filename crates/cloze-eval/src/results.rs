@@ -43,7 +43,7 @@ pub struct ResultRow {
     pub users: usize,
     /// Training and scoring, mean over seeds.
     pub seconds: f64,
-    /// The first published figure for this row that is comparable, if any.
+    /// The first published figure for this row that is comparable and of its fit, if any.
     pub published: Option<f64>,
 }
 
@@ -154,7 +154,7 @@ fn protocol_rows(
         published: published
             .iter()
             .find(|figure| {
-                figure.comparable
+                figure.is_comparable(meta.fit)
                     && figure.is_of(Part::of(meta), &meta.model, protocol)
                     && figure.metric == metric
             })

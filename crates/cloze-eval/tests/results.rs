@@ -19,6 +19,7 @@ fn figure(value: f64, metric: Metric) -> Published {
         source: "Sun et al. 2019".to_owned(),
         from_memory: false,
         comparable: true,
+        fit: None,
         note: None,
     }
 }
@@ -37,6 +38,9 @@ fn a_row_is_the_mean_over_users_and_seeds() {
     assert!((recall.value - 0.625).abs() < 1e-12);
     assert!(recall.low <= recall.value && recall.value <= recall.high);
     assert_eq!((recall.seeds, recall.users, recall.published), (2, 4, Some(0.7)));
+    let other = Published { fit: Some(Fit::TrainAndValidation), ..figure(0.7, Metric::Recall(10)) };
+    let rows = results(&evaluations, &[other]).unwrap();
+    assert_eq!(row(&rows, "bert4rec", Metric::Recall(10)).published, None);
     assert!((recall.seconds - 2.5).abs() < 1e-12);
     let mrr = row(&rows, "bert4rec", Metric::Mrr);
     let by_hand = (1.0 + f64::midpoint(0.05, 0.5) + 0.25 + 0.02) / 4.0;
@@ -162,6 +166,7 @@ fn sample_report(synthetic: bool) -> String {
             note: Some("99 negatives".to_owned()),
             ..figure(0.3, Metric::Recall(5))
         },
+        Published { fit: Some(Fit::TrainAndValidation), ..figure(0.99, Metric::Ndcg(5)) },
     ];
     let bootstrap = Bootstrap::default();
     let rows = results(&evaluations, &published).unwrap();
@@ -182,6 +187,7 @@ fn the_report_shows_figures_verdicts_and_chance_within_110_columns() {
     assert!(line("| bert4rec", "| N@10").contains("ours below"));
     assert!(line("| bert4rec", "| MRR").contains(".2000†"));
     assert!(line("| bert4rec", "| R@5").contains("not comparable"));
+    assert!(line("| bert4rec", "| N@5").contains("other fit"));
     assert!(
         text.contains("[2] Sun et al. 2019 (99 negatives)")
             || text.contains("[1] Sun et al. 2019 (99 negatives)")

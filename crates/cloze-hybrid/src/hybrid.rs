@@ -12,7 +12,8 @@ use cloze_train::{Model, ModelFolder, NamedTensor, Plan, Run, Step, Task, TrainE
 ///
 /// - Content tower: BERT4Rec over a user's items. A user's profile p is its vector for the \[MASK\] appended to the
 ///   history.
-/// - Collaborative tower: the same encoder over an item's users in time order. An item's profile q is its vector for
+/// - Collaborative tower: the same encoder over an item's users in time order (by number where the data have no times, which
+///   the training notes). An item's profile q is its vector for
 ///   the \[MASK\] appended to the item's users. Users of held-out interactions are not among them.
 /// - Head: `r(u, v) = σ(w · (p ∗ q) + b)`, log loss, towers frozen.
 ///
@@ -31,6 +32,10 @@ pub struct HybridBert4Rec {
     /// The same as the head sees them, q̂.
     mapped: Vec<f32>,
 }
+
+/// What becomes of the collaborative tower where the order of an item's users can't be known.
+const WITHOUT_TIMES: &str = "the data have no times: an item's users stand in the order of their numbers, so the \
+                             collaborative tower sees who had an item, but not in which order";
 
 const CBF: &str = "cbf.";
 const CF: &str = "cf.";
@@ -59,10 +64,10 @@ impl HybridBert4Rec {
         let o = self.options.clone();
         let (pairs, histories) = match o.variant {
             Variant::Paper | Variant::Hidden => {
-                Pairs::of_whole_histories(data.sequences, data.items, o.negatives, run.seed)
+                Pairs::of_whole_histories(data.sequences, data.items, o.head_negatives, run.seed)
             }
             Variant::TrainedProjections => {
-                Pairs::of_prefixes(data.sequences, data.items, o.prefixes, o.negatives, run.seed)
+                Pairs::of_prefixes(data.sequences, data.items, o.prefixes, o.head_negatives, run.seed)
             }
         };
         if pairs.is_empty() {
@@ -83,7 +88,11 @@ impl HybridBert4Rec {
         let options = AdamWOptions { weight_decay: 0.0, ..AdamWOptions::default() };
         let plan = Plan {
             schedule: Schedule { peak: o.head_learning_rate, warmup: 0, steps: o.head_steps },
-            validate_every: if validation.is_some() { o.head_steps.div_ceil(10) } else { 0 },
+            validate_every: if validation.is_some() && o.cbf.validate_every > 0 {
+                o.head_steps.div_ceil(10)
+            } else {
+                0
+            },
         };
         let mut task = HeadTask {
             optimizer: AdamW::flat(self.head.values().len(), options),
@@ -128,7 +137,9 @@ fn towers(
             return Ok((cbf, Tower::load(folder, CF, &options.cf(), users)?));
         }
         options.cbf = folder.options(Bert4Rec::NAME)?;
-        Tower::load(folder, "", &options.cbf, data.items)?
+        let tower = Tower::load(folder, "", &options.cbf, data.items)?;
+        folder.check_all_read()?;
+        tower
     } else {
         let mut tower = Tower::new(&options.cbf, data.items, run.seed)?;
         tower.train("content", data.sequences, data.validation, run)?;
@@ -162,6 +173,9 @@ impl Model for HybridBert4Rec {
 
     fn fit(data: &TrainingData<'_>, options: &Self::Options, run: &mut Run<'_>) -> Result<Self, TrainError> {
         options.validate()?;
+        if !data.sequences.has_times() {
+            run.reporter.note(WITHOUT_TIMES);
+        }
         let mut options = options.clone();
         let (cbf, mut cf) = towers(data, &mut options, run)?;
         let item_sequences = data.sequences.transpose(data.items)?;

@@ -56,8 +56,8 @@ pub struct HybridOptions {
     pub head_batch: usize,
     /// Learning rate of the head.
     pub head_learning_rate: f64,
-    /// Sampled negatives for each positive.
-    pub negatives: usize,
+    /// Sampled negatives for each positive of the head.
+    pub head_negatives: usize,
     /// Prefixes of each history that the trained projections learn from.
     pub prefixes: usize,
 }
@@ -72,7 +72,7 @@ impl Default for HybridOptions {
             head_steps: 2000,
             head_batch: 512,
             head_learning_rate: 1e-3,
-            negatives: 4,
+            head_negatives: 4,
             prefixes: 16,
         }
     }
@@ -86,7 +86,7 @@ const OWN_HELP: [(&str, &str); 8] = [
     ("head-steps", "Optimizer steps of the head"),
     ("head-batch", "Positives a step of the head"),
     ("head-learning-rate", "Learning rate of the head"),
-    ("negatives", "Sampled negatives for each positive of the head"),
+    ("head-negatives", "Sampled negatives for each positive of the head"),
     ("prefixes", "Prefixes of each history that the trained projections learn from"),
 ];
 
@@ -111,7 +111,8 @@ impl HybridOptions {
     pub fn cf(&self) -> Bert4RecOptions {
         let steps = self.cf_steps;
         // A short run keeps the share of its warm-up.
-        let warmup = self.cbf.warmup * steps / self.cbf.steps.max(1);
+        let warmup = u128::from(self.cbf.warmup) * u128::from(steps) / u128::from(self.cbf.steps.max(1));
+        let warmup = u64::try_from(warmup).unwrap_or(u64::MAX);
         Bert4RecOptions { max_length: self.user_max_length, steps, warmup, ..self.cbf.clone() }
     }
 
@@ -124,11 +125,16 @@ impl HybridOptions {
             ("cf-steps", self.cf_steps as usize),
             ("head-steps", self.head_steps as usize),
             ("head-batch", self.head_batch),
-            ("negatives", self.negatives),
+            ("head-negatives", self.head_negatives),
             ("prefixes", self.prefixes),
         ];
         if let Some((key, value)) = counts.into_iter().find(|(_, value)| *value == 0) {
             return Err(TrainError::option(key, value, "must be at least 1"));
+        }
+        // What a step makes in memory.
+        let sizes = [("head-batch", self.head_batch), ("head-negatives", self.head_negatives)];
+        if let Some((key, value)) = sizes.into_iter().find(|(_, value)| *value > 1_000_000) {
+            return Err(TrainError::option(key, value, "must be at most 1000000"));
         }
         if self.user_max_length < 2 {
             return Err(TrainError::option("user-max-length", self.user_max_length, "must be at least 2"));
@@ -157,9 +163,16 @@ mod tests {
     }
 
     #[test]
+    fn the_warmup_of_the_collaborative_tower_is_the_same_share() {
+        let options = HybridOptions { cf_steps: 2500, ..HybridOptions::default() };
+        assert_eq!(options.cf().warmup, options.cbf.warmup / 2);
+        assert_eq!(HybridOptions { cf_steps: u64::MAX, ..options }.cf().steps, u64::MAX, "without overflow");
+    }
+
+    #[test]
     fn unknown_keys_are_refused_in_spite_of_the_flattened_tower() {
         let read = |text: &str| serde_json::from_str::<HybridOptions>(text);
-        assert_eq!(read(r#"{"hidden": 32, "negatives": 2}"#).unwrap().cbf.hidden, 32);
+        assert_eq!(read(r#"{"hidden": 32, "head-negatives": 2}"#).unwrap().cbf.hidden, 32);
         let error = read(r#"{"hiden": 32}"#).unwrap_err().to_string();
         assert!(error.contains("hiden"), "{error}");
     }

@@ -86,7 +86,7 @@ impl<'a> Pairs<'a> {
     fn push_negatives(&self, user: u32, items: &mut Vec<u32>, generator: &mut ChaCha8Rng) {
         let seen = self.sequences.get(user as usize);
         // A user who has nearly everything: so many draws find a free item if a hundredth of all is free.
-        let mut draws = 1000 * self.negatives;
+        let mut draws = self.negatives.saturating_mul(1000);
         while items.len() <= self.negatives && draws > 0 {
             draws -= 1;
             let item = generator.random_range(0..self.items as u32);

@@ -73,6 +73,7 @@ fn write<M: Model>(path: &Path, model: &M, origin: TrainedOn) {
         trained_on: origin,
         seed: 3,
         seconds: 0.0,
+        notes: Vec::new(),
     };
     let vocabularies = Vocabularies { items: ids(ITEMS), users: ids(USERS) };
     ModelFolder::write(path, &card, &vocabularies, &model.tensors().unwrap(), &[]).unwrap();
@@ -170,6 +171,52 @@ fn item_sequences_hold_no_held_out_interaction() {
     }
 }
 
+/// Whatever is held out, the model is the same: nothing but the training part is learned from.
+#[test]
+fn held_out_items_change_no_weight_and_no_profile() {
+    let sequences = sequences();
+    let split = LeaveOneOut::new(&sequences).unwrap();
+    let origin = origin("train");
+    let fitted = |variant, validation: &[Option<u32>]| {
+        let data = TrainingData {
+            sequences: &split.train,
+            items: ITEMS,
+            origin: &origin,
+            validation: Some(validation),
+        };
+        let mut reporter = Reporter::quiet();
+        // No look at the validation items in between: which parameters are best is the one thing that they decide.
+        assert_eq!(options(variant).cbf.validate_every, 0);
+        let model = HybridBert4Rec::fit(&data, &options(variant), &mut Run::new(3, &mut reporter)).unwrap();
+        (weights(&model, ""), model.item_profiles().to_vec())
+    };
+    let others: Vec<Option<u32>> =
+        split.validation.iter().map(|item| item.map(|item| (item + 7) % ITEMS as u32)).collect();
+    for variant in [Variant::Paper, Variant::TrainedProjections] {
+        let first = fitted(variant, &split.validation);
+        for held_out in [&split.test, &others, &vec![None; USERS]] {
+            assert!(fitted(variant, held_out) == first, "{variant:?}: the held-out items were learned from");
+        }
+    }
+}
+
+#[test]
+fn data_without_times_are_noted() {
+    let timed = sequences();
+    let lists: Vec<Vec<u32>> = timed.iter().map(<[u32]>::to_vec).collect();
+    let untimed = Sequences::from_lists(&lists, None).unwrap();
+    let origin = origin("train");
+    let notes = |sequences: &Sequences| {
+        let data = TrainingData { sequences, items: ITEMS, origin: &origin, validation: None };
+        let mut reporter = Reporter::quiet();
+        HybridBert4Rec::fit(&data, &options(Variant::Paper), &mut Run::new(3, &mut reporter)).unwrap();
+        reporter.notes().to_vec()
+    };
+    assert_eq!(notes(&timed), [""; 0]);
+    let noted = notes(&untimed);
+    assert!(noted.len() == 1 && noted[0].contains("no times"), "{noted:?}");
+}
+
 #[test]
 fn an_item_nobody_had_has_a_profile_and_a_score() {
     let sequences = sequences();
@@ -186,7 +233,9 @@ fn an_item_nobody_had_has_a_profile_and_a_score() {
 #[test]
 fn impossible_options_are_errors_that_name_them() {
     for (broken, word) in [
-        (HybridOptions { negatives: 0, ..options(Variant::Paper) }, "negatives"),
+        (HybridOptions { head_negatives: 0, ..options(Variant::Paper) }, "head-negatives"),
+        (HybridOptions { head_negatives: usize::MAX, ..options(Variant::Paper) }, "head-negatives"),
+        (HybridOptions { head_batch: usize::MAX, ..options(Variant::Paper) }, "head-batch"),
         (HybridOptions { user_max_length: 1, ..options(Variant::Paper) }, "user-max-length"),
         (HybridOptions { head_learning_rate: -1.0, ..options(Variant::Paper) }, "head-learning-rate"),
     ] {

@@ -6,6 +6,9 @@ use cloze_train::TrainError;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+/// A batch is made in memory: a larger one is a slip of the hand.
+const LARGEST_BATCH: usize = 1_000_000;
+
 /// Which part of a sequence longer than the encoder is trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -90,7 +93,9 @@ impl Training {
         check("max-length", self.max_length, self.max_length >= 2, "must be at least 2")?;
         check("steps", steps, steps > 0, "must be at least 1")?;
         check("batch", self.batch, self.batch > 0, "must be at least 1")?;
-        check("warmup", warmup, warmup < steps, "must be below steps")?;
+        check("batch", self.batch, self.batch <= LARGEST_BATCH, "must be at most 1000000")?;
+        let rule = format!("must be below steps = {steps}: lower warmup too, a tenth of steps is usual");
+        check("warmup", warmup, warmup < steps, &rule)?;
         check("learning-rate", peak, positive(peak), "must be positive")?;
         check("clip", clip, positive(clip), "must be positive")?;
         check("initial-scale", self.initial_scale, positive(self.initial_scale), "must be positive")?;

@@ -235,14 +235,21 @@ struct TowerTask<'a, O> {
     cases: Option<Cases<'a>>,
 }
 
-impl<O: Objective> Task for TowerTask<'_, O> {
-    fn step(&mut self, step: u64, rate: f64) -> Result<Step, TrainError> {
+impl<O: Objective> TowerTask<'_, O> {
+    /// Adds the gradients of batch number `step`; its loss and the number of its tokens.
+    fn learn(&mut self, step: u64) -> Result<(f32, usize), TrainError> {
         let batch = self.sampler.batch(step)?;
         let negatives = self.sampler.negatives(step, &batch)?;
         let loss = self.tower.options.training().loss.over(negatives.as_ref(), self.tower.catalogue);
-        let loss = self.tower.engine.loss_step(&batch, &loss)?;
+        Ok((self.tower.engine.loss_step(&batch, &loss)?, batch.tokens().len()))
+    }
+}
+
+impl<O: Objective> Task for TowerTask<'_, O> {
+    fn step(&mut self, step: u64, rate: f64) -> Result<Step, TrainError> {
+        let (loss, items) = self.learn(step)?;
         let norm = self.tower.engine.optimizer_step(rate)?;
-        Ok(Step { loss: f64::from(loss), norm, items: batch.tokens().len() })
+        Ok(Step { loss: f64::from(loss), norm, items })
     }
 
     fn validate(&mut self) -> Result<Option<f64>, TrainError> {
@@ -288,6 +295,9 @@ impl<O: Objective> Recommender for Scorer<'_, O> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod gradients;
 
 #[cfg(test)]
 mod tests {

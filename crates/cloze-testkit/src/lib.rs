@@ -10,3 +10,4 @@ pub mod engine_contract;
 pub mod finite_differences;
 pub mod golden;
 pub mod splitmix;
+mod unbiased;

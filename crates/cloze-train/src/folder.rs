@@ -4,12 +4,16 @@
 //! |---|---|
 //! | `config.json` | [`Card`]: which model, its options, what it was trained on |
 //! | `vocabulary.json` | the items' (and where needed the users') ids and titles, so that inference takes raw ids |
-//! | `model.safetensors` | the weights; nothing that can execute on load |
+//! | `model.safetensors` | the weights, and of which configuration and vocabulary they are; nothing that can execute on load |
 //! | `metrics.jsonl`, `learning-curve.svg` | a line for each [`Record`] of the training run, and their picture |
 //! | `events.out.tfevents.cloze` | the same records for TensorBoard |
 //! | `run.json` | where checkpoints were kept: what run the model is the result of |
 
+mod error;
+mod fingerprint;
 mod write;
+
+pub use error::FolderError;
 
 use crate::checkpoint::{CURVE_FILE, RUN_FILE, TRAINING_FOLDER};
 use crate::curve;
@@ -17,8 +21,11 @@ use crate::events::{self, EVENTS_FILE};
 use crate::progress::Record;
 use crate::tensors::{self, NamedTensor};
 use cloze_data::Vocabulary;
+use fingerprint::Fingerprint;
 use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,101 +38,7 @@ pub const WEIGHTS_FILE: &str = "model.safetensors";
 /// Training records.
 pub const METRICS_FILE: &str = "metrics.jsonl";
 /// Version of the folder's layout, written into `config.json`.
-pub const FORMAT: u32 = 1;
-
-/// What can be wrong with a model folder.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FolderError {
-    /// A file could not be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// The path holds no model.
-    #[error("{} is not a model folder: it has no {CONFIG_FILE}. Give the folder that `cloze train --output` wrote", path.display())]
-    NotAModel {
-        /// The path as given.
-        path: PathBuf,
-    },
-    /// Writing would destroy something that is not a model.
-    #[error("{} exists and is not a model folder: nothing was written. Choose another --output or remove it", path.display())]
-    Occupied {
-        /// The path as given.
-        path: PathBuf,
-    },
-    /// A JSON file does not have the expected form.
-    #[error("{}: {reason}", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// Line, column and what was expected.
-        reason: String,
-    },
-    /// The folder was written by another version.
-    #[error("{}: folder format {found}, this program reads {FORMAT}. Train the model again with this version", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// Format number found.
-        found: u32,
-    },
-    /// The folder holds another model than the one asked for.
-    #[error("{} holds a `{found}` model, `{expected}` was expected", path.display())]
-    OtherModel {
-        /// The folder.
-        path: PathBuf,
-        /// Model named in `config.json`.
-        found: String,
-        /// Model asked for.
-        expected: String,
-    },
-    /// The weights file is damaged.
-    #[error("{}: {reason}. The file is damaged or of another model; train again or copy it anew", path.display())]
-    Weights {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A weight is absent.
-    #[error("{} has no tensor `{name}` (it has {present}): the weights belong to another configuration than {CONFIG_FILE}", path.display())]
-    MissingTensor {
-        /// The file.
-        path: PathBuf,
-        /// The absent tensor.
-        name: String,
-        /// A few of those present.
-        present: String,
-    },
-    /// A weight has another shape than the configuration says.
-    #[error("{}: `{name}` has shape {found:?}, the configuration in {CONFIG_FILE} gives {expected:?}: the weights belong to another configuration", path.display())]
-    Shape {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        name: String,
-        /// Shape in the file.
-        found: Vec<usize>,
-        /// Shape by the configuration.
-        expected: Vec<usize>,
-    },
-    /// A weight is not a number.
-    #[error("{}: `{name}` contains {value} at position {index}: training diverged or the file is damaged", path.display())]
-    NotFinite {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        name: String,
-        /// Flat index.
-        index: usize,
-        /// The value.
-        value: f32,
-    },
-}
+pub const FORMAT: u32 = 2;
 
 /// What a model was trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -161,6 +74,9 @@ pub struct Card {
     pub seed: u64,
     /// Wall-clock seconds of training.
     pub seconds: f64,
+    /// What was noted in training and bears on what the model is worth.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// The two vocabularies of a model.
@@ -182,6 +98,8 @@ pub struct ModelFolder {
     /// `vocabulary.json`.
     pub vocabularies: Vocabularies,
     weights: Vec<u8>,
+    /// Names of the tensors that were asked for.
+    read: RefCell<BTreeSet<String>>,
 }
 
 impl ModelFolder {
@@ -203,10 +121,11 @@ impl ModelFolder {
         for record in records {
             lines.extend(json_line(record, path)?);
         }
+        let mark = Fingerprint::new(card, vocabularies);
         let mut files = vec![
             (CONFIG_FILE, json(card, path)?),
             (VOCABULARY_FILE, json(vocabularies, path)?),
-            (WEIGHTS_FILE, tensors::serialize(tensors, path)?),
+            (WEIGHTS_FILE, tensors::serialize(tensors, Some(mark.metadata(path)?), path)?),
             (METRICS_FILE, lines),
         ];
         if !records.is_empty() {
@@ -236,7 +155,8 @@ impl ModelFolder {
         if occupied { Err(FolderError::Occupied { path: path.to_owned() }) } else { Ok(()) }
     }
 
-    /// Opens a model folder and checks its configuration and vocabulary; weights are checked when they are read.
+    /// Opens a model folder and checks its configuration and vocabulary, and that the weights were trained with them; the
+    /// weights themselves are checked when they are read.
     ///
     /// # Errors
     /// Each damage has its own [`FolderError`].
@@ -252,7 +172,8 @@ impl ModelFolder {
         let vocabularies = read_json(&path.join(VOCABULARY_FILE))?;
         let file = path.join(WEIGHTS_FILE);
         let weights = fs::read(&file).map_err(|source| io(&file, source))?;
-        Ok(Self { path: path.to_owned(), card, vocabularies, weights })
+        Fingerprint::of_weights(&weights, &file)?.check(&card, &vocabularies, path)?;
+        Ok(Self { path: path.to_owned(), card, vocabularies, weights, read: RefCell::default() })
     }
 
     /// The folder itself.
@@ -263,8 +184,8 @@ impl ModelFolder {
     /// The model's options as their own type; an unknown or missing key is an error.
     ///
     /// # Errors
-    /// [`FolderError::OtherModel`], or [`FolderError::Json`] naming the key.
-    pub fn options<T: DeserializeOwned>(&self, model: &str) -> Result<T, FolderError> {
+    /// [`FolderError::OtherModel`], [`FolderError::MissingOption`], or [`FolderError::Json`] naming the key.
+    pub fn options<T: Serialize + DeserializeOwned>(&self, model: &str) -> Result<T, FolderError> {
         if self.card.model != model {
             return Err(FolderError::OtherModel {
                 path: self.path.clone(),
@@ -272,10 +193,16 @@ impl ModelFolder {
                 expected: model.to_owned(),
             });
         }
-        serde_json::from_value(self.card.options.clone()).map_err(|error| FolderError::Json {
-            path: self.path.join(CONFIG_FILE),
-            reason: format!("options: {error}"),
-        })
+        let path = self.path.join(CONFIG_FILE);
+        let wrong = |error| FolderError::Json { path: path.clone(), reason: format!("options: {error}") };
+        let options: T = serde_json::from_value(self.card.options.clone()).map_err(wrong)?;
+        // The type fills what is absent with defaults, which is for flags, not for what was saved.
+        let complete = serde_json::to_value(&options).map_err(wrong)?;
+        let mut keys = complete.as_object().into_iter().flat_map(|map| map.keys());
+        match keys.find(|key| self.card.options.get(key.as_str()).is_none()) {
+            Some(key) => Err(FolderError::MissingOption { path, key: key.clone() }),
+            None => Ok(options),
+        }
     }
 
     /// A float tensor of the given shape (`None`: any), every value finite.
@@ -283,12 +210,14 @@ impl ModelFolder {
     /// # Errors
     /// Absent, of another shape or type, or not finite.
     pub fn f32(&self, name: &str, shape: Option<&[usize]>) -> Result<Vec<f32>, FolderError> {
-        let path = self.path.join(WEIGHTS_FILE);
-        let values = tensors::read(&self.weights, &path, name, Dtype::F32, shape, f32::from_le_bytes)?;
+        let values = self.tensor(name, Dtype::F32, shape, f32::from_le_bytes)?;
         match values.iter().position(|value| !value.is_finite()) {
-            Some(index) => {
-                Err(FolderError::NotFinite { path, name: name.to_owned(), index, value: values[index] })
-            }
+            Some(index) => Err(FolderError::NotFinite {
+                path: self.path.join(WEIGHTS_FILE),
+                name: name.to_owned(),
+                index,
+                value: values[index],
+            }),
             None => Ok(values),
         }
     }
@@ -298,8 +227,7 @@ impl ModelFolder {
     /// # Errors
     /// Absent, or of another shape or type.
     pub fn u32(&self, name: &str, shape: Option<&[usize]>) -> Result<Vec<u32>, FolderError> {
-        let path = self.path.join(WEIGHTS_FILE);
-        tensors::read(&self.weights, &path, name, Dtype::U32, shape, u32::from_le_bytes)
+        self.tensor(name, Dtype::U32, shape, u32::from_le_bytes)
     }
 
     /// A tensor of counts or offsets.
@@ -307,8 +235,33 @@ impl ModelFolder {
     /// # Errors
     /// Absent, or of another shape or type.
     pub fn u64(&self, name: &str, shape: Option<&[usize]>) -> Result<Vec<u64>, FolderError> {
+        self.tensor(name, Dtype::U64, shape, u64::from_le_bytes)
+    }
+
+    fn tensor<const SIZE: usize, T>(
+        &self,
+        name: &str,
+        dtype: Dtype,
+        shape: Option<&[usize]>,
+        decode: impl Fn([u8; SIZE]) -> T,
+    ) -> Result<Vec<T>, FolderError> {
+        self.read.borrow_mut().insert(name.to_owned());
+        tensors::read(&self.weights, &self.path.join(WEIGHTS_FILE), name, dtype, shape, decode)
+    }
+
+    /// Asked when a model is loaded: a tensor that nobody read is a part that the model would do without in silence.
+    ///
+    /// # Errors
+    /// [`FolderError::UnreadTensors`] naming them.
+    pub fn check_all_read(&self) -> Result<(), FolderError> {
         let path = self.path.join(WEIGHTS_FILE);
-        tensors::read(&self.weights, &path, name, Dtype::U64, shape, u64::from_le_bytes)
+        let mut unread = tensors::names(&self.weights, &path)?;
+        unread.retain(|name| !self.read.borrow().contains(name));
+        if unread.is_empty() {
+            Ok(())
+        } else {
+            Err(FolderError::UnreadTensors { path, names: tensors::list(unread) })
+        }
     }
 }
 

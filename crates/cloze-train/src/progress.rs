@@ -36,6 +36,7 @@ pub struct Reporter {
     bar: Option<ProgressBar>,
     last_line: Instant,
     records: Vec<Record>,
+    notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,8 @@ impl Reporter {
     }
 
     fn new(style: Style) -> Self {
-        Self { style, phase: String::new(), bar: None, last_line: Instant::now(), records: Vec::new() }
+        let (phase, records, notes) = (String::new(), Vec::new(), Vec::new());
+        Self { style, phase, bar: None, last_line: Instant::now(), records, notes }
     }
 
     /// Begins a phase of `total` units; `unit` is their plural, such as `steps`.
@@ -111,9 +113,20 @@ impl Reporter {
     pub(crate) fn say(&self, text: &str) {
         match (&self.bar, self.style) {
             (Some(bar), Style::Bar) => bar.suspend(|| line(text)),
-            (_, Style::Lines) => line(text),
-            _ => {}
+            (_, Style::Quiet) => {}
+            _ => line(text),
         }
+    }
+
+    /// A line for a person that the model keeps: it bears on what the model is worth.
+    pub fn note(&mut self, text: &str) {
+        self.say(&format!("note: {text}"));
+        self.notes.push(text.to_owned());
+    }
+
+    /// What was noted, in order.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The phase is over.
@@ -161,5 +174,13 @@ impl cloze_data::Progress for Reporter {
 
     fn finish(&mut self) {
         Reporter::finish(self, "done");
+    }
+
+    fn abandon(&mut self) {
+        Reporter::abandon(self);
+    }
+
+    fn note(&mut self, text: &str) {
+        self.say(&format!("note: {text}"));
     }
 }

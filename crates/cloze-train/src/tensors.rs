@@ -1,8 +1,9 @@
 //! Named arrays on their way to and from safetensors.
 
 use crate::folder::FolderError;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::Path;
 
 /// The values of a named array.
@@ -52,8 +53,13 @@ impl<'a> NamedTensor<'a> {
     }
 }
 
-/// The safetensors image of `tensors`.
-pub(crate) fn serialize(tensors: &[NamedTensor<'_>], path: &Path) -> Result<Vec<u8>, FolderError> {
+/// The safetensors image of `tensors`, with `metadata` in its header. One entry at most gives the same bytes every time.
+pub(crate) fn serialize(
+    tensors: &[NamedTensor<'_>],
+    metadata: Option<(&str, String)>,
+    path: &Path,
+) -> Result<Vec<u8>, FolderError> {
+    let metadata = metadata.map(|(key, value)| HashMap::from([(key.to_owned(), value)]));
     let bytes: Vec<_> = tensors.iter().map(NamedTensor::bytes).collect();
     let views = tensors
         .iter()
@@ -63,7 +69,7 @@ pub(crate) fn serialize(tensors: &[NamedTensor<'_>], path: &Path) -> Result<Vec<
         })
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
     views
-        .and_then(|views| safetensors::serialize(views, None))
+        .and_then(|views| safetensors::serialize(views, metadata))
         .map_err(|source| FolderError::Weights { path: path.to_owned(), reason: source.to_string() })
 }
 
@@ -81,7 +87,7 @@ pub(crate) fn read<const SIZE: usize, T>(
     let view = file.tensor(name).map_err(|_| FolderError::MissingTensor {
         path: path.to_owned(),
         name: name.to_owned(),
-        present: summary(&file),
+        present: list(file.names().into_iter().map(str::to_owned).collect()),
     })?;
     if view.dtype() != dtype {
         return Err(weights(format!(
@@ -104,8 +110,25 @@ pub(crate) fn read<const SIZE: usize, T>(
     Ok(elements.iter().map(|bytes| decode(*bytes)).collect())
 }
 
-fn summary(file: &SafeTensors<'_>) -> String {
-    let mut names = file.names();
+/// The names of all arrays.
+pub(crate) fn names(image: &[u8], path: &Path) -> Result<Vec<String>, FolderError> {
+    let (_, header) = header(image, path)?;
+    Ok(header.tensors().into_keys().collect())
+}
+
+/// An entry of the header's metadata.
+pub(crate) fn metadata(image: &[u8], path: &Path, key: &str) -> Result<Option<String>, FolderError> {
+    let (_, header) = header(image, path)?;
+    Ok(header.metadata().as_ref().and_then(|entries| entries.get(key).cloned()))
+}
+
+fn header(image: &[u8], path: &Path) -> Result<(usize, Metadata), FolderError> {
+    SafeTensors::read_metadata(image)
+        .map_err(|error| FolderError::Weights { path: path.to_owned(), reason: error.to_string() })
+}
+
+/// A few names for a message.
+pub(crate) fn list(mut names: Vec<String>) -> String {
     names.sort_unstable();
     let more = names.len().saturating_sub(8);
     names.truncate(8);

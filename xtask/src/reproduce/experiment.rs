@@ -159,6 +159,9 @@ pub(crate) struct Published {
     /// Whether split, candidates and preparation are those of our evaluation; no verdict hangs on others.
     #[serde(default = "yes")]
     pub(crate) comparable: bool,
+    /// What the model of the figure was fitted on: no verdict on models of another fit. Absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fit: Option<String>,
     /// What a reader has to know about the figure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<String>,
@@ -255,8 +258,11 @@ impl Experiment {
 
 impl Published {
     fn validate(&self) -> Result<()> {
-        let Self { dataset, model, protocol, metric, value, .. } = self;
+        let Self { dataset, model, protocol, metric, value, fit, .. } = self;
         let hint = nearest::hint(protocol, PROTOCOLS);
+        if let Some(fit) = fit {
+            ensure!(FITS.contains(&fit.as_str()), "published: fit \"{fit}\" is none of {}", FITS.join(", "));
+        }
         ensure!(PROTOCOLS.contains(&protocol.as_str()), "published: unknown protocol \"{protocol}\"{hint}");
         ensure!(
             (0.0..=1.0).contains(value),

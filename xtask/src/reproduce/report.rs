@@ -74,7 +74,8 @@ fn note(experiment: &Experiment, quick: bool, problems: &[String]) -> String {
     paragraphs.extend(experiment.claim.as_ref().map(|claim| format!("Claim: {}", claim.trim())));
     paragraphs.extend(experiment.note.as_ref().map(|note| note.trim().to_owned()));
     if quick {
-        let text = "Quick settings: small data, small models. The figures show that everything runs; they are not the models' best.";
+        let text = "Quick settings: fewer data sets, fits or seeds than the whole experiment, and on generated data smaller models. \
+                    The figures show that everything runs; they are not the experiment's result.";
         paragraphs.push(text.to_owned());
     }
     paragraphs.extend(problems.iter().cloned());

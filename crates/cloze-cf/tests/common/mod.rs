@@ -73,6 +73,7 @@ pub fn written_with<M: Model>(
         trained_on: origin(),
         seed: 0,
         seconds: 0.1,
+        notes: Vec::new(),
     };
     let vocabularies = Vocabularies { items: ids("i", items), users: ids("u", 4) };
     ModelFolder::write(folder, &card, &vocabularies, tensors, &[]).unwrap();

@@ -212,6 +212,7 @@ impl Train {
             trained_on,
             seed: self.common.seed,
             seconds: began.elapsed().as_secs_f64(),
+            notes: reporter.notes().to_vec(),
         };
         let vocabularies = Vocabularies { items: dataset.items, users: dataset.users };
         ModelFolder::write(output, &card, &vocabularies, &trained.tensors, reporter.records())?;

@@ -94,12 +94,27 @@ pub(crate) fn check_width(text: &str) {
     }
 }
 
+/// The header of a safetensors file, and where its values begin.
+fn header(bytes: &[u8]) -> (Value, usize) {
+    let end = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    (serde_json::from_slice(&bytes[8..end]).unwrap(), end)
+}
+
 /// Overwrites the first element of a tensor of 32-bit floats in a safetensors file.
 pub(crate) fn overwrite_first(path: &Path, tensor: &str, value: f32) {
     let mut bytes = std::fs::read(path).unwrap();
-    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-    let header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
-    let begin = 8 + length + header[tensor]["data_offsets"][0].as_u64().unwrap() as usize;
+    let (header, end) = header(&bytes);
+    let begin = end + header[tensor]["data_offsets"][0].as_u64().unwrap() as usize;
     bytes[begin..begin + 4].copy_from_slice(&value.to_le_bytes());
     std::fs::write(path, bytes).unwrap();
+}
+
+/// Changes the header of a safetensors file: its tensors' names and places, and `__metadata__`.
+pub(crate) fn edit_header(path: &Path, change: impl FnOnce(&mut Value)) {
+    let bytes = std::fs::read(path).unwrap();
+    let (mut value, end) = header(&bytes);
+    change(&mut value);
+    let text = value.to_string();
+    let changed = [&(text.len() as u64).to_le_bytes(), text.as_bytes(), &bytes[end..]].concat();
+    std::fs::write(path, changed).unwrap();
 }

@@ -217,6 +217,17 @@ impl Manifest {
         self.forms.iter().find(|form| form.name == name)
     }
 
+    /// The filters leave what is expected of the published file: where nothing is left, the file is not that.
+    pub(crate) fn blame_file(&self, error: DataError, file: &Path) -> DataError {
+        match (error, self.expected.and_then(|expected| expected.interactions)) {
+            (DataError::NothingLeft { .. }, Some(expected)) => {
+                let (name, file) = (self.name.clone(), file.to_owned());
+                DataError::Counts { name, what: "interactions", expected, found: 0, file }
+            }
+            (error, _) => error,
+        }
+    }
+
     /// Compares a data set, read from `file`, with the expected numbers.
     pub(crate) fn check_counts(&self, dataset: &Dataset, file: &Path) -> Result<(), DataError> {
         let Some(expected) = self.expected else { return Ok(()) };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::hash::hex;
+use crate::progress::end;
 use crate::{DataError, Progress};
 
 /// A machine without network is told so after this long.
@@ -32,7 +33,7 @@ impl Download<'_> {
         let part = Part::open(PathBuf::from(name))?;
         progress.start(&format!("Downloading {}", self.url), Some(self.size));
         let fetched = self.fetch(&part, progress).and_then(|()| self.verify(&part));
-        progress.finish();
+        end(progress, &fetched);
         if fetched.is_err() && part.len()? == 0 {
             std::fs::remove_file(&part.path).map_err(DataError::io("remove", &part.path))?;
         }

@@ -68,6 +68,13 @@ fn verified<C>(path: PathBuf, file: &FileSpec<C>) -> Result<Raw, DataError> {
 }
 
 impl Obtained<'_> {
+    /// The file of item names that the form has and the folder has not.
+    pub(crate) fn absent(&self) -> Option<&str> {
+        let items = self.form.items.as_ref().filter(|_| self.items.is_none()).map(|spec| &spec.files);
+        let ids = self.form.item_ids.as_ref().filter(|_| self.item_ids.is_none()).map(|spec| &spec.files);
+        items.or(ids)?.first().map(|file| base_name(file))
+    }
+
     /// The files, interactions first.
     pub(crate) fn raw(&self) -> impl Iterator<Item = &Raw> {
         std::iter::once(&self.interactions).chain(&self.items).chain(&self.item_ids)

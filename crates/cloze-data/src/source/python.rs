@@ -1,10 +1,11 @@
 //! Files out of a wheel, fetched by the ordinary `pip download`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::archive;
 use crate::hash::sha256;
+use crate::progress::end;
 use crate::{DataError, Progress};
 
 /// A pinned wheel.
@@ -29,16 +30,21 @@ impl Wheel<'_> {
         let temporary = tempfile::tempdir_in(folder).map_err(DataError::io("create a folder in", folder))?;
         progress.start(&format!("pip download {}=={}", self.package, self.version), None);
         let fetched = self.download(temporary.path());
-        progress.finish();
-        fetched?;
-        let wheel = temporary.path().join(self.file);
+        let fetched = fetched.and_then(|()| self.verified(temporary.path()));
+        end(progress, &fetched);
+        archive::extract(&fetched?, members, folder)
+    }
+
+    /// The downloaded wheel.
+    fn verified(&self, folder: &Path) -> Result<PathBuf, DataError> {
+        let wheel = folder.join(self.file);
         let bytes = std::fs::read(&wheel).map_err(DataError::io("read", &wheel))?;
         let found = sha256(&bytes);
         if found != self.sha256 {
             let reason = format!("{}: sha256 is {found}, expected {}", self.file, self.sha256);
             return Err(self.error(reason));
         }
-        archive::extract(&wheel, members, folder)
+        Ok(wheel)
     }
 
     fn download(&self, folder: &Path) -> Result<(), DataError> {

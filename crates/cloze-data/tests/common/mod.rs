@@ -57,6 +57,8 @@ pub(crate) struct Recorder {
     pub(crate) started: Vec<(String, Option<u64>)>,
     pub(crate) advanced: u64,
     pub(crate) finished: usize,
+    pub(crate) abandoned: usize,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Progress for Recorder {
@@ -68,6 +70,12 @@ impl Progress for Recorder {
     }
     fn finish(&mut self) {
         self.finished += 1;
+    }
+    fn abandon(&mut self) {
+        self.abandoned += 1;
+    }
+    fn note(&mut self, text: &str) {
+        self.notes.push(text.to_owned());
     }
 }
 

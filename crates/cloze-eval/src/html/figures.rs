@@ -20,7 +20,7 @@ impl Section<'_> {
                     point: Point { value: row.value, low: row.low, high: row.high },
                     published: self
                         .figures_of(row)
-                        .map(|it| (it.value, it.from_memory || !it.comparable))
+                        .map(|it| (it.value, it.from_memory || !it.is_comparable(row.fit)))
                         .collect(),
                 })
                 .collect();

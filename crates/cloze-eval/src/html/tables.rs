@@ -103,7 +103,7 @@ impl<'a> Section<'a> {
                         interval(&figure(ours.value), &figure(ours.low), &figure(ours.high)),
                         format!("{}{dagger}", figure(theirs.value)),
                         signed(ours.value - theirs.value),
-                        format!("<td class=\"text\">{}", Verdict::of(ours.low, ours.high, theirs)),
+                        format!("<td class=\"text\">{}", Verdict::of(ours.low, ours.high, ours.fit, theirs)),
                         format!("<td class=\"text\">{}{}", escape(&theirs.source), escape(&note)),
                     ],
                 );

@@ -135,7 +135,8 @@ impl Objective for SasRecOptions {
             hidden: self.hidden,
             layers: self.layers,
             heads: self.heads,
-            intermediate: self.expansion * self.hidden,
+            // Too large is found by the encoder's own check, which comes after.
+            intermediate: self.expansion.saturating_mul(self.hidden),
             max_length: self.max_length,
             dropout: self.dropout,
             norm: Norm::Pre,

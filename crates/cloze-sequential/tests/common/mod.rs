@@ -65,6 +65,7 @@ pub(crate) fn write<M: Model>(path: &Path, model: &M, options: &M::Options) {
         trained_on: origin(),
         seed: 1,
         seconds: 0.0,
+        notes: Vec::new(),
     };
     let ids = |n: usize| Vocabulary::new((0..n).map(|i| i.to_string()).collect(), None).unwrap();
     let vocabularies = Vocabularies { items: ids(ITEMS), users: ids(6 * ITEMS) };

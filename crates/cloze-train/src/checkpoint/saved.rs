@@ -105,7 +105,7 @@ impl Saved {
             tensors.push(flat("second", &optimizer.second));
             tensors.push(NamedTensor::u64("step", &[1], vec![optimizer.step]));
         }
-        let image = tensors::serialize(&tensors, path).map_err(|error| error.to_string())?;
+        let image = tensors::serialize(&tensors, None, path).map_err(|error| error.to_string())?;
         let mark = Mark { sha256: digest(&image), ..self.mark.clone() };
         let state = serde_json::to_vec_pretty(&mark).map_err(|error| error.to_string())?;
         Ok((state, image))

@@ -90,6 +90,7 @@ fn a_published_figure_needs_a_known_protocol_and_a_value_between_0_and_1() {
     assert!(!figure("full", "0.25").unwrap().published[0].from_memory);
     assert!(figure("fulll", "0.25").unwrap_err().to_string().contains("did you mean \"full\"?"));
     assert!(figure("full", "25.0").is_err());
+    assert!(figure("full", "0.25\nfit = \"all\"").unwrap_err().to_string().contains("fit \"all\""));
 }
 
 #[test]

@@ -1,0 +1,52 @@
+//! Every parameter of every form of the models gets a gradient from the batches that the model makes itself.
+
+use super::{Sampler, Tower, TowerTask};
+use crate::objective::Objective;
+use crate::{Bert4RecOptions, LossKind, SasRecOptions, Windows};
+use cloze_data::Sequences;
+use cloze_testkit::compare::{gradient_is_zero, norm};
+
+const CATALOGUE: usize = 12;
+
+fn check<O: Objective + std::fmt::Debug>(options: &O) {
+    // Longer and shorter than the encoder, with every item.
+    let lists: Vec<Vec<u32>> = (0..16)
+        .map(|user| (0..3 + user % 9).map(|step| (5 * user + 7 * step) % CATALOGUE as u32).collect())
+        .collect();
+    let sequences = Sequences::from_lists(&lists, None).unwrap();
+    let mut tower = Tower::new(options, CATALOGUE, 3).unwrap();
+    let sampler = Sampler::new(sequences, CATALOGUE, options, 3);
+    let mut task = TowerTask { tower: &mut tower, sampler, cases: None };
+    (0..8).for_each(|step| assert!(task.learn(step).unwrap().0 > 0.0));
+    let gradients = tower.engine.gradients().unwrap();
+    for entry in tower.engine.layout().entries().iter().filter(|entry| !gradient_is_zero(&entry.name)) {
+        let values = &gradients[entry.range()];
+        for (row, values) in values.chunks(values.len() / entry.shape[0]).enumerate() {
+            assert!(norm(values) > 0.0, "row {row} of {} has no gradient: {options:?}", entry.name);
+        }
+    }
+}
+
+const LOSSES: [LossKind; 4] = [LossKind::Softmax, LossKind::SampledSoftmax, LossKind::Bce, LossKind::Gbce];
+
+#[test]
+fn every_parameter_of_bert4rec_gets_a_gradient() {
+    let base = Bert4RecOptions { hidden: 8, max_length: 8, batch: 16, ..Bert4RecOptions::default() };
+    for loss in LOSSES {
+        for head_norm in [true, false] {
+            check(&Bert4RecOptions { loss, head_norm, ..base.clone() });
+        }
+    }
+    check(&Bert4RecOptions { windows: Windows::Random, last_mask_share: 0.0, ..base.clone() });
+    check(&Bert4RecOptions { last_mask_share: 1.0, dropout: 0.0, ..base });
+}
+
+#[test]
+fn every_parameter_of_sasrec_gets_a_gradient() {
+    let base = SasRecOptions { hidden: 8, max_length: 8, batch: 16, ..SasRecOptions::default() };
+    for loss in LOSSES {
+        check(&SasRecOptions { loss, ..base.clone() });
+    }
+    check(&SasRecOptions { windows: Windows::Random, ..base.clone() });
+    check(&SasRecOptions { recency: 0.5, dropout: 0.0, expansion: 1, ..base });
+}
