@@ -245,7 +245,11 @@ fn bert4rec_and_a_hybrid_on_its_tower() {
 
     // Weights of another width than the configuration says.
     world.edit("bert/config.json", |card| card["options"]["hidden"] = 16.into());
-    world.fails_saying(1, &["evaluate", "bert"], &["config.json", "`hidden` was 8 in training and is 16 now"]);
+    world.fails_saying(
+        1,
+        &["evaluate", "bert"],
+        &["config.json", "`hidden` was 8 in training and is 16 now"],
+    );
 }
 
 #[test]

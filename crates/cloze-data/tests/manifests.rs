@@ -197,7 +197,7 @@ fn item_files_that_are_absent_are_noted_where_the_data_are_prepared() {
     let path = folder.path().join("tiny.toml");
     std::fs::write(&path, manifest(&format!("{items}{LOCAL}"))).unwrap();
     let options = options(None, &folder.path().join("cache"));
-    let mut noted = || {
+    let noted = || {
         let mut progress = common::Recorder::default();
         let dataset = load(path.to_str().unwrap(), &options, &mut progress).unwrap();
         (dataset.items.has_titles(), progress.notes)

@@ -19,7 +19,7 @@ const REQUIRED: [&str; 2] = ["ml-100k", "ml-1m"];
 
 /// Tells of a test that does nothing. The test harness keeps what `eprintln!` says to itself; this it does not.
 fn skipped(what: &str, reason: &str) {
-    writeln!(std::io::stderr(), "skipped: {what}: {reason}").unwrap();
+    std::io::stderr().write_all(format!("skipped: {what}: {reason}\n").as_bytes()).unwrap();
 }
 
 /// What to do about the absence of a data set: the reason for skipping it, or why that will not do.

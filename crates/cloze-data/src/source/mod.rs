@@ -69,14 +69,16 @@ pub(crate) fn obtain<'m>(
 /// The files that make up a form, for a message: what the interactions need, and what names the items.
 fn wanted(form: &Form) -> Option<String> {
     let first = |files: &[String]| files.first().map(|file| format!("$CLOZE_DATA_DIR/{file}"));
-    let mut text = first(&form.interactions.files)?;
+    let interactions = first(&form.interactions.files)?;
     let items = form.items.as_ref().map(|spec| &spec.files);
     let item_ids = form.item_ids.as_ref().map(|spec| &spec.files);
     let names: Vec<String> = items.into_iter().chain(item_ids).filter_map(|files| first(files)).collect();
-    if !names.is_empty() {
-        text.push_str(&format!(", with {} for the items' titles", names.join(" and ")));
-    }
-    Some(text)
+    let with = if names.is_empty() {
+        String::new()
+    } else {
+        format!(", with {} for the items' titles", names.join(" and "))
+    };
+    Some(interactions + &with)
 }
 
 fn search_local<'m>(

@@ -34,7 +34,7 @@ fn every_parameter_of_bert4rec_gets_a_gradient() {
     let base = Bert4RecOptions { hidden: 8, max_length: 8, batch: 16, ..Bert4RecOptions::default() };
     for loss in LOSSES {
         for head_norm in [true, false] {
-            check(&Bert4RecOptions { loss, head_norm, ..base.clone() });
+            check(&Bert4RecOptions { head_norm, loss, ..base.clone() });
         }
     }
     check(&Bert4RecOptions { windows: Windows::Random, last_mask_share: 0.0, ..base.clone() });
