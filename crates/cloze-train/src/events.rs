@@ -116,12 +116,19 @@ impl Message {
 mod tests {
     use super::*;
 
+    fn hex(bytes: &[u8]) -> String {
+        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+    }
+
     /// The bytes that TensorBoard's own writer makes of the same header: tensorboard 2.21, `RecordWriter(file).write(
     /// Event(wall_time=1.5, file_version="brain.Event:2").SerializeToString())`.
     #[test]
     fn a_header_is_that_of_tensorboard() {
-        let hex: String = header(1.5).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "1800000000000000a37f4b2209000000000000f83f1a0d627261696e2e4576656e743a322a28646c");
+        assert_eq!(
+            hex(&header(1.5)),
+            "1800000000000000a37f4b2209000000000000f83f1a0d627261696e2e4576656e743a322a28646c"
+        );
     }
 
     /// Likewise an event with one scalar.
@@ -136,10 +143,9 @@ mod tests {
             validation_ndcg_10: Some(0.125),
             seconds: 4.0,
         };
-        let hex: String = events(&[record], 10.25).iter().map(|byte| format!("{byte:02x}")).collect();
         let expected = "720000000000000025053a8209000000000080244010ac022a640a0f0a086362662f6c6f7373150000e8400a180a11\
             6362662f6c6561726e696e675f72617465150000003f0a180a116362662f6772616469656e745f6e6f726d15000000400a1d0a16\
             6362662f76616c69646174696f6e5f6e6463675f3130150000003e1d071230";
-        assert_eq!(hex, expected);
+        assert_eq!(hex(&events(&[record], 10.25)), expected);
     }
 }

@@ -173,6 +173,7 @@ mod tests {
     use super::super::level::Level;
     use super::super::matrix::{Matrix, Packed};
     use super::*;
+    use std::io::Write as _;
 
     /// The definition of `tileloadd` and `tdpbf16ps`, on the operands' bytes.
     struct Emulated;
@@ -200,14 +201,14 @@ mod tests {
     #[test]
     fn tiles_give_the_product_of_the_rounded_factors() {
         if !Level::Avx512Bf16.is_present() {
-            println!("skipped: this processor has no AVX-512 BF16");
+            let _ = writeln!(std::io::stderr(), "skipped: this processor has no AVX-512 BF16");
             return;
         }
         check::<Emulated>();
         if Level::Amx.is_present() {
             check::<Hardware>();
         } else {
-            println!("AMX itself was not run: this processor has none");
+            let _ = writeln!(std::io::stderr(), "AMX itself was not run: this processor has none");
         }
     }
 

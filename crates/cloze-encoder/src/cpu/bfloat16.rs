@@ -212,6 +212,7 @@ mod x86 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write as _;
 
     fn bits(words: &[f32]) -> Vec<u32> {
         words.iter().map(|word| word.to_bits()).collect()
@@ -225,7 +226,7 @@ mod tests {
     #[test]
     fn vectors_round_as_the_definition() {
         if !Level::Avx512Bf16.is_present() {
-            println!("skipped: this processor has no AVX-512 BF16");
+            let _ = writeln!(std::io::stderr(), "skipped: this processor has no AVX-512 BF16");
             return;
         }
         for len in [1, 2, 15, 16, 17, 31, 32, 33, 70, 200] {
