@@ -124,7 +124,7 @@ impl<'a> Section<'a> {
             let class = match one.finding {
                 Finding::Better => "text better",
                 Finding::Worse => "text worse",
-                Finding::NoDifferenceShown => "text",
+                Finding::Contradictory | Finding::NoDifferenceShown => "text",
             };
             row(
                 page,
