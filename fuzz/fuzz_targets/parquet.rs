@@ -47,10 +47,7 @@ libfuzzer_sys::fuzz_target!(|content: &[u8]| {
     }
     let Some((options, edits)) = content.split_first() else { return };
     let mut bytes = FILES[usize::from(*kind) / 2 % 3].clone();
-    for edit in edits.chunks_exact(3) {
-        let place = usize::from(u16::from_le_bytes([edit[0], edit[1]])) % bytes.len();
-        bytes[place] ^= edit[2];
-    }
+    cloze_fuzz::edit(&mut bytes, edits);
     bytes.insert(0, *options);
     cloze_fuzz::read(&bytes, LogFormat::Parquet);
 });

@@ -21,6 +21,42 @@ pub fn file(name: &str, content: &[u8]) -> PathBuf {
     path
 }
 
+/// A folder for targets that need one.
+pub fn folder(name: &str) -> PathBuf {
+    let path = FOLDER.path().join(name);
+    std::fs::create_dir_all(&path).expect("room for a folder");
+    path
+}
+
+/// Changes `bytes` by a list of edits: two bytes for the place, one for what it is changed by. Random bytes are hardly
+/// ever a file of a binary format.
+pub fn edit(bytes: &mut [u8], edits: &[u8]) {
+    for edit in edits.chunks_exact(3) {
+        let place = usize::from(u16::from_le_bytes([edit[0], edit[1]]));
+        if let Some(byte) = place.checked_rem(bytes.len()).and_then(|place| bytes.get_mut(place)) {
+            *byte ^= edit[2];
+        }
+    }
+}
+
+/// The sha256 of `bytes`, hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The table that a format's text is cut by; none for what is no text.
+pub fn table(format: LogFormat, header: bool, encoding: Encoding) -> Option<Table> {
+    let (separator, quotes) = match format {
+        LogFormat::Csv => (",", true),
+        LogFormat::Tsv => ("\t", true),
+        LogFormat::Dat => ("::", false),
+        LogFormat::Text => ("whitespace", false),
+        LogFormat::JsonLines | LogFormat::Parquet => return None,
+    };
+    Some(Table { separator: separator.to_owned(), header, encoding, quotes })
+}
+
 /// Reads `content` as a log, and as an item file. The first byte chooses the options.
 pub fn read(content: &[u8], format: LogFormat) {
     let Some((choice, content)) = content.split_first() else { return };
@@ -53,17 +89,10 @@ pub fn read(content: &[u8], format: LogFormat) {
     columns.title = Some(column(2, "t"));
     columns.genres = bit(1).then_some(genres);
     columns.text = bit(2).then(|| column(4, "x"));
-    let table = |separator: &str, quotes: bool| {
-        let separator = separator.to_owned();
-        Cutting::Table(Table { separator, header: named, encoding: log.encoding, quotes })
-    };
-    let cutting = match format {
-        LogFormat::Csv => table(",", true),
-        LogFormat::Tsv => table("\t", true),
-        LogFormat::Dat => table("::", false),
-        LogFormat::Text => table("whitespace", false),
-        LogFormat::JsonLines => Cutting::JsonLines,
-        LogFormat::Parquet => Cutting::Parquet,
+    let cutting = match (table(format, named, log.encoding), format) {
+        (Some(table), _) => Cutting::Table(table),
+        (None, LogFormat::JsonLines) => Cutting::JsonLines,
+        (None, _) => Cutting::Parquet,
     };
     let _ = read_items(&path, &cutting, &columns);
 }

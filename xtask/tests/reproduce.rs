@@ -132,6 +132,25 @@ fn a_data_set_that_cannot_be_obtained_is_reported_and_the_others_run() {
 }
 
 #[test]
+fn the_baselines_name_every_data_set_run_or_not() {
+    let case = Case::new("baselines");
+    let output = case.run_paper("baselines", &[], ("FAKE_NO_DATA", "ml-20m steam amazon-books"));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let results = case.results();
+    let run: std::collections::BTreeSet<&str> =
+        results.iter().filter_map(|result| result["dataset"].as_str()).collect();
+    assert!(run.contains("ml-1m") && run.contains("online-retail"), "{run:?}");
+    let report = case.read("report.md");
+    for absent in ["ml-20m", "steam", "amazon-books"] {
+        assert!(!run.contains(absent));
+        assert!(
+            report.contains(&format!("{absent}: not run, the data set could not be obtained")),
+            "{report}"
+        );
+    }
+}
+
+#[test]
 fn a_split_that_a_data_set_cannot_have_is_reported_and_the_others_run() {
     let case = Case::new("no_times");
     let data = ["--dataset", "ml-1m,ml-100k"];

@@ -40,8 +40,20 @@ fn a_file_that_cannot_be_read_is_named_with_what_is_wrong() {
         ),
         ("iso.csv", b"U,I,T\na,b,2020-01-01\na,c,1500000000\n", &["iso.csv, line 3", "ISO 8601", "seconds"]),
         ("day.csv", b"U,I,T\na,b,2020-02-30\n", &["day.csv, line 2", "\"2020-02-30\""]),
-        ("latin.csv", b"U,I,T\ncaf\xe9,b,1\n", &["latin.csv, line 2: byte 0xe9 is not UTF-8", "latin-1"]),
-        ("empty.csv", b"", &["empty.csv", "no column \"U\""]),
+        (
+            "latin.csv",
+            b"U,I,T\ncaf\xe9,b,1\n",
+            &["latin.csv, line 2: byte 0xe9 is not UTF-8", "--encoding latin-1"],
+        ),
+        ("empty.csv", b"", &["empty.csv has no interactions"]),
+        ("empty.csv.gz", b"", &["empty.csv.gz has no interactions"]),
+        ("zip.csv", b"PK\x03\x04...", &["zip.csv: a zip archive", "unpack it"]),
+        ("wide.csv", b"\xff\xfeU\x00,\x00", &["wide.csv: UTF-16 text", "iconv -f UTF-16 -t UTF-8"]),
+        (
+            "twice.csv",
+            b"U,I,T,U\na,b,1,c\n",
+            &["twice.csv: the header has \"U\" (user) twice, as columns 1 and 4"],
+        ),
         ("head.csv", b"U,I,T\n", &["head.csv has no interactions"]),
         (
             "cut.csv.gz",
@@ -110,6 +122,12 @@ fn odd_logs_have_a_defined_result() {
         // Every result can be described, however small.
         world.ok(&["data", "describe", "own"]);
     }
+    // A date is one, whatever its microseconds look like.
+    let early = "U,I,T\na,x,1971-07-01T00:00:00.5\na,y,1971-07-02\nb,x,1971-07-03\n";
+    std::fs::write(world.path("log.csv"), early).unwrap();
+    world.ok(&arguments("log.csv", &["--from-time", "1971-07-02"]));
+    let text = world.ok(&["data", "describe", "own"]);
+    assert!(text.contains("1971-07-02 00:00:00 to 1971-07-03 00:00:00"), "{text}");
     // Negative times come first, equal ones stay in the order of the file.
     std::fs::write(world.path("log.csv"), "U,I,T\na,last,5\na,x,-5\na,first,-10\na,second,-10\n").unwrap();
     world.ok(&arguments("log.csv", &[]));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use arrow::array::StringArray;
 
-use crate::log::{Grouped, Maps, Numbers, Part, group};
+use crate::log::{Grouped, Maps, Numbers, Part, TimeUnit, group};
 use crate::read::ItemRecord;
 use crate::{DataError, Filters, Interactions, ItemDetails, Sequences, Vocabulary};
 
@@ -47,9 +47,12 @@ impl Dataset {
         let one = |count: usize| vec![(0..count as u32).collect()];
         let (user_count, item_count) = (numbers.users.len(), numbers.items.len());
         let maps = Maps { users: one(user_count), items: one(item_count), user_count, item_count };
-        let mut rows = group(&[part], &maps, times.is_some(), 1, |time| filters.in_time(time), 1)?;
+        let latest = times.and_then(|times| times.iter().copied().max());
+        let unit = latest.map(TimeUnit::of);
+        let window = filters.window(|moment| moment.at(unit.unwrap_or(TimeUnit::Seconds)));
+        let mut rows = group(&[part], &maps, times.is_some(), 1, |time| window.has(time), 1)?;
         filters.apply(&mut rows);
-        Self::assemble(name, title, &rows, &numbers, records)?
+        Self::assemble(name, title, &rows, unit, &numbers, records)?
             .ok_or_else(|| DataError::NothingLeft { rows: interactions.len(), filters: filters.to_string() })
     }
 
@@ -58,6 +61,7 @@ impl Dataset {
         name: &str,
         title: &str,
         rows: &Grouped,
+        unit: Option<TimeUnit>,
         numbers: &Numbers,
         records: Option<&HashMap<String, ItemRecord>>,
     ) -> Result<Option<Self>, DataError> {
@@ -86,7 +90,7 @@ impl Dataset {
             name: name.to_owned(),
             title: title.to_owned(),
             synthetic: false,
-            sequences: sequences(rows, &users, &dense)?,
+            sequences: sequences(rows, &users, &dense)?.with_time_unit(unit),
             users: Vocabulary::new(user_ids, None)?,
             items: Vocabulary::new(item_ids, titles)?,
             details,

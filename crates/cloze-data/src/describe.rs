@@ -5,6 +5,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::log::TimeUnit;
 use crate::{Dataset, Sequences};
 
 /// A data set in numbers.
@@ -28,6 +29,8 @@ pub struct Description {
     pub head_share: f64,
     /// Share of the interactions that repeat an earlier one of the same user with the same item.
     pub repeat_share: f64,
+    /// The unit of the times; none without times.
+    pub time_unit: Option<TimeUnit>,
     /// First and last time; none without times.
     pub time_range: Option<(i64, i64)>,
     /// Share of the interactions with the same time as the one before them in their sequence; none without times.
@@ -35,7 +38,8 @@ pub struct Description {
     /// Share of the users with 2 or more interactions of whom two have the same time: their order is the file's, not
     /// time's. 1 without times.
     pub arbitrary_order_share: f64,
-    /// Share of the consecutive pairs (an item, then the next of the same user) that occur with another user too.
+    /// Share of the consecutive pairs (an item, then the next of the same user) that occur with another user too. Items
+    /// at one time are shuffled first (seed 1): their order in the file, often that of a catalogue, is not time's.
     pub recurring_pairs: f64,
     /// The same with each user's sequence shuffled (seed 1): what co-occurrence alone gives.
     pub recurring_pairs_shuffled: f64,
@@ -119,11 +123,12 @@ pub fn describe(dataset: &Dataset) -> Description {
         popularity: Distribution::of(popularity.clone()),
         head_share: 0.0,
         repeat_share: share(repeats(sequences, items), interactions),
+        time_unit: sequences.time_unit(),
         time_range: range(sequences),
         tie_share: sequences.has_times().then(|| share(ties, interactions)),
         arbitrary_order_share: if sequences.has_times() { share(tied_users, several) } else { 1.0 },
-        recurring_pairs: recurring(sequences, None),
-        recurring_pairs_shuffled: recurring(sequences, Some(1)),
+        recurring_pairs: recurring(sequences, Shuffled::Ties),
+        recurring_pairs_shuffled: recurring(sequences, Shuffled::All),
         timeline: timeline(sequences),
         titled_items: (0..items as u32).filter(|item| dataset.items.title(*item).is_some()).count() as u64,
         genres: dataset.details.distinct_genres().len() as u64,
@@ -223,16 +228,32 @@ fn timeline(sequences: &Sequences) -> Vec<Span> {
     timeline
 }
 
-/// The share of consecutive pairs that another user has too; with a seed of shuffled sequences.
-fn recurring(sequences: &Sequences, seed: Option<u64>) -> f64 {
-    let mut random = seed.map(ChaCha8Rng::seed_from_u64);
+/// What is shuffled before pairs are counted.
+#[derive(Clone, Copy, PartialEq)]
+enum Shuffled {
+    /// Items at one time, among themselves.
+    Ties,
+    /// All items of a user.
+    All,
+}
+
+/// The share of consecutive pairs that another user has too.
+fn recurring(sequences: &Sequences, what: Shuffled) -> f64 {
+    let mut random = ChaCha8Rng::seed_from_u64(1);
     let mut pairs: Vec<(u64, u32)> = Vec::with_capacity(sequences.interactions());
     let mut shuffled = Vec::new();
     for (user, items) in sequences.iter().enumerate() {
         shuffled.clear();
         shuffled.extend_from_slice(items);
-        if let Some(random) = &mut random {
-            shuffled.shuffle(random);
+        if what == Shuffled::All {
+            shuffled.shuffle(&mut random);
+        } else if let Some(times) = sequences.times(user) {
+            let mut rest = shuffled.as_mut_slice();
+            for same in times.chunk_by(|a, b| a == b) {
+                let (tied, others) = rest.split_at_mut(same.len());
+                tied.shuffle(&mut random);
+                rest = others;
+            }
         }
         let pair = |two: &[u32]| (u64::from(two[0]) << 32 | u64::from(two[1]), user as u32);
         pairs.extend(shuffled.windows(2).map(pair));

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use arrow::error::ArrowError;
 
-use crate::error_text::{did_you_mean, unobtainable};
+pub use crate::error_text::Attempt;
+use crate::error_text::{did_you_mean, separator_hint, unobtainable};
 
 /// An error of this crate. Messages name the file, the line and the value, and say what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,22 @@ pub enum DataError {
         separator: String,
         /// The beginning of the line.
         text: String,
+    },
+    /// A row has more or fewer cells than the first of its file.
+    #[error(
+        "{}, line {line}, column {}: {found} fields, the first row has {expected}: all rows have the same columns (a \
+         user and many items in a row? Make a row of each item)",
+        file.display(), found.min(expected) + 1
+    )]
+    Ragged {
+        /// The file.
+        file: PathBuf,
+        /// Line, counted from 1.
+        line: usize,
+        /// Number of cells found.
+        found: usize,
+        /// Number of cells of the first row.
+        expected: usize,
     },
     /// The header of a text file lacks a column.
     #[error("{}, line 1: no column {column:?} ({role}); the header has {}{}", file.display(), found.join(", "), separator_hint(found))]
@@ -368,21 +385,4 @@ pub enum DataError {
     /// Arrow refused the data.
     #[error(transparent)]
     Arrow(#[from] ArrowError),
-}
-
-/// One source that was tried, and why it did not serve.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// The source: a folder, an address, a package.
-    pub source: String,
-    /// Why it did not serve.
-    pub reason: String,
-}
-/// A header of one cell is mostly one that was cut at the wrong character.
-fn separator_hint(found: &[String]) -> String {
-    let [only] = found else { return String::new() };
-    match only.chars().find(|character| [';', '\t', '|', ','].contains(character)) {
-        Some(character) => format!(": one cell; is the separator {character:?}?"),
-        None => String::new(),
-    }
 }

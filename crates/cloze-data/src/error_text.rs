@@ -3,7 +3,15 @@
 use std::path::PathBuf;
 
 use crate::DataError;
-use crate::error::Attempt;
+
+/// One source that was tried, and why it did not serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The source: a folder, an address, a package.
+    pub source: String,
+    /// Why it did not serve.
+    pub reason: String,
+}
 
 impl DataError {
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
@@ -22,6 +30,9 @@ impl DataError {
             Self::Fields { found, expected, separator, .. } => {
                 format!("{found} fields, expected at least {expected} separated by {separator}")
             }
+            Self::Ragged { found, expected, .. } => {
+                format!("{found} fields, the first row has {expected}: make a row of each item")
+            }
             other => other.to_string(),
         }
     }
@@ -30,7 +41,10 @@ impl DataError {
     #[must_use]
     pub(crate) fn moved(mut self, lines: usize) -> Self {
         match &mut self {
-            Self::Cell { line, .. } | Self::Fields { line, .. } | Self::Encoding { line, .. } => {
+            Self::Cell { line, .. }
+            | Self::Fields { line, .. }
+            | Self::Ragged { line, .. }
+            | Self::Encoding { line, .. } => {
                 *line += lines;
             }
             _ => {}
@@ -52,4 +66,13 @@ pub(crate) fn unobtainable(name: &str, attempts: &[Attempt], wanted: &[String], 
         tried.join("\n"),
         wanted.join("\n")
     )
+}
+
+/// A header of one cell is mostly one that was cut at the wrong character.
+pub(crate) fn separator_hint(found: &[String]) -> String {
+    let [only] = found else { return String::new() };
+    match only.chars().find(|character| [';', '\t', '|', ','].contains(character)) {
+        Some(character) => format!(": one cell; is the separator {character:?}?"),
+        None => String::new(),
+    }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::DataError;
 use crate::log::Grouped;
+use crate::{DataError, Moment};
 
 /// Which interactions are kept. The default keeps all.
 ///
@@ -20,13 +20,13 @@ pub struct Filters {
     /// Drops interactions with a smaller value (rating) than this. Default: keep all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_value: Option<f32>,
-    /// Drops interactions before this time, in the unit of the file (ISO 8601 text: Unix seconds, or microseconds if
-    /// any time of the file has a fraction of a second). Default: keep all.
+    /// Drops interactions before this moment: a date or time, or a number in the unit of the file (Unix seconds where
+    /// the file has ISO 8601). Default: keep all.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub from_time: Option<i64>,
-    /// Drops interactions at or after this time. Default: keep all.
+    pub from_time: Option<Moment>,
+    /// Drops interactions at or after this moment. Default: keep all.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub until_time: Option<i64>,
+    pub until_time: Option<Moment>,
     /// Keeps only the first interaction of a user with an item: the earliest, of equal times the first of the file.
     pub first_of_pair: bool,
     /// Drops items with fewer interactions than this: counted once, not repeated until nothing changes.
@@ -65,8 +65,9 @@ impl Filters {
         matches!((value, self.min_value), (Some(value), Some(least)) if value < least)
     }
 
-    pub(crate) fn in_time(&self, time: i64) -> bool {
-        self.from_time.is_none_or(|from| time >= from) && self.until_time.is_none_or(|until| time < until)
+    /// The times that are kept, where `at` says which time a moment is.
+    pub(crate) fn window(&self, at: impl Fn(&Moment) -> i64) -> Window {
+        Window { from: self.from_time.as_ref().map(&at), until: self.until_time.as_ref().map(&at) }
     }
 
     /// Refuses rules about columns that are not there.
@@ -104,6 +105,19 @@ impl Filters {
         rule("min_length", least > 1, rows, &|rows| min_length(rows, least));
         rule("max_length", most.is_some(), rows, &|rows| max_length(rows, most.unwrap_or(u64::MAX)));
         removed
+    }
+}
+
+/// Bounds of time as numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    from: Option<i64>,
+    until: Option<i64>,
+}
+
+impl Window {
+    pub(crate) fn has(&self, time: i64) -> bool {
+        self.from.is_none_or(|from| time >= from) && self.until.is_none_or(|until| time < until)
     }
 }
 
@@ -180,8 +194,8 @@ impl fmt::Display for Filters {
         let mut rules = Vec::new();
         rules.extend(self.drop_without_user.then(|| "drop_without_user = true".to_owned()));
         rules.extend(self.min_value.map(|least| format!("min_value = {least}")));
-        rules.extend(self.from_time.map(|time| format!("from_time = {time}")));
-        rules.extend(self.until_time.map(|time| format!("until_time = {time}")));
+        rules.extend(self.from_time.as_ref().map(|time| format!("from_time = {time}")));
+        rules.extend(self.until_time.as_ref().map(|time| format!("until_time = {time}")));
         rules.extend(self.first_of_pair.then(|| "first_of_pair = true".to_owned()));
         for (name, least) in [
             ("min_item_interactions", self.min_item_interactions),

@@ -1,13 +1,11 @@
 //! A user's own log as a folder that every command takes for a data set.
 
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use crate::hash::hex;
+use crate::hash::sha256_of;
 use crate::log::{BadRows, LogFormat, LogOptions, ReadReport, read_log_with};
 use crate::prepared::{FILES, METADATA, ORIGIN, REJECTED, read_prepared, write_files, write_json};
 use crate::read::{Column, Cutting, Encoding, ItemColumns, read_items};
@@ -240,22 +238,10 @@ impl PrepareOptions {
 impl Input {
     /// Size and checksum of a file.
     fn of(path: &Path, progress: &mut dyn Progress) -> Result<Self, DataError> {
-        const PIECE: usize = 1 << 20;
-        let mut file = File::open(path).map_err(DataError::io("read", path))?;
-        let total = file.metadata().ok().map(|file| file.len());
+        let total = fs::metadata(path).ok().map(|file| file.len());
         progress.start(&format!("Checksum of {}", path.display()), total);
-        let (mut hasher, mut size) = (Sha256::new(), 0);
-        let mut piece = vec![0; PIECE];
-        loop {
-            let read = file.read(&mut piece).map_err(DataError::io("read", path))?;
-            if read == 0 {
-                break;
-            }
-            hasher.update(&piece[..read]);
-            size += read as u64;
-            progress.advance(read as u64);
-        }
+        let (size, sha256) = sha256_of(path, &mut |read| progress.advance(read))?;
         progress.finish();
-        Ok(Self { file: path.to_owned(), size, sha256: hex(&hasher.finalize()) })
+        Ok(Self { file: path.to_owned(), size, sha256 })
     }
 }

@@ -22,12 +22,13 @@ use memmap2::Mmap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::hash::sha256;
+use crate::hash::{sha256, sha256_of};
+use crate::log::TimeUnit;
 use crate::staging::Staging;
 use crate::{DataError, Dataset, ItemDetails, Sequences, Vocabulary};
 
 /// Raised when readers, filters or this layout change what a folder holds.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 const SEQUENCES: &str = "sequences.arrow";
 const USERS: &str = "users.json";
@@ -46,6 +47,8 @@ struct Metadata {
     name: String,
     title: String,
     synthetic: bool,
+    /// None without times.
+    time_unit: Option<TimeUnit>,
     sequences: Pin,
     users: Pin,
     items: Pin,
@@ -83,6 +86,7 @@ pub(crate) fn write_files(path: &Path, dataset: &Dataset) -> Result<(), DataErro
         name: dataset.name.clone(),
         title: dataset.title.clone(),
         synthetic: dataset.synthetic,
+        time_unit: dataset.sequences.time_unit(),
         sequences: pin(&path.join(SEQUENCES))?,
         users: pin(&path.join(USERS))?,
         items: pin(&path.join(ITEMS))?,
@@ -117,6 +121,7 @@ pub fn read_prepared(folder: &Path) -> Result<Dataset, DataError> {
         details.check(items.len()).map_err(|error| format!("{DETAILS}: {error}"))?;
         let buffer = map(folder, SEQUENCES, &metadata.sequences)?;
         let sequences = decode(&buffer).map_err(|error| format!("{SEQUENCES}: {error}"))?;
+        let sequences = sequences.with_time_unit(metadata.time_unit);
         if sequences.len() != users.len() {
             return Err(format!("{} sequences of {} users", sequences.len(), users.len()));
         }
@@ -164,8 +169,8 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Data
 }
 
 fn pin(path: &Path) -> Result<Pin, DataError> {
-    let bytes = std::fs::read(path).map_err(DataError::io("read", path))?;
-    Ok(Pin { size: bytes.len() as u64, sha256: sha256(&bytes) })
+    let (size, sha256) = sha256_of(path, &mut |_| {})?;
+    Ok(Pin { size, sha256 })
 }
 
 fn read_json<T: DeserializeOwned>(folder: &Path, name: &str, pin: &Pin) -> Result<T, String> {

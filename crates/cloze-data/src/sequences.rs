@@ -7,17 +7,19 @@ use sha2::{Digest, Sha256};
 
 use crate::DataError;
 use crate::hash::hex;
+use crate::log::TimeUnit;
 
 /// Sequences in compressed-sparse-row form: sequence `i` is `values[offsets[i]..offsets[i + 1]]`, with one time
 /// for each value where the data have times (Unix seconds for `MovieLens`; any integer that grows).
 ///
 /// The buffers are Arrow's: a clone shares them, and after [`read_prepared`](crate::read_prepared) they are pages of
 /// the mapped file, not copies.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Sequences {
     offsets: ScalarBuffer<i64>,
     values: ScalarBuffer<u32>,
     times: Option<ScalarBuffer<i64>>,
+    unit: Option<TimeUnit>,
 }
 
 impl Sequences {
@@ -56,9 +58,24 @@ impl Sequences {
         values: impl Into<ScalarBuffer<u32>>,
         times: Option<impl Into<ScalarBuffer<i64>>>,
     ) -> Result<Self, DataError> {
-        let sequences = Self { offsets: offsets.into(), values: values.into(), times: times.map(Into::into) };
+        let (offsets, values, times) = (offsets.into(), values.into(), times.map(Into::into));
+        let sequences = Self { offsets, values, times, unit: None };
         sequences.check().map_err(|reason| DataError::Sequences { reason })?;
         Ok(sequences)
+    }
+
+    /// The same sequences, with the unit of their times where it is known.
+    #[must_use]
+    pub fn with_time_unit(mut self, unit: Option<TimeUnit>) -> Self {
+        self.unit = unit.filter(|_| self.times.is_some());
+        self
+    }
+
+    /// The unit of the times, if the data have times: the one that is known, else what the size of the latest time
+    /// suggests.
+    pub fn time_unit(&self) -> Option<TimeUnit> {
+        let times = self.times.as_ref()?;
+        self.unit.or_else(|| Some(TimeUnit::of(times.iter().copied().max().unwrap_or(0))))
     }
 
     fn check(&self) -> Result<(), String> {
@@ -202,6 +219,13 @@ impl Sequences {
             hasher.update(value.to_le_bytes());
         }
         hex(&hasher.finalize())
+    }
+}
+
+impl PartialEq for Sequences {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.offsets, &self.values, &self.times) == (&other.offsets, &other.values, &other.times)
+            && self.time_unit() == other.time_unit()
     }
 }
 

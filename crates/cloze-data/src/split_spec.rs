@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::leak::check_leaks;
-use crate::log::{TimeUnit, iso};
+use crate::log::TimeUnit;
 use crate::split::Split;
-use crate::{Cut, DataError, GlobalTime, LeaveOneOut, Sequences};
+use crate::{Cut, DataError, GlobalTime, LeaveOneOut, Moment, Sequences};
 
 const GLOBAL: &str = "global-time";
 /// What `global-time` alone means: eight tenths to train on, one to validate with, one to test with.
@@ -29,26 +29,19 @@ pub enum SplitSpec {
     /// [`GlobalTime`].
     GlobalTime {
         /// Where the validation part begins.
-        validation: Moment,
+        validation: CutSpec,
         /// Where the test part begins.
-        test: Moment,
+        test: CutSpec,
     },
 }
 
 /// A cut in time, as a person gives it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Moment {
+pub enum CutSpec {
     /// A share of all interactions, above 0 and below 1.
     Share(f64),
-    /// A time as the data have it.
-    Number(i64),
-    /// A date or time.
-    Date {
-        /// As it was given.
-        text: String,
-        /// Microseconds since 1970, UTC.
-        microseconds: i64,
-    },
+    /// A point in time.
+    At(Moment),
 }
 
 impl SplitSpec {
@@ -60,9 +53,7 @@ impl SplitSpec {
         let split: Box<dyn Split> = match self {
             Self::LeaveOneOut => Box::new(LeaveOneOut::new(sequences)?),
             Self::GlobalTime { validation, test } => {
-                let times = sequences.all_times().ok_or(DataError::NoTimes)?;
-                // One data set has one unit, which the largest time shows best.
-                let unit = TimeUnit::of(times.iter().copied().max().unwrap_or(0));
+                let unit = sequences.time_unit().ok_or(DataError::NoTimes)?;
                 Box::new(GlobalTime::new(sequences, validation.cut(unit), test.cut(unit))?)
             }
         };
@@ -71,17 +62,11 @@ impl SplitSpec {
     }
 }
 
-impl Moment {
+impl CutSpec {
     fn cut(&self, unit: TimeUnit) -> Cut {
         match self {
             Self::Share(share) => Cut::Share(*share),
-            Self::Number(time) => Cut::Time(*time),
-            Self::Date { microseconds, .. } => {
-                // Rounded up: what happened before the date stays before the cut.
-                let scaled = i128::from(*microseconds) * i128::from(unit.per_second());
-                let time = scaled.div_euclid(1_000_000) + i128::from(scaled.rem_euclid(1_000_000) > 0);
-                Cut::Time(i64::try_from(time).unwrap_or(if time < 0 { i64::MIN } else { i64::MAX }))
-            }
+            Self::At(moment) => Cut::Time(moment.at(unit)),
         }
     }
 
@@ -90,7 +75,7 @@ impl Moment {
             return if (0..=1).contains(&time) {
                 Err(format!("{text} is no cut: a share is above 0 and below 1"))
             } else {
-                Ok(Self::Number(time))
+                Ok(Self::At(Moment::Number(time)))
             };
         }
         if let Ok(share) = text.parse::<f64>() {
@@ -100,18 +85,17 @@ impl Moment {
                 Err(format!("{text} is no cut: a share is above 0 and below 1, a time is a whole number"))
             };
         }
-        iso(text)
-            .map(|microseconds| Self::Date { text: text.to_owned(), microseconds })
-            .ok_or_else(|| format!("{text:?} is neither a share such as 0.9 nor a date such as 2001-01-01"))
+        text.parse()
+            .map(Self::At)
+            .map_err(|_| format!("{text:?} is neither a share such as 0.9 nor a date such as 2001-01-01"))
     }
 }
 
-impl fmt::Display for Moment {
+impl fmt::Display for CutSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Share(share) => share.fmt(f),
-            Self::Number(time) => time.fmt(f),
-            Self::Date { text, .. } => f.write_str(text),
+            Self::At(moment) => moment.fmt(f),
         }
     }
 }
@@ -137,15 +121,15 @@ impl FromStr for SplitSpec {
             _ => return Err(refuse("no such kind".to_owned())),
         }
         let Some(cuts) = cuts else {
-            let [validation, test] = DEFAULT.map(Moment::Share);
+            let [validation, test] = DEFAULT.map(CutSpec::Share);
             return Ok(Self::GlobalTime { validation, test });
         };
         let (validation, test) = match cuts.split_once(',') {
-            Some((validation, test)) => (Moment::parse(validation.trim()), Moment::parse(test.trim())),
-            None => (before(cuts.trim()), Moment::parse(cuts.trim())),
+            Some((validation, test)) => (CutSpec::parse(validation.trim()), CutSpec::parse(test.trim())),
+            None => (before(cuts.trim()), CutSpec::parse(cuts.trim())),
         };
         let (validation, test) = (validation.map_err(refuse)?, test.map_err(refuse)?);
-        if matches!((&validation, &test), (Moment::Share(a), Moment::Share(b)) if a > b) {
+        if matches!((&validation, &test), (CutSpec::Share(a), CutSpec::Share(b)) if a > b) {
             return Err(refuse(format!("the validation part begins at {validation}, after the test part")));
         }
         Ok(Self::GlobalTime { validation, test })
@@ -153,20 +137,22 @@ impl FromStr for SplitSpec {
 }
 
 /// The cut that makes the validation part as large as the test part.
-fn before(test: &str) -> Result<Moment, String> {
-    match Moment::parse(test)? {
+fn before(test: &str) -> Result<CutSpec, String> {
+    match CutSpec::parse(test)? {
         // In whole millionths, so that 0.9 gives 0.8 and not its neighbour.
-        Moment::Share(share) => {
+        CutSpec::Share(share) => {
             let validation = ((2.0 * share - 1.0) * 1e6).round() / 1e6;
             if validation > 0.0 {
-                Ok(Moment::Share(validation))
+                Ok(CutSpec::Share(validation))
             } else {
                 Err(format!(
                     "a test part from {share} leaves nothing to train on: give both cuts, as 0.3,{share}"
                 ))
             }
         }
-        _ => Err(format!("{test} needs the cut of the validation part before it: VALIDATION,{test}")),
+        CutSpec::At(_) => {
+            Err(format!("{test} needs the cut of the validation part before it: VALIDATION,{test}"))
+        }
     }
 }
 
@@ -225,6 +211,16 @@ mod tests {
             assert_eq!((split.validation()[0], split.test()[0]), (Some(1), Some(3)));
             assert_eq!(split.cuts(), Some((times[1], times[3])));
         }
+    }
+
+    #[test]
+    fn the_unit_of_the_data_goes_before_what_the_size_of_times_suggests() {
+        let spec: SplitSpec = "global-time:1971-01-01,1972-01-01".parse().unwrap();
+        // Microseconds of the years 1970 to 1972: by their size, milliseconds of later ones.
+        let times = vec![vec![1, 31_536_000_000_000, 63_072_000_000_000, 63_072_000_000_001]];
+        let sequences = Sequences::from_lists(&[vec![0, 1, 2, 3]], Some(&times)).unwrap();
+        let split = spec.of(&sequences.with_time_unit(Some(TimeUnit::Microseconds))).unwrap();
+        assert_eq!(split.cuts(), Some((times[0][1], times[0][2])));
     }
 
     #[test]

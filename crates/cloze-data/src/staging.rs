@@ -8,6 +8,8 @@ use tempfile::TempDir;
 use crate::DataError;
 
 const LOCK: &str = ".lock";
+/// What is being replaced.
+const OLD: &str = "old";
 
 /// A folder being made beside the one that it will become.
 ///
@@ -29,7 +31,7 @@ impl Staging {
         fs::create_dir_all(parent).map_err(DataError::io("create", parent))?;
         let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let prefix = format!(".preparing-{name}-");
-        remove_abandoned(parent, &prefix);
+        remove_abandoned(parent, &prefix, target);
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent);
         let folder = folder.map_err(DataError::io("create a folder in", parent))?;
         let path = folder.path().join(LOCK);
@@ -49,21 +51,26 @@ impl Staging {
     /// Puts what was written in the target's place. What was there before goes.
     pub(crate) fn finish(self) -> Result<(), DataError> {
         if self.target.exists() {
-            let old = self.folder.path().join("old");
+            let old = self.folder.path().join(OLD);
             fs::rename(&self.target, old).map_err(DataError::io("replace", &self.target))?;
         }
         fs::rename(&self.new, &self.target).map_err(DataError::io("write", &self.target))
     }
 }
 
-/// Removes what killed processes have left. Only tidiness: a failure is not worth an error.
-fn remove_abandoned(parent: &Path, prefix: &str) {
+/// Removes what killed processes have left. Only tidiness: a failure is not worth an error. What one of them had put
+/// aside without putting anything in its place comes back.
+fn remove_abandoned(parent: &Path, prefix: &str, target: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let named = entry.file_name().to_string_lossy().starts_with(prefix);
         let lock = named.then(|| File::open(entry.path().join(LOCK)).ok()).flatten();
         if let Some(lock) = lock
             && !matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
         {
+            let old = entry.path().join(OLD);
+            if old.exists() && !target.exists() && fs::rename(&old, target).is_err() {
+                continue;
+            }
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -72,6 +79,25 @@ fn remove_abandoned(parent: &Path, prefix: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_put_aside_by_a_process_killed_between_the_renames_comes_back() {
+        let world = tempfile::tempdir().unwrap();
+        let (target, dead) = (world.path().join("set"), world.path().join(".preparing-set-dead"));
+        for there in [false, true] {
+            fs::create_dir_all(dead.join("old")).unwrap();
+            fs::write(dead.join("old/x"), "old").unwrap();
+            fs::create_dir(dead.join("new")).unwrap();
+            fs::write(dead.join(LOCK), "").unwrap();
+            if there {
+                fs::write(target.join("x"), "newer").unwrap();
+            }
+            // A preparation that fails after it has begun must not be the end of the old data either.
+            drop(Staging::new(&target).unwrap());
+            assert!(!dead.exists());
+            assert_eq!(fs::read_to_string(target.join("x")).unwrap(), if there { "newer" } else { "old" });
+        }
+    }
 
     #[test]
     fn what_a_dead_process_left_goes_and_what_a_living_one_writes_stays() {

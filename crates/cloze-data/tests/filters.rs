@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use cloze_data::log::{BadRows, LogOptions, read_log, read_log_report};
 use cloze_data::read::Column;
 use cloze_data::{
-    Cut, DataError, Dataset, Filters, GlobalTime, LeaveOneOut, Sequences, Silent, Split, check_leaks,
+    Cut, DataError, Dataset, Filters, GlobalTime, LeaveOneOut, Moment, Sequences, Silent, Split, check_leaks,
     describe,
 };
 use proptest::prelude::*;
@@ -77,7 +77,7 @@ fn rules_apply_in_their_order_and_say_what_they_removed() {
     (log.time, log.value) = (Some(Column::Position(3)), Some(Column::Position(4)));
     let filters = Filters {
         min_value: Some(2.0),
-        until_time: Some(50),
+        until_time: Some(Moment::Number(50)),
         first_of_pair: true,
         item_core: 2,
         ..Filters::default()
@@ -207,7 +207,7 @@ proptest! {
         rows in rows(), value in 0..4_u32, from in -4..4_i64, first: bool, core in 0..3_u64, least in 0..4_u64, most in 0..9_u64,
     ) {
         let filters = Filters {
-            min_value: Some(value as f32), from_time: Some(from), first_of_pair: first, min_item_interactions: core,
+            min_value: Some(value as f32), from_time: Some(Moment::Number(from)), first_of_pair: first, min_item_interactions: core,
             user_core: core, item_core: core, min_length: least, max_length: Some(most), ..Filters::default()
         };
         let Ok(data) = load(&rows, &filters, 1) else {

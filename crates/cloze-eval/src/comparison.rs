@@ -8,7 +8,7 @@ use crate::bootstrap::Bootstrap;
 use crate::error::EvalError;
 use crate::evaluation::{Evaluation, Fit};
 use crate::metrics::Metric;
-use crate::paired::{Zeros, holm, paired_t, wilcoxon};
+use crate::paired::{Wilcoxon, Zeros, holm, paired_t, wilcoxon};
 use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::ranks::ProtocolRanks;
@@ -25,10 +25,13 @@ const RESOLUTION: f64 = 1e-12;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Finding {
-    /// Adjusted p below 0.05 and a higher mean.
+    /// Adjusted p below 0.05, a higher mean, and signed ranks that point the same way.
     Better,
-    /// Adjusted p below 0.05 and a lower mean.
+    /// Adjusted p below 0.05, a lower mean, and signed ranks that point the same way.
     Worse,
+    /// Adjusted p below 0.05, but the signed ranks point one way and the mean the other: a few large differences
+    /// against many small ones. Neither model is better without a word on what matters.
+    Contradictory,
     /// Anything else. It does not say that the models are equally good.
     NoDifferenceShown,
 }
@@ -38,6 +41,7 @@ impl fmt::Display for Finding {
         f.pad(match self {
             Self::Better => "better",
             Self::Worse => "worse",
+            Self::Contradictory => "ranks and mean disagree",
             Self::NoDifferenceShown => "no difference shown",
         })
     }
@@ -151,15 +155,27 @@ fn family(
     let adjusted = holm(&rows.iter().map(|row| row.wilcoxon).collect::<Vec<_>>());
     for (row, p) in rows.iter_mut().zip(adjusted) {
         row.holm = p;
-        row.finding = match p < LEVEL {
-            true if row.difference > 0.0 => Finding::Better,
-            true if row.difference < 0.0 => Finding::Worse,
-            _ => Finding::NoDifferenceShown,
-        };
+        if p >= LEVEL {
+            row.finding = Finding::NoDifferenceShown;
+        }
     }
     Ok(rows)
 }
 
+/// What a significant test would say. Its p-value has no direction: that of its ranks has to be that of the mean,
+/// which is the figure that the report shows.
+fn direction(test: &Wilcoxon, difference: f64) -> Finding {
+    let ranks = test.positive - test.negative;
+    if ranks > 0.0 && difference > 0.0 {
+        Finding::Better
+    } else if ranks < 0.0 && difference < 0.0 {
+        Finding::Worse
+    } else {
+        Finding::Contradictory
+    }
+}
+
+/// A comparison whose p-value is not adjusted yet, with the finding if it should be significant.
 fn compare(
     model: &Contender<'_>,
     base: &Contender<'_>,
@@ -169,6 +185,7 @@ fn compare(
     let differences: Vec<f64> =
         pairs.map(|(ours, theirs)| ((ours - theirs) / RESOLUTION).round() * RESOLUTION).collect();
     let interval = bootstrap.interval(&differences)?;
+    let test = wilcoxon(&differences, Zeros::default())?;
     let meta = &model.of.meta;
     Ok(Comparison {
         dataset: meta.dataset.clone(),
@@ -182,9 +199,9 @@ fn compare(
         difference: interval.value,
         low: interval.low,
         high: interval.high,
-        wilcoxon: wilcoxon(&differences, Zeros::default())?.p,
+        wilcoxon: test.p,
         t: paired_t(&differences)?.p,
         holm: 1.0,
-        finding: Finding::NoDifferenceShown,
+        finding: direction(&test, interval.value),
     })
 }

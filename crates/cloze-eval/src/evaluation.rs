@@ -89,18 +89,32 @@ pub struct Coverage {
     pub unknown: u64,
 }
 
+/// What a report says of the coverage: once for each model, or for each of its seeds where they differ.
+pub(crate) fn coverage_lines(evaluations: &[&Evaluation]) -> Vec<String> {
+    let of_model = |meta: &Meta| {
+        let model = meta.model.clone();
+        evaluations.iter().map(|run| &run.meta).filter(move |other| other.model == model)
+    };
+    let line = |run: &&Evaluation| {
+        let meta = &run.meta;
+        let alike = of_model(meta).all(|other| other.coverage == meta.coverage);
+        let first = of_model(meta).next().is_some_and(|first| first.seed == meta.seed);
+        let name = if alike { meta.model.clone() } else { format!("{} (seed {})", meta.model, meta.seed) };
+        if alike && !first { None } else { meta.coverage_line(&name) }
+    };
+    evaluations.iter().filter_map(line).collect()
+}
+
 impl Meta {
-    /// What the report says of the coverage.
-    pub(crate) fn coverage_line(&self) -> Option<String> {
+    fn coverage_line(&self, name: &str) -> Option<String> {
         let Coverage { scores, users, targets, unknown } = self.coverage?;
         let left_out = match unknown {
             0 => String::new(),
             rows => format!("; {} rows of unknown users or items were left out", count(rows as usize)),
         };
         Some(format!(
-            "{} comes from a file of {} scores: {} of {} users have scores, {} of their targets. An item without a \
+            "{name} comes from a file of {} scores: {} of {} users have scores, {} of their targets. An item without a \
              score ranks below every item with one{left_out}.",
-            self.model,
             count(scores as usize),
             count(users),
             count(self.users),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::analysis::Analysis;
 use crate::bootstrap::Bootstrap;
 use crate::chance::chance;
-use crate::evaluation::Evaluation;
+use crate::evaluation::{Evaluation, coverage_lines};
 use crate::metrics::Metric;
 use crate::part::Part;
 use crate::protocol::Protocol;
@@ -89,7 +89,7 @@ fn section(
         );
     }
     text.push_str(&runs(rows).to_string());
-    for line in evaluations.iter().filter_map(|evaluation| evaluation.meta.coverage_line()) {
+    for line in coverage_lines(evaluations) {
         let _ = writeln!(text, "\n{line}");
     }
 
@@ -122,14 +122,13 @@ fn section(
 fn runs(rows: &[&ResultRow]) -> Table {
     let mut table = Table::new(&["<model", "seeds", "seconds a seed"]);
     for row in first_of_each_model(rows) {
-        let seconds = if row.seconds < 10.0 {
-            format!("{:.1}", row.seconds)
-        } else {
-            count(row.seconds.round() as usize)
-        };
-        table.row(vec![row.model.clone(), row.seeds.to_string(), seconds]);
+        table.row(vec![row.model.clone(), row.seeds.to_string(), seconds(row)]);
     }
     table
+}
+
+pub(crate) fn seconds(row: &ResultRow) -> String {
+    if row.seconds < 10.0 { format!("{:.1}", row.seconds) } else { count(row.seconds.round() as usize) }
 }
 
 pub(crate) fn first_of_each_model<'a>(rows: &[&'a ResultRow]) -> Vec<&'a ResultRow> {
@@ -178,12 +177,26 @@ fn figures(rows: &[&ResultRow], ranks: Option<&ProtocolRanks>) -> Table {
             });
         }
         table.row(cells);
+        if let Some(cells) = deviations(rows, model) {
+            table.row(cells);
+        }
     }
     if let Some(ranks) = ranks {
         let expected = SHOWN.iter().map(|&(metric, _)| figure(chance(metric, &ranks.candidates)));
         table.row(std::iter::once("(chance)".to_owned()).chain(expected).collect());
     }
     table
+}
+
+/// How far the seeds of a model lie apart, as a row of cells; none with one seed.
+pub(crate) fn deviations(rows: &[&ResultRow], model: &ResultRow) -> Option<Vec<String>> {
+    model.seed_deviation?;
+    let of = |metric| {
+        let row = rows.iter().find(|row| row.model == model.model && row.metric == metric)?;
+        row.seed_deviation.map(|deviation| format!("±{}", figure(deviation)))
+    };
+    let cells = SHOWN.iter().map(|&(metric, _)| of(metric).unwrap_or_default());
+    Some(std::iter::once(format!("(its {} seeds)", model.seeds)).chain(cells).collect())
 }
 
 pub(crate) fn interval(row: &ResultRow) -> String {
@@ -230,7 +243,8 @@ pub(crate) fn footer(bootstrap: &Bootstrap) -> String {
          Sampled negatives are seeded per user, the same for all models, never from the user's history;\n\
          by popularity means in proportion to the counts in training, without replacement.\n\
          In brackets: {percent:.0} % percentile bootstrap interval over users, {resamples} resamples; several seeds are\n\
-         averaged for each user first. (chance): the expected figure of a random order of the candidates.\n\
+         averaged for each user first, and ± is the standard deviation over them, which the interval leaves out.\n\
+         (chance): the expected figure of a random order of the candidates.\n\
          Verdicts: \"agrees\" when the published figure is inside our interval. It says nothing about the spread of\n\
          the published figure. No verdict where it is of another fit, or quoted from memory (†).\n"
     )

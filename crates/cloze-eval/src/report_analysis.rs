@@ -126,8 +126,10 @@ pub(crate) fn analysis_footer(analysis: &Analysis) -> &'static str {
     "\
 Against the baseline (named, or the best by mean NDCG@10): p of the two-sided Wilcoxon signed-rank test on users,\n\
 zeros by Pratt, ties and continuity corrected; Holm adjusts over the models of a table; t is the paired t test.\n\
-A verdict needs p (Holm) below .05. \"no difference shown\" does not say that models are equally good. A baseline\n\
-that is chosen for being the best is favoured by the choice: name one beforehand where it matters.\n\
+A verdict needs p (Holm) below .05, and signed ranks that point the way of the mean: otherwise few large differences\n\
+outweigh many small ones, or the reverse (\"ranks and mean disagree\"). \"no difference shown\" does not say that\n\
+models are equally good. A baseline that is chosen for being the best is favoured by the choice: name one\n\
+beforehand where it matters.\n\
 Beyond accuracy: coverage = share of the catalogue in any list; popularity = mean training count; novelty = mean\n\
 self-information; Gini of how often items are listed (0 even, 1 all on one); distance = mean of 1 - cosine within\n\
 a list, of the users who have both items in training unless item vectors were given.\n\

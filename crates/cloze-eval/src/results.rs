@@ -45,6 +45,9 @@ pub struct ResultRow {
     pub seconds: f64,
     /// The first published figure for this row that is comparable and of its fit, if any.
     pub published: Option<f64>,
+    /// Standard deviation over seeds of the mean over users; none with one seed. The interval does not cover it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed_deviation: Option<f64>,
 }
 
 /// The rows of all evaluations, with the default [`Bootstrap`].
@@ -116,6 +119,18 @@ pub(crate) fn group(evaluations: &[Evaluation]) -> Vec<Vec<&Evaluation>> {
     groups
 }
 
+/// Standard deviation over seeds (of a sample) of the mean over users.
+fn seed_deviation(seeds: &[&Evaluation], at: usize, metric: Metric) -> Option<f64> {
+    if seeds.len() < 2 {
+        return None;
+    }
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let means: Vec<f64> = seeds.iter().map(|seed| mean(&seed.protocols[at].values(metric))).collect();
+    let center = mean(&means);
+    let squares: f64 = means.iter().map(|value| (value - center).powi(2)).sum();
+    Some((squares / (means.len() - 1) as f64).sqrt())
+}
+
 /// Each user's metric, averaged over seeds.
 pub(crate) fn user_means(seeds: &[&ProtocolRanks], metric: Metric) -> Vec<f64> {
     let over_seeds = |user: usize| seeds.iter().map(|seed| metric.of(seed.ranks[user])).sum::<f64>();
@@ -159,6 +174,7 @@ fn protocol_rows(
                     && figure.metric == metric
             })
             .map(|figure| figure.value),
+        seed_deviation: seed_deviation(seeds, at, metric),
     };
     Ok(Metric::ALL.iter().zip(bootstrap.intervals(&columns)?).map(row).collect())
 }

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::EvalError;
 use crate::evaluation::{Evaluation, Meta};
-use crate::files::{read, write_atomically, write_json};
+use crate::files::{json, read, write_together};
+use crate::guard::guarded;
 use crate::lists::ListStatistics;
 use crate::metrics::Metric;
 use crate::protocol::Protocol;
@@ -56,8 +57,8 @@ impl Evaluation {
     ///
     /// The Parquet file has the columns `user`, `target` (dense ids, u32), `protocol` (text), `candidates`,
     /// `rank` (u32), each of [`Metric::ALL`] under its name (f64), and where they are known `target_count` (u64)
-    /// and `history_length` (u32). Both files are written to temporary names and renamed, `evaluation.json`
-    /// last: while it is missing, the evaluation is not complete.
+    /// and `history_length` (u32). Both files are written to temporary names; only then do they replace an older
+    /// evaluation, `evaluation.json` last: while it is missing, the evaluation is not complete.
     ///
     /// # Errors
     /// [`EvalError::LengthMismatch`] when the ranks do not match `meta.users`; [`EvalError::Io`],
@@ -78,15 +79,6 @@ impl Evaluation {
     fn write(&self, folder: &Path, ids: Option<Ids<'_>>) -> Result<(), EvalError> {
         let (users, meta) = (folder.join(USERS), folder.join(META));
         let bytes = self.to_parquet(&users, ids)?;
-        let io = |action, path: &Path| {
-            let path = path.to_path_buf();
-            move |source| EvalError::Io { action, path, source }
-        };
-        fs::create_dir_all(folder).map_err(io("creating", folder))?;
-        if meta.exists() {
-            fs::remove_file(&meta).map_err(io("replacing", &meta))?;
-        }
-        write_atomically(&users, &bytes)?;
         let protocols = self.protocols.iter().map(|ranks| StoredProtocol {
             protocol: ranks.protocol,
             candidate_seed: ranks.candidate_seed,
@@ -94,7 +86,7 @@ impl Evaluation {
             lists: ranks.lists.clone(),
         });
         let stored = Stored { format: FORMAT, meta: self.meta.clone(), protocols: protocols.collect() };
-        write_json(&meta, &stored)
+        write_together(folder, &[(USERS, bytes), (META, json(&meta, &stored)?)])
     }
 
     /// Reads what [`Evaluation::save`] wrote. Metric columns must be there, but are not read: they follow from
@@ -230,9 +222,12 @@ fn read_users(path: &Path, protocols: &mut [ProtocolRanks]) -> Result<(), EvalEr
         source,
     })?;
     let failed = |source| EvalError::Parquet { path: path.to_path_buf(), source };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
+    let panicked = |message| failed(ParquetError::General(message));
+    let builder = guarded(|| ParquetRecordBatchReaderBuilder::try_new(file)).map_err(panicked)?;
+    let builder = builder.map_err(failed)?;
     check_schema(path, builder.schema())?;
-    for batch in builder.build().map_err(failed)? {
+    let mut reader = guarded(|| builder.build()).map_err(panicked)?.map_err(failed)?;
+    while let Some(batch) = guarded(|| reader.next()).map_err(panicked)? {
         let batch = batch.map_err(|error| failed(ParquetError::External(Box::new(error))))?;
         read_batch(path, &batch, protocols)?;
     }

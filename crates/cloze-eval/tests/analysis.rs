@@ -51,6 +51,19 @@ fn equal_models_show_no_difference() {
 }
 
 #[test]
+fn a_verdict_needs_the_ranks_and_the_mean_to_point_the_same_way() {
+    // "often" is a little better for 903 of 943 users and far worse for 40: its signed ranks win, its mean loses.
+    let often: Vec<u32> = (0..943).map(|user| if user < 40 { 101 } else { 9 }).collect();
+    let seldom: Vec<u32> = (0..943).map(|user| if user < 40 { 1 } else { 10 }).collect();
+    let runs = [evaluation("often", 0, &often), evaluation("seldom", 0, &seldom)];
+    for (baseline, sign) in [("seldom", -1.0), ("often", 1.0)] {
+        let found = analysed(&runs, Some(baseline)).comparisons.remove(0);
+        assert!(found.holm < 1e-4 && found.difference * sign > 0.0);
+        assert_eq!(found.finding, Finding::Contradictory, "against {baseline}");
+    }
+}
+
+#[test]
 fn breakdowns_hold_every_user_once_and_cold_targets_apart() {
     // Targets have counts 0, 10, ..., 60 in turn; only users with a cold target find it.
     let ranks: Vec<u32> = (0..70).map(|user| if user % 7 == 0 { 1 } else { 90 }).collect();

@@ -4,8 +4,8 @@
 mod common;
 
 use cloze_eval::{
-    Bootstrap, EvalError, Evaluation, Fit, Heading, Metric, Protocol, Published, ResultRow, analyse, html,
-    report, report_with, results, write_results,
+    Analysis, Bootstrap, Coverage, EvalError, Evaluation, Fit, Heading, Metric, Protocol, Published,
+    ResultRow, analyse, html, report, report_with, results, write_results,
 };
 use common::evaluation;
 
@@ -203,4 +203,44 @@ fn a_report_on_generated_data_says_so_in_its_titles() {
     assert!(text.starts_with("# Results (SYNTHETIC"));
     assert!(text.contains("## SYNTHETIC data: ml-1m, leave-one-out, fit on train"));
     assert!(text.contains("### SYNTHETIC data: ml-1m, popularity-100: 100 negatives by popularity"));
+}
+
+#[test]
+fn several_seeds_show_how_far_they_lie_apart() {
+    let seeds = [evaluation("bert4rec", 0, &[1, 1]), evaluation("bert4rec", 1, &[1, 11])];
+    let rows = results(&seeds, &[]).unwrap();
+    // Recall@10 is 1 and 1/2: the deviation of a sample is 1/2 / sqrt(2).
+    let recall = row(&rows, "bert4rec", Metric::Recall(10));
+    assert!((recall.seed_deviation.unwrap() - 0.5 / 2.0_f64.sqrt()).abs() < 1e-12);
+    let bootstrap = Bootstrap::default();
+    let text = report(&rows, &seeds, &[], &bootstrap);
+    let line = text.lines().find(|line| line.starts_with("| (its 2 seeds)")).unwrap();
+    assert!(line.contains("±.3536"), "{line}");
+    let page = html(&Heading::default(), &rows, &seeds, &[], &bootstrap, &Analysis::default());
+    assert!(page.contains("(its 2 seeds)") && page.contains("±.3536"));
+    assert!(page.contains("seconds a seed") && page.contains("<td>2</td><td>2.5</td>"), "{page}");
+
+    let one = results(&seeds[..1], &[]).unwrap();
+    assert_eq!(one[0].seed_deviation, None);
+    assert!(!serde_json::to_string(&one).unwrap().contains("seed_deviation"), "one seed, no field");
+    assert!(!report(&one, &seeds[..1], &[], &bootstrap).contains("(its"));
+}
+
+#[test]
+fn coverage_is_told_once_for_all_seeds_unless_it_differs() {
+    let mut seeds = [evaluation("theirs", 0, &[1, 1]), evaluation("theirs", 1, &[1, 11])];
+    for seed in &mut seeds {
+        seed.meta.coverage = Some(Coverage { scores: 9, users: 2, targets: 1, unknown: 0 });
+    }
+    let told = |seeds: &[Evaluation]| {
+        let rows = results(seeds, &[]).unwrap();
+        let text = report(&rows, seeds, &[], &Bootstrap::default());
+        let page = html(&Heading::default(), &rows, seeds, &[], &Bootstrap::default(), &Analysis::default());
+        let sentence = "comes from a file of";
+        assert_eq!(text.matches(sentence).count(), page.matches(sentence).count());
+        (text.matches(sentence).count(), text.contains("theirs (seed 1) comes from"))
+    };
+    assert_eq!(told(&seeds), (1, false));
+    seeds[1].meta.coverage = Some(Coverage { scores: 8, users: 2, targets: 1, unknown: 0 });
+    assert_eq!(told(&seeds), (2, true));
 }

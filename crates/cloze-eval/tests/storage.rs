@@ -93,3 +93,34 @@ fn ranks_that_do_not_match_the_users_are_not_saved() {
     let error = short.save(folder.path()).unwrap_err();
     assert!(matches!(error, EvalError::LengthMismatch { what: "ranks", found: 1, expected: 2 }));
 }
+
+#[test]
+fn what_was_saved_stays_until_all_that_replaces_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = evaluation("item-knn", 3, &[1, 2]);
+    old.save(folder.path()).unwrap();
+    // Nothing can be written under the temporary name of the second file.
+    let blocked = folder.path().join(format!(".evaluation.json.{}.tmp", std::process::id()));
+    fs::create_dir(&blocked).unwrap();
+    let error = evaluation("other", 3, &[7, 8]).save(folder.path()).unwrap_err();
+    assert!(matches!(error, EvalError::Io { action: "writing", .. }), "{error}");
+    fs::remove_dir(&blocked).unwrap();
+    assert_eq!(Evaluation::load(folder.path()).unwrap(), old);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file stays");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_flipped_byte_makes_loading_panic(place in 0.0..1.0, mask: u8, of_users: bool) {
+        let folder = tempfile::tempdir().unwrap();
+        evaluation("item-knn", 3, &[1, 2, 101, 7]).save(folder.path()).unwrap();
+        let path = folder.path().join(if of_users { "users.parquet" } else { "evaluation.json" });
+        let mut bytes = fs::read(&path).unwrap();
+        let place = (place * bytes.len() as f64) as usize;
+        bytes[place] ^= mask;
+        fs::write(&path, bytes).unwrap();
+        let _ = Evaluation::load(folder.path());
+    }
+}

@@ -22,8 +22,8 @@ pub(crate) struct Arguments {
     /// What to time
     #[arg(required = true)]
     parts: Vec<Part>,
-    /// Python with the peers installed: torch and rectools for `encoder`, polars for `ingest`; without it only cloze is
-    /// timed
+    /// Python with the peers installed: torch and rectools for `encoder`, polars for `ingest`, numpy for `eval`; without it
+    /// only cloze is timed
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
     /// Rows of the log that `ingest` generates and reads
@@ -50,7 +50,7 @@ enum Part {
     Encoder,
     /// A large CSV to split sequences; peer: polars
     Ingest,
-    /// The ranking of MovieLens 1M's size
+    /// The ranking of MovieLens 1M's size; peer: numpy
     Eval,
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let (name, rows) = match part {
             Part::Encoder => ("encoder", encoder::measure(&shell, arguments)?),
             Part::Ingest => ("ingest", ingest(&shell, arguments)?),
-            Part::Eval => ("eval", eval(&shell)?),
+            Part::Eval => ("eval", eval(&shell, arguments)?),
         };
         println!("\n{name}\n\n{}", table::render(&rows));
         results.insert(name, rows);
@@ -102,8 +102,11 @@ fn ingest(shell: &Shell, arguments: &Arguments) -> Result<Vec<Row>> {
     Ok(measured)
 }
 
+/// The benchmark that has a target, and the target in milliseconds.
+const RANKING: (&str, u64) = ("6,040 users, 3,416 items/full ranking", 200);
+
 /// Criterion prints its own report; the mean is read from what it stores.
-fn eval(shell: &Shell) -> Result<Vec<Row>> {
+fn eval(shell: &Shell, arguments: &Arguments) -> Result<Vec<Row>> {
     cmd!(shell, "cargo bench --workspace --bench ranking").quiet().run()?;
     let mut rows = Vec::new();
     let root = target(shell)?.join("criterion");
@@ -114,10 +117,23 @@ fn eval(shell: &Shell) -> Result<Vec<Row>> {
         let name = path.strip_prefix(&root)?.to_string_lossy().replace("/new/estimates.json", "");
         rows.push(Row::from([
             ("benchmark".to_owned(), name.into()),
+            ("engine".to_owned(), "cloze".into()),
             ("mean_ms".to_owned(), ((nanoseconds / 1e4).round() / 100.0).into()),
         ]));
     }
+    if let Some(python) = &arguments.python {
+        let script = "crates/cloze-eval/benches/peer_numpy.py";
+        rows.extend(parse(&cmd!(shell, "{python} {script}").quiet().read()?)?);
+    }
+    add_target(&mut rows);
+    add_ratios(&mut rows, |row| row["engine"] == "cloze", "mean_ms", "times_ours");
     Ok(rows)
+}
+
+fn add_target(rows: &mut [Row]) {
+    for row in rows.iter_mut().filter(|row| row["engine"] == "cloze" && row["benchmark"] == RANKING.0) {
+        row.insert("target_ms".to_owned(), RANKING.1.into());
+    }
 }
 
 /// The files `new/estimates.json` below `folder`, in order.
@@ -176,11 +192,12 @@ fn parse(output: &str) -> Result<Vec<Row>> {
 }
 
 /// Adds to every row, as `name`, its figure divided by that of the first row that `is_ours` accepts and that has the
-/// same shape, mode and dropout.
+/// same benchmark, shape, mode and dropout.
 fn add_ratios(rows: &mut [Row], is_ours: impl Fn(&Row) -> bool, figure: &str, name: &str) {
     let ours: Vec<Row> = rows.iter().filter(|row| is_ours(row)).cloned().collect();
     for row in rows {
-        let same = |one: &&Row| ["shape", "mode", "dropout"].iter().all(|key| one.get(*key) == row.get(*key));
+        let keys = ["benchmark", "shape", "mode", "dropout"];
+        let same = |one: &&Row| keys.iter().all(|key| one.get(*key) == row.get(*key));
         let base = ours.iter().find(same).and_then(|one| one.get(figure)?.as_f64());
         let own = row.get(figure).and_then(Value::as_f64);
         if let (Some(base), Some(own)) = (base, own) {
@@ -232,5 +249,28 @@ mod tests {
         add_ratios(&mut rows, |row| row["engine"] == "cpu", "least_ms", "times_ours");
         assert_eq!(rows[1]["times_ours"], 2.5);
         assert!(!rows[2].contains_key("times_ours"));
+    }
+
+    #[test]
+    fn the_ranking_has_its_target_and_its_peer_a_ratio() {
+        let row = |engine: &str, benchmark: &str, ms: f64| {
+            Row::from([
+                ("engine".to_owned(), engine.into()),
+                ("benchmark".to_owned(), benchmark.into()),
+                ("mean_ms".to_owned(), ms.into()),
+            ])
+        };
+        let mut rows = vec![
+            row("cloze", "another", 1.0),
+            row("cloze", RANKING.0, 50.0),
+            row("numpy 2", RANKING.0, 400.0),
+        ];
+        add_target(&mut rows);
+        add_ratios(&mut rows, |row| row["engine"] == "cloze", "mean_ms", "times_ours");
+        assert_eq!((rows[1]["target_ms"].as_u64(), rows[2]["times_ours"].as_f64()), (Some(200), Some(8.0)));
+        assert!(!rows[0].contains_key("target_ms") && !rows[2].contains_key("target_ms"));
+        let root = workspace::root();
+        let script = fs::read_to_string(root.join("crates/cloze-eval/benches/peer_numpy.py")).unwrap();
+        assert!(script.contains(RANKING.0), "the peer names the same benchmark");
     }
 }

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use cloze_eval::{
-    Bootstrap, Evaluation, Heading, Published, analyse, html, report_with, results_with, write_analysis,
-    write_results,
+    Bootstrap, Evaluation, Heading, Published, analyse, html, report_with, results_with, write_together,
 };
 
 use crate::output::{print, print_json};
@@ -55,16 +54,18 @@ impl Compare {
         let analysis = analyse(&evaluations, self.baseline.as_deref(), &bootstrap)?;
         let text = self.headed(&report_with(&rows, &evaluations, &published, &bootstrap, &analysis));
         if let Some(output) = &self.output {
-            std::fs::create_dir_all(output).with_context(|| format!("cannot create {}", output.display()))?;
-            write(&output.join("report.md"), &text)?;
             let heading = Heading {
                 title: self.title.as_deref().unwrap_or("Results"),
                 note: self.note.as_deref().unwrap_or_default(),
             };
             let page = html(&heading, &rows, &evaluations, &published, &bootstrap, &analysis);
-            write(&output.join("report.html"), &page)?;
-            write_results(&output.join("results.json"), &rows)?;
-            write_analysis(&output.join("analysis.json"), &analysis)?;
+            let files = [
+                ("report.md", text.clone().into_bytes()),
+                ("report.html", page.into_bytes()),
+                ("analysis.json", json(&analysis)?),
+                ("results.json", json(&rows)?),
+            ];
+            write_together(output, &files)?;
         }
         if self.json { print_json(&rows) } else { print(&text) }
     }
@@ -100,6 +101,8 @@ fn read_published(path: &Path) -> Result<Vec<Published>> {
     serde_json::from_str(&text).with_context(|| format!("{shown} is no JSON array of published figures"))
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value).context("cannot write the results as JSON")?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }

@@ -1,105 +1,20 @@
 //! Rows of Parquet files.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, TimeUnit as ArrowUnit};
-use bytes::Bytes;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::file::reader::ChunkReader;
+use arrow::util::display::array_value_to_string;
 
+use super::TimeRule;
+use super::batches::ROLES;
 use super::rows::{Numbers, Part, Rejected, Time};
-use super::run::Source;
-use super::times::{Style, TimeUnit, iso, whole};
-use super::{Stream, TimeRule, read_bytes};
-use crate::guard::guarded;
-use crate::read::Column;
+use super::times::TimeUnit;
 use crate::{DataError, Filters};
 
-/// Rows of one batch.
-const BATCH: usize = 1 << 16;
-const ROLES: [&str; 4] = ["user", "item", "time", "value"];
-
-/// The batches of a file, with only the columns that matter.
-pub(crate) struct Batches {
-    path: PathBuf,
-    reader: ParquetRecordBatchReader,
-    /// For user, item, time and value: the column of a batch and its name.
-    columns: [Option<(usize, String)>; 4],
-    next: usize,
-}
-
-impl Batches {
-    pub(crate) fn open(path: &Path, columns: [Option<&Column>; 4]) -> Result<Self, DataError> {
-        if Stream::open(path)?.is_packed() {
-            return Self::new(path, Bytes::from(read_bytes(path)?), columns);
-        }
-        Self::new(path, File::open(path).map_err(DataError::io("read", path))?, columns)
-    }
-
-    fn new<R: ChunkReader + 'static>(
-        path: &Path,
-        file: R,
-        columns: [Option<&Column>; 4],
-    ) -> Result<Self, DataError> {
-        let error = |error: &dyn std::fmt::Display| damaged(path, error);
-        let builder = guarded(|| ParquetRecordBatchReaderBuilder::try_new(file));
-        let builder = builder.map_err(|e| error(&e))?.map_err(|e| error(&e))?;
-        let names: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let mut places = [None; 4];
-        for (role, column) in columns.into_iter().enumerate() {
-            let Some(column) = column else { continue };
-            let place = match column {
-                Column::Position(position) => position.checked_sub(1).filter(|place| *place < names.len()),
-                Column::Name(name) => names.iter().position(|found| found == name),
-            };
-            places[role] = Some(place.ok_or_else(|| DataError::Header {
-                file: path.to_owned(),
-                column: column.to_string(),
-                role: ROLES[role],
-                found: names.clone(),
-            })?);
-        }
-        let mut wanted: Vec<usize> = places.iter().flatten().copied().collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let in_batch = |place: usize| wanted.partition_point(|other| *other < place);
-        let columns = places.map(|place| place.map(|place| (in_batch(place), names[place].clone())));
-        let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.iter().copied());
-        let reader = guarded(|| builder.with_projection(mask).with_batch_size(BATCH).build());
-        let reader = reader.map_err(|e| error(&e))?.map_err(|e| error(&e))?;
-        Ok(Self { path: path.to_owned(), reader, columns, next: 0 })
-    }
-
-    /// Names of the columns by role.
-    pub(crate) fn columns(&self) -> [Option<(usize, String)>; 4] {
-        self.columns.clone()
-    }
-}
-
-impl Source for Batches {
-    type Unit = (usize, RecordBatch);
-
-    fn next(&mut self) -> Result<Option<Self::Unit>, DataError> {
-        let next = guarded(|| self.reader.next()).map_err(|error| damaged(&self.path, &error))?;
-        let Some(batch) = next else { return Ok(None) };
-        let index = self.next;
-        self.next += 1;
-        batch.map(|batch| Some((index, batch))).map_err(|error| damaged(&self.path, &error))
-    }
-
-    fn position(&self) -> usize {
-        self.next
-    }
-}
-
-fn damaged(path: &Path, error: &dyn std::fmt::Display) -> DataError {
-    let reason = format!("damaged, truncated or no Parquet ({error})");
-    DataError::Malformed { file: path.to_owned(), reason }
-}
+/// How errors show a missing value.
+const NULL: &str = "null";
 
 /// How the rows of a file are read.
 pub(crate) struct ColumnRows<'a> {
@@ -134,11 +49,14 @@ impl ColumnRows<'_> {
             Some(batch.column(*place).clone())
         };
         let convert = |role: usize, array: ArrayRef, to: &DataType| {
-            cast(&array, to).map_err(|error| {
-                let name = self.name(role);
-                let reason = format!("{name} has the type {}: {error}", array.data_type());
+            let refuse = |why: &str| {
+                let reason = format!("{} has the type {}: {why}", self.name(role), array.data_type());
                 DataError::Malformed { file: self.path.to_owned(), reason }
-            })
+            };
+            if array.data_type().is_nested() {
+                return Err(refuse("expected one value a row; of lists, make a row of each value"));
+            }
+            cast(&array, to).map_err(|error| refuse(&error.to_string()))
         };
         let id = |role: usize| {
             let array = column(role).unwrap_or_else(|| batch.column(0).clone());
@@ -175,7 +93,7 @@ impl ColumnRows<'_> {
         part: &mut Part,
     ) -> Result<(), DataError> {
         for row in 0..batch.num_rows() {
-            if self.filters.drop_without_user && is_nobody(&typed.user, row) {
+            if self.filters.drop_without_user && self.is_nobody(batch, &typed.user, row) {
                 part.leave_out();
                 continue;
             }
@@ -186,7 +104,8 @@ impl ColumnRows<'_> {
                     typed.time.as_ref().map(|(array, unit)| self.time(array, *unit, row)).transpose()?;
                 Ok((user, item, time, self.value(typed.value.as_ref(), row)?))
             };
-            let (user, item, time, value) = match read() {
+            let (user, item, time, value) = match read().map_err(|error| self.unconverted(error, batch, row))
+            {
                 Ok(good) => good,
                 Err(error) if self.skip => {
                     let text = String::new();
@@ -200,7 +119,7 @@ impl ColumnRows<'_> {
                 continue;
             }
             if let Some(time) = time {
-                part.note_style(row + 1, time.style, || time.value.to_string());
+                part.note_style(row + 1, time);
             }
             let room = part.push(numbers, user.as_bytes(), item.as_bytes(), time);
             room.ok_or(DataError::TooManyIds { found: u32::MAX as usize })?;
@@ -216,7 +135,7 @@ impl ColumnRows<'_> {
         row: usize,
     ) -> Result<std::borrow::Cow<'a, str>, DataError> {
         if array.is_null(row) {
-            return Err(self.wrong(role, row, "null", "an id"));
+            return Err(self.wrong(role, row, NULL, "an id"));
         }
         if let Some(array) = array.as_primitive_opt::<Float64Type>() {
             let value = array.value(row);
@@ -232,26 +151,23 @@ impl ColumnRows<'_> {
     fn time(&self, array: &ArrayRef, unit: Option<TimeUnit>, row: usize) -> Result<Time, DataError> {
         let expected = TimeRule::Any.expected();
         if array.is_null(row) {
-            return Err(self.wrong(2, row, "null", expected));
+            return Err(self.wrong(2, row, NULL, expected));
         }
         if let Some(array) = array.as_primitive_opt::<Int64Type>() {
             let value = array.value(row);
-            return Ok(
-                unit.map_or_else(|| Time::number(value), |unit| Time { value, style: Style::Number(unit) })
-            );
+            return Ok(unit.map_or_else(|| Time::number(value), |unit| Time::in_unit(value, unit)));
         }
         let text = match array.as_primitive_opt::<Float64Type>() {
             Some(array) => array.value(row).to_string(),
             None => array.as_string_opt::<i64>().map_or("", |array| array.value(row)).to_owned(),
         };
-        let time = whole(&text).map(Time::number).or_else(|| iso(&text).map(Time::iso));
-        time.ok_or_else(|| self.wrong(2, row, &text, expected))
+        Time::parse(&text).ok_or_else(|| self.wrong(2, row, &text, expected))
     }
 
     fn value(&self, array: Option<&ArrayRef>, row: usize) -> Result<Option<f32>, DataError> {
         let Some(array) = array else { return Ok(None) };
         if array.is_null(row) {
-            return Err(self.wrong(3, row, "null", "a finite number"));
+            return Err(self.wrong(3, row, NULL, "a finite number"));
         }
         let value = array.as_primitive_opt::<Float32Type>().map_or(f32::NAN, |array| array.value(row));
         if value.is_finite() {
@@ -259,6 +175,31 @@ impl ColumnRows<'_> {
         } else {
             Err(self.wrong(3, row, &value.to_string(), "a finite number"))
         }
+    }
+
+    /// Whether the column of the user says that there is none: null, empty, or the NaN of pandas.
+    fn is_nobody(&self, batch: &RecordBatch, user: &ArrayRef, row: usize) -> bool {
+        let null = self.columns[0].as_ref().is_some_and(|(place, _)| batch.column(*place).is_null(row));
+        let float = || user.as_primitive_opt::<Float64Type>().is_some_and(|user| user.value(row).is_nan());
+        let text = || user.as_string_opt::<i64>();
+        // What could not be converted is null here, but not in the file: not UTF-8, for one.
+        let empty = || text().is_some_and(|user| user.is_valid(row) && user.value(row).is_empty());
+        null || float() || empty()
+    }
+
+    /// A value that could not be converted is told as it stands in the file, not as the null that it became.
+    fn unconverted(&self, error: DataError, batch: &RecordBatch, row: usize) -> DataError {
+        let DataError::Cell { file, line, column, value, expected } = error else { return error };
+        let role = (0..ROLES.len()).find(|role| value == NULL && self.name(*role) == column);
+        let array = role.and_then(|role| Some(batch.column(self.columns[role].as_ref()?.0)));
+        let value = match array.filter(|array| array.is_valid(row)) {
+            Some(array) => match binary(array, row) {
+                Some(bytes) => format!("{} (not UTF-8)", String::from_utf8_lossy(bytes)),
+                None => array_value_to_string(array, row).unwrap_or(value),
+            },
+            None => value,
+        };
+        DataError::Cell { file, line, column, value: value.chars().take(60).collect(), expected }
     }
 
     fn name(&self, role: usize) -> String {
@@ -277,11 +218,12 @@ impl ColumnRows<'_> {
     }
 }
 
-/// Whether the column of the user says that there is none: null, empty, or the NaN of pandas.
-fn is_nobody(array: &ArrayRef, row: usize) -> bool {
-    let float = || array.as_primitive_opt::<Float64Type>().is_some_and(|array| array.value(row).is_nan());
-    let empty = || array.as_string_opt::<i64>().is_some_and(|array| array.value(row).is_empty());
-    array.is_null(row) || float() || empty()
+/// The bytes of a row of a column of bytes.
+fn binary(array: &ArrayRef, row: usize) -> Option<&[u8]> {
+    let small = || array.as_binary_opt::<i32>().map(|array| array.value(row));
+    let large = || array.as_binary_opt::<i64>().map(|array| array.value(row));
+    let view = || array.as_binary_view_opt().map(|array| array.value(row));
+    small().or_else(large).or_else(view)
 }
 
 fn own_unit(unit: ArrowUnit) -> TimeUnit {

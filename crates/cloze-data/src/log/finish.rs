@@ -10,6 +10,7 @@ use super::reject;
 use super::rows::{Numbers, Part, lines_before};
 use super::run::Read;
 use super::times::{Style, TimeRule, TimeUnit};
+use crate::filter::Window;
 use crate::read::ItemRecord;
 use crate::{DataError, Dataset, Filters, Removed};
 
@@ -50,18 +51,13 @@ pub(super) fn finish(
         return Err(DataError::Empty { file: path.to_owned() });
     }
     let style = if rule == TimeRule::Any { one_style(options, &read.parts)? } else { None };
-    // ISO times are microseconds so far: seconds are enough unless one has a fraction.
-    let fraction = read.parts.iter().any(|part| part.fraction);
-    let scale = if style == Some(Style::Iso) && !fraction { 1_000_000 } else { 1 };
-    report.time_unit = style.map(|style| match style {
-        Style::Number(unit) => unit,
-        Style::Iso if fraction => TimeUnit::Microseconds,
-        Style::Iso => TimeUnit::Seconds,
-    });
-    let (numbers, maps) = common(read.numbers)?;
     let has_times = options.time.is_some();
-    let keep = |time| filters.in_time(time);
-    let mut rows = group(&read.parts, &maps, has_times, options.threads(), keep, scale)?;
+    let kept_as = Kept::of(&mut read.parts, style, has_times);
+    report.time_unit = style.and(kept_as.unit);
+    let (numbers, maps) = common(read.numbers)?;
+    let window = kept_as.window(filters);
+    let keep = |time| window.has(time);
+    let mut rows = group(&read.parts, &maps, has_times, options.threads(), keep, kept_as.scale)?;
     let kept: usize = read.parts.iter().map(|part| part.users.len()).sum();
     drop((read.parts, maps));
     let mut removed = |rule: &str, set: bool, before: u64, after: u64| {
@@ -75,9 +71,47 @@ pub(super) fn finish(
     let timed = filters.from_time.is_some() || filters.until_time.is_some();
     removed("time", timed, kept as u64, rows.rows() as u64);
     report.removed.extend(filters.apply(&mut rows));
-    let dataset = Dataset::assemble(&options.name(), title, &rows, &numbers, items)?;
+    let dataset = Dataset::assemble(&options.name(), title, &rows, kept_as.unit, &numbers, items)?;
     let nothing = || DataError::NothingLeft { rows: report.rows as usize, filters: filters.to_string() };
     Ok((dataset.ok_or_else(nothing)?, report))
+}
+
+/// In which unit times are kept, and how they get there.
+struct Kept {
+    /// None without times.
+    unit: Option<TimeUnit>,
+    /// What times are divided by.
+    scale: i64,
+    /// Whether a number that a person gives is seconds, whatever the unit.
+    seconds: bool,
+}
+
+impl Kept {
+    /// Times that are microseconds so far become seconds again, unless one has a fraction: then all are microseconds.
+    fn of(parts: &mut [Part], style: Option<Style>, has_times: bool) -> Self {
+        let micro = parts.iter().any(|part| part.micro);
+        let fraction = parts.iter().any(|part| part.fraction);
+        if micro {
+            parts.iter_mut().for_each(Part::make_micro);
+        }
+        let own = match style {
+            Some(Style::Number(unit)) => Some(unit),
+            Some(Style::Iso) => Some(TimeUnit::Seconds),
+            // Numbers of any unit: the largest shows best which.
+            None if has_times => {
+                let latest = parts.iter().flat_map(|part| &part.times).max();
+                Some(TimeUnit::of(latest.copied().unwrap_or(0)))
+            }
+            None => None,
+        };
+        let unit = if fraction { Some(TimeUnit::Microseconds) } else { own };
+        Self { unit, scale: if micro && !fraction { 1_000_000 } else { 1 }, seconds: micro }
+    }
+
+    fn window(&self, filters: &Filters) -> Window {
+        let unit = self.unit.unwrap_or(TimeUnit::Seconds);
+        filters.window(|moment| if self.seconds { moment.at_iso(unit) } else { moment.at(unit) })
+    }
 }
 
 /// One numbering from those of the threads.
@@ -96,8 +130,7 @@ fn one_style(options: &LogOptions, parts: &[Part]) -> Result<Option<Style>, Data
     for (part, line) in parts.iter().zip(lines_before(parts)) {
         let Some((at, style)) = part.style else { continue };
         let expected = *first.get_or_insert(style);
-        let sample = part.times.first().map_or_else(String::new, i64::to_string);
-        let here = (style != expected).then_some((at, style, sample));
+        let here = (style != expected).then(|| (at, style, part.first_time()));
         if let Some((at, found, value)) = here.or_else(|| part.other.clone()) {
             return Err(DataError::MixedTimes {
                 file: options.paths().nth(part.file).unwrap_or(&options.path).to_owned(),

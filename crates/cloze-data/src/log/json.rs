@@ -10,7 +10,6 @@ use serde_json::value::RawValue;
 
 use super::blocks::Block;
 use super::rows::{Numbers, Part, Rejected, Time};
-use super::times::{iso, whole};
 use crate::{DataError, Filters};
 
 /// Names of the fields: user, item, time, value.
@@ -79,7 +78,7 @@ impl JsonRows<'_> {
             return Ok(());
         }
         if let Some(time) = values.time {
-            part.note_style(line, time.style, || time.value.to_string());
+            part.note_style(line, time);
         }
         let room = part.push(numbers, values.user.as_bytes(), values.item.as_bytes(), values.time);
         room.ok_or(DataError::TooManyIds { found: u32::MAX as usize })?;
@@ -118,9 +117,9 @@ impl JsonRows<'_> {
             if id.is_empty() { Err(self.wrong(line, &column(), "", "an id")) } else { Ok(id) }
         };
         let time = cell(2, found[2], "a time")?.map(|text| {
-            let time = whole(&text).map(Time::number).or_else(|| iso(&text).map(Time::iso));
             let column = format!("field {:?} (time)", self.fields[2].unwrap_or_default());
-            time.ok_or_else(|| self.wrong(line, &column, &text, super::TimeRule::Any.expected()))
+            Time::parse(&text)
+                .ok_or_else(|| self.wrong(line, &column, &text, super::TimeRule::Any.expected()))
         });
         let value = cell(3, found[3], "a finite number")?.map(|text| {
             let value = text.parse::<f32>().ok().filter(|value| value.is_finite());

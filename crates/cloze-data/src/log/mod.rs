@@ -19,6 +19,7 @@
 //! # Ok::<(), cloze_data::DataError>(())
 //! ```
 
+mod batches;
 mod blocks;
 mod columns;
 mod finish;
@@ -46,7 +47,7 @@ pub(crate) use group::{Grouped, Maps, group};
 pub use options::{BadRows, LogFormat, LogOptions};
 pub(crate) use rows::{Numbers, Part, Time};
 pub use scores::{ScoreRow, Scores, read_scores};
-pub(crate) use stream::{Stream, content_sha256, read_bytes};
+pub(crate) use stream::{Stream, content_sha256, read_bytes, refuse_foreign};
 pub(crate) use text::parse_value;
 pub use times::TimeUnit;
 pub(crate) use times::{TimeRule, iso, whole};
@@ -54,8 +55,9 @@ pub(crate) use times::{TimeRule, iso, whole};
 use crate::filter::Removed;
 use crate::read::{Column, InteractionColumns, ItemRecord, Table, Text};
 use crate::{DataError, Dataset, Filters, Progress};
+use batches::Batches;
 use blocks::{Block, Blocks};
-use columns::{Batches, ColumnRows};
+use columns::ColumnRows;
 use finish::finish;
 use json::JsonRows;
 use run::{Meter, Read, Source, run};
@@ -214,6 +216,10 @@ fn read_text(
     } else {
         &[]
     };
+    if first.is_none() {
+        return Err(DataError::Empty { file: path.to_owned() });
+    }
+    refuse_foreign(path, head)?;
     let columns = InteractionColumns {
         user: options.user.clone(),
         item: options.item.clone(),
@@ -221,7 +227,9 @@ fn read_text(
         value: options.value.clone(),
     };
     let layout = Text::new(path, header, table)?.layout(&columns)?;
-    let rows = TextRows { path, table, layout, rule, filters, skip: rules.skip_bad, keep: rules.keep_values };
+    let cells = table.cells_of_first(head);
+    let (skip, keep) = (rules.skip_bad, rules.keep_values);
+    let rows = TextRows { path, table, layout, rule, filters, skip, keep, cells };
     let parse =
         |block: Block, numbers: &mut Numbers| rows.parse(&block, table.header && block.index == 0, numbers);
     let mut read = run(Again { first, rest }, options.threads(), parse, &meter, progress);

@@ -18,7 +18,8 @@ pub enum LogFormat {
     Tsv,
     /// `::` between cells, as in `ratings.dat` of `MovieLens`. `.dat`
     Dat,
-    /// Spaces or tabs between cells, as in the `user item` lines of SASRec. `.txt`
+    /// Spaces or tabs between cells, as in the `user item` lines of SASRec; all rows have as many cells as the first.
+    /// `.txt`
     Text,
     /// One JSON object a line. `.jsonl`, `.ndjson`, `.json`
     JsonLines,
@@ -63,11 +64,13 @@ pub struct LogOptions {
     pub more: Vec<PathBuf>,
     /// How its rows are written. Default: by the extension, see [`LogFormat`].
     pub format: Option<LogFormat>,
-    /// External user id: the column's name, or its position counted from 1.
+    /// External user id: the column's name, or its position counted from 1. A whole number with a point is the id without
+    /// it, as in all readers: `17850.0` is `17850`. A name also finds the typed one of RecBole (`user_id:token`).
     pub user: Column,
     /// External item id.
     pub item: Column,
-    /// Time: whole numbers of one unit (see [`TimeUnit`](crate::log::TimeUnit)) or ISO 8601. Default: the file's order.
+    /// Time: whole numbers of one unit (see [`TimeUnit`](crate::log::TimeUnit)), seconds with a fraction (then kept as
+    /// microseconds) or ISO 8601. Default: the file's order.
     pub time: Option<Column>,
     /// Value such as a rating, a finite number; needed by [`Filters::min_value`](crate::Filters::min_value).
     pub value: Option<Column>,

@@ -1,8 +1,9 @@
 //! What is read from one block of a file: rows as numbers, and what was wrong.
 
 use super::intern::Interner;
-use super::times::{Style, TimeUnit};
+use super::times::{Style, TimeUnit, fractional, iso, whole};
 use crate::DataError;
+use crate::read::plain_id;
 
 /// The numbers of users and items as one thread gives them.
 #[derive(Default)]
@@ -43,7 +44,9 @@ pub(crate) struct Part {
     pub(crate) style: Option<(usize, Style)>,
     /// The first time that is written otherwise.
     pub(crate) other: Option<(usize, Style, String)>,
-    /// Whether a time in ISO 8601 is no whole second.
+    /// Whether the times are kept as microseconds: they are ISO 8601, or one of them is seconds with a fraction.
+    pub(crate) micro: bool,
+    /// Whether one of these is no whole second.
     pub(crate) fraction: bool,
     pub(crate) rejected: Vec<Rejected>,
     /// Empty lines at the end: first line, and how many. Bad rows only if more follows.
@@ -57,17 +60,35 @@ pub(crate) struct Part {
 /// A time as read.
 #[derive(Clone, Copy)]
 pub(crate) struct Time {
-    pub(crate) value: i64,
+    value: i64,
     pub(crate) style: Style,
+    /// Whether the value is microseconds, whatever the style.
+    micro: bool,
 }
+
+const MICRO: i64 = 1_000_000;
 
 impl Time {
     pub(crate) fn number(value: i64) -> Self {
-        Self { value, style: Style::Number(TimeUnit::of(value)) }
+        Self::in_unit(value, TimeUnit::of(value))
     }
 
-    pub(crate) fn iso(value: i64) -> Self {
-        Self { value, style: Style::Iso }
+    pub(crate) fn in_unit(value: i64, unit: TimeUnit) -> Self {
+        Self { value, style: Style::Number(unit), micro: false }
+    }
+
+    /// A number with a fraction, or ISO 8601.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let number = whole(text).map(Self::number);
+        let seconds = || Some((fractional(text)?, Style::Number(TimeUnit::Seconds)));
+        let other = || seconds().or_else(|| Some((iso(text)?, Style::Iso)));
+        number.or_else(|| other().map(|(value, style)| Self { value, style, micro: true }))
+    }
+
+    /// As errors show it.
+    pub(crate) fn shown(self) -> String {
+        let date = TimeUnit::Microseconds.date(self.value).filter(|_| self.style == Style::Iso);
+        date.unwrap_or_else(|| if self.micro { self.value / MICRO } else { self.value }.to_string())
     }
 }
 
@@ -85,15 +106,33 @@ impl Part {
         time: Option<Time>,
     ) -> Option<()> {
         let place = (self.index as u64) << 32 | self.users.len() as u64;
-        self.users.push(numbers.users.intern(user, place)?);
-        self.items.push(numbers.items.intern(item, place)?);
+        self.users.push(numbers.users.intern(plain_id(user), place)?);
+        self.items.push(numbers.items.intern(plain_id(item), place)?);
         if let Some(time) = time {
-            self.times.push(time.value);
-            if time.style == Style::Iso && time.value % 1_000_000 != 0 {
-                self.fraction = true;
+            if time.micro && !self.micro {
+                self.make_micro();
             }
+            self.fraction |= time.micro && time.value % MICRO != 0;
+            let seconds = self.micro && !time.micro;
+            self.times.push(if seconds { time.value.saturating_mul(MICRO) } else { time.value });
         }
         Some(())
+    }
+
+    /// From seconds to microseconds, where the times are not yet.
+    pub(crate) fn make_micro(&mut self) {
+        if !std::mem::replace(&mut self.micro, true) {
+            // A number that is too large is one of another unit, and an error of its own.
+            self.times.iter_mut().for_each(|time| *time = time.saturating_mul(MICRO));
+        }
+    }
+
+    /// The first time, as errors show it.
+    pub(crate) fn first_time(&self) -> String {
+        let style = self.style.map_or(Style::Iso, |(_, style)| style);
+        self.times
+            .first()
+            .map_or_else(String::new, |value| Time { value: *value, style, micro: self.micro }.shown())
     }
 
     /// Keeps the value of the row that was added last.
@@ -101,12 +140,12 @@ impl Part {
         self.scores.extend(value.map(|value| (line as u32, value)));
     }
 
-    /// Remembers how a time is written. Text is asked for only when it differs.
-    pub(crate) fn note_style(&mut self, line: usize, style: Style, text: impl FnOnce() -> String) {
+    /// Remembers how a time is written.
+    pub(crate) fn note_style(&mut self, line: usize, time: Time) {
         match self.style {
-            None => self.style = Some((line, style)),
-            Some((_, first)) if first != style && self.other.is_none() => {
-                self.other = Some((line, style, text()));
+            None => self.style = Some((line, time.style)),
+            Some((_, first)) if first != time.style && self.other.is_none() => {
+                self.other = Some((line, time.style, time.shown()));
             }
             Some(_) => {}
         }

@@ -94,6 +94,20 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, DataError> {
     Ok(bytes)
 }
 
+/// Refuses content that is known to be something else than rows of text, and says what to do with it.
+pub(crate) fn refuse_foreign(path: &Path, content: &[u8]) -> Result<(), DataError> {
+    let reason = match content {
+        [b'P', b'K', 3, 4, ..] => "a zip archive or a spreadsheet: unpack it, or export it as CSV, first",
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            "UTF-16 text: convert it first, as `iconv -f UTF-16 -t UTF-8` does"
+        }
+        [b'P', b'A', b'R', b'1', ..] => "a Parquet file, read as text: give its format",
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => "packed twice: unpack it once",
+        _ => return Ok(()),
+    };
+    Err(DataError::Malformed { file: path.to_owned(), reason: reason.to_owned() })
+}
+
 /// The sha256 of the unpacked content of a file, of any size.
 pub(crate) fn content_sha256(path: &Path) -> Result<String, DataError> {
     const PIECE: usize = 1 << 20;

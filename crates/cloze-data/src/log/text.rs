@@ -7,7 +7,7 @@ use memchr::memchr;
 
 use super::blocks::{Block, row_end};
 use super::rows::{Numbers, Part, Rejected, Time};
-use super::times::{TimeRule, iso, short, whole};
+use super::times::{TimeRule, short, whole};
 use crate::read::{Encoding, Layout, Place, Row, Table};
 use crate::{DataError, Filters};
 
@@ -22,6 +22,8 @@ pub(crate) struct TextRows<'a> {
     pub(crate) skip: bool,
     /// Whether values are kept.
     pub(crate) keep: bool,
+    /// Number of cells of the first row, where all rows have to have as many.
+    pub(crate) cells: Option<usize>,
 }
 
 /// The columns that matter, if the separator is one byte.
@@ -171,7 +173,7 @@ impl TextRows<'_> {
         if let Some(time) = time
             && self.rule == TimeRule::Any
         {
-            part.note_style(line, time.style, || time.value.to_string());
+            part.note_style(line, time);
         }
         let room = part.push(numbers, user, item, time);
         room.ok_or(DataError::TooManyIds { found: u32::MAX as usize })
@@ -188,6 +190,7 @@ impl TextRows<'_> {
         // Whole rows of a decoded text: always UTF-8.
         let text = String::from_utf8_lossy(row);
         let parsed = Row::checked(self.path, self.table, line, &text).and_then(|row| {
+            row.check_cells(self.cells)?;
             if self.filters.drop_without_user && row.cell(self.layout.user)?.is_empty() {
                 return Ok(None);
             }
@@ -216,11 +219,11 @@ impl TextRows<'_> {
 
     fn time(&self, row: &Row<'_>, place: Place) -> Result<Time, DataError> {
         let cell = row.cell(place)?;
-        if let Some(time) = whole(cell) {
-            return Ok(Time::number(time));
-        }
-        let time = if self.rule == TimeRule::Any { iso(cell) } else { None };
-        time.map(Time::iso).ok_or_else(|| row.wrong(place, cell, self.rule.expected()))
+        let time = match self.rule {
+            TimeRule::Numbers => whole(cell).map(Time::number),
+            TimeRule::Any => Time::parse(cell),
+        };
+        time.ok_or_else(|| row.wrong(place, cell, self.rule.expected()))
     }
 
     fn fast(&self) -> Option<Fast> {

@@ -45,12 +45,13 @@ impl TimeUnit {
         }
     }
 
-    /// A time of this unit as UTC date and time. `None` for numbers that are hardly times: those of the years 1970 to
+    /// A time of this unit as UTC date and time. `None` for numbers that are hardly times: seconds of the years 1970 to
     /// 1972, which order numbers would fall in, and those out of range.
     pub fn date(self, time: i64) -> Option<String> {
         const PLAIN: i64 = 100_000_000;
         let second = time.div_euclid(self.per_second());
-        let date = Timestamp::from_second(second).ok().filter(|_| second.abs() >= PLAIN)?;
+        let plausible = self != Self::Seconds || second.abs() >= PLAIN;
+        let date = Timestamp::from_second(second).ok().filter(|_| plausible)?;
         Some(date.strftime("%Y-%m-%d %H:%M:%S").to_string())
     }
 
@@ -87,7 +88,7 @@ impl Style {
 pub(crate) enum TimeRule {
     /// Whole numbers, whatever their unit.
     Numbers,
-    /// Whole numbers of one unit, or ISO 8601.
+    /// Whole numbers of one unit, seconds with a fraction among them, or ISO 8601.
     Any,
 }
 
@@ -95,7 +96,7 @@ impl TimeRule {
     pub(crate) fn expected(self) -> &'static str {
         match self {
             Self::Numbers => "a whole number, such as Unix seconds",
-            Self::Any => "a whole number, such as Unix seconds, or an ISO 8601 date or time",
+            Self::Any => "a number, such as Unix seconds, or an ISO 8601 date or time",
         }
     }
 }
@@ -109,6 +110,20 @@ pub(crate) fn whole(text: &str) -> Option<i64> {
     }
     let time = text.parse::<f64>().ok()?;
     (time.fract() == 0.0 && time.abs() <= EXACT).then_some(time as i64)
+}
+
+/// Microseconds of seconds with a fraction, as `1513468800.25`. Digits beyond microseconds are cut off.
+pub(crate) fn fractional(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = whole.strip_prefix('-').unwrap_or(whole);
+    // What has more digits is no number of seconds.
+    if !digits(seconds) || seconds.len() > 11 || !digits(fraction) {
+        return None;
+    }
+    let micro = format!("{fraction:0<6}").get(..6)?.parse::<i64>().ok()?;
+    let time = seconds.parse::<i64>().ok()? * 1_000_000 + micro;
+    Some(if whole.starts_with('-') { -time } else { time })
 }
 
 /// Microseconds since 1970 of an ISO 8601 date, or date and time; without an offset it is UTC. Digits beyond
@@ -145,7 +160,7 @@ pub(crate) fn short(text: &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{TimeUnit, iso, short, whole};
+    use super::{TimeUnit, fractional, iso, short, whole};
 
     #[test]
     fn iso_dates_and_times_are_read_with_and_without_an_offset() {
@@ -157,6 +172,16 @@ mod tests {
         assert_eq!(iso("1969-12-31T23:59:59.999999Z"), Some(-1));
         for bad in ["", "2017", "2017-13-01", "yesterday", "17.12.2017", "2017-02-30", "é017-12-17"] {
             assert_eq!(iso(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn seconds_may_have_a_fraction() {
+        assert_eq!(fractional("1513468800.25"), Some(1_513_468_800_250_000));
+        assert_eq!(fractional("-1.5"), Some(-1_500_000));
+        assert_eq!(fractional("0.0000019"), Some(1));
+        for bad in ["1", ".5", "1.", "1.5.2", "+1.5", "1.5e3", "1513468800000.5", "NaN", "x.y"] {
+            assert_eq!(fractional(bad), None, "{bad}");
         }
     }
 
@@ -177,6 +202,8 @@ mod tests {
         assert_eq!(date(1_513_468_801_999).as_deref(), Some("2017-12-17 00:00:01"));
         assert_eq!([date(0), date(5_000), date(-1)], [None, None, None]);
         assert_eq!(TimeUnit::Seconds.date(i64::MAX), None);
+        // In a known unit, which no order number has.
+        assert_eq!(TimeUnit::Microseconds.date(47_174_400_500_000).as_deref(), Some("1971-07-01 00:00:00"));
     }
 
     #[test]

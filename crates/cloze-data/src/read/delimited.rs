@@ -1,14 +1,14 @@
 //! Text tables: separator, encoding, header, columns. What all readers share.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::column::{Column, plain_text_id};
 use super::interactions::InteractionColumns;
 use crate::DataError;
-use crate::log::{quoted_end, row_end};
+use crate::log::{quoted_end, refuse_foreign, row_end};
 
 /// How a text file is cut into cells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,16 +40,6 @@ pub enum Encoding {
     Latin1,
 }
 
-/// A column: its position, counted from 1, or its name in the header.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Column {
-    /// Position, counted from 1.
-    Position(usize),
-    /// The header's cell, letter for letter.
-    Name(String),
-}
-
 /// A text table in memory, with its header taken off.
 pub(crate) struct Text<'a> {
     pub(crate) path: &'a Path,
@@ -61,6 +51,7 @@ pub(crate) struct Text<'a> {
 impl<'a> Text<'a> {
     /// Decodes `bytes`, the (unpacked) content of `path`, which errors name.
     pub(crate) fn new(path: &'a Path, bytes: &'a [u8], table: &'a Table) -> Result<Self, DataError> {
+        refuse_foreign(path, bytes)?;
         let content = match table.encoding {
             Encoding::Utf8 => Cow::Borrowed(utf8(path, bytes)?),
             // ISO 8859-1 is the first 256 code points of Unicode.
@@ -111,19 +102,13 @@ impl<'a> Text<'a> {
 
     /// The 0-based index of a column, and how to call it in errors.
     pub(crate) fn column(&self, column: &Column, role: &'static str) -> Result<Place, DataError> {
+        let none = ["no names: count columns from 1".to_owned()];
         let index = match column {
-            Column::Position(position) => position.checked_sub(1),
-            Column::Name(name) => {
-                let header = self.header.as_deref().unwrap_or_default();
-                header.iter().position(|cell| cell == name)
-            }
+            // The rows tell whether they have so many.
+            Column::Position(position @ 1..) => position - 1,
+            other => other.find(self.path, role, self.header.as_deref().unwrap_or(&none))?,
         };
-        index.map(|index| Place { index, role }).ok_or_else(|| DataError::Header {
-            file: self.path.to_owned(),
-            column: column.to_string(),
-            role,
-            found: self.header.clone().unwrap_or_else(|| vec!["no names: count columns from 1".to_owned()]),
-        })
+        Ok(Place { index, role })
     }
 }
 
@@ -172,6 +157,18 @@ impl<'t> Row<'t> {
         Ok(row)
     }
 
+    /// Refuses a row with another number of cells than the first, where all have to have as many.
+    pub(crate) fn check_cells(&self, expected: Option<usize>) -> Result<(), DataError> {
+        let found = self.cells.len();
+        match expected.filter(|expected| *expected != found && !self.text.is_empty()) {
+            Some(expected) => {
+                let (file, line) = (self.path.to_owned(), self.line);
+                Err(DataError::Ragged { file, line, found, expected })
+            }
+            None => Ok(()),
+        }
+    }
+
     /// A line that is not cut.
     pub(crate) fn bare(path: &'t Path, table: &'t Table, line: usize, text: &'t str) -> Self {
         Self { path, table, line, text, cells: Vec::new() }
@@ -210,7 +207,7 @@ impl<'t> Row<'t> {
         if id.starts_with('"') && !self.table.quotes {
             return Err(self.wrong(place, id, "an id without quotation marks (quoting is not interpreted)"));
         }
-        Ok(id)
+        Ok(plain_text_id(id))
     }
 
     /// The error for a cell that is not `expected`.
@@ -232,20 +229,19 @@ impl Table {
         Self { separator, header: false, encoding: Encoding::Utf8, quotes: false }
     }
 
+    /// The number of cells of the first row of `text`, where all rows have to have as many: cells that no separator
+    /// tells apart from a longer list, such as a user and all items, must not be passed over.
+    pub(crate) fn cells_of_first(&self, text: &[u8]) -> Option<usize> {
+        let first = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).find(|row| !row.is_empty())?;
+        let cells = || first.split(u8::is_ascii_whitespace).filter(|cell| !cell.is_empty()).count();
+        (self.separator == "whitespace").then(cells)
+    }
+
     fn name(&self) -> String {
         match self.separator.as_str() {
             "\t" => "a tab".to_owned(),
             "whitespace" => "spaces or tabs".to_owned(),
             other => format!("{other:?}"),
-        }
-    }
-}
-
-impl fmt::Display for Column {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Position(position) => write!(f, "{position}"),
-            Self::Name(name) => f.write_str(name),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::delimited::Column;
+use super::column::{Column, plain_text_id};
 use super::items::Cutting;
 use super::records::{Asked, each};
 use crate::DataError;
@@ -35,7 +35,7 @@ pub fn read_id_map(
     ];
     let mut map = HashMap::new();
     each(path, cutting, &asked, &mut |records, line, cells| {
-        let (id, original) = (cells[0].join(" "), cells[1].join(" "));
+        let [id, original] = [0, 1].map(|at| plain_text_id(&cells[at].join(" ")).to_owned());
         if let Some(at) = [&id, &original].iter().position(|id| id.is_empty()) {
             return Err(records.wrong(at, line, "", "an id"));
         }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float32Array, Int64Array, RecordBatch, StringBuilder};
 use serde::{Deserialize, Serialize};
 
-use super::delimited::{Column, Layout, Place, Row, Table, Text};
+use super::column::Column;
+use super::delimited::{Layout, Place, Row, Table, Text};
 use crate::log::{TimeRule, parse_value, read_bytes, whole};
 use crate::{DataError, Interactions};
 
@@ -37,6 +38,7 @@ pub fn read_interactions(
     columns: &InteractionColumns,
 ) -> Result<Interactions, DataError> {
     let bytes = read_bytes(path)?;
+    let cells = table.cells_of_first(&bytes);
     let text = Text::new(path, &bytes, table)?;
     let Layout { user, item, time, value } = text.layout(columns)?;
     let (mut users, mut items) = (StringBuilder::new(), StringBuilder::new());
@@ -44,6 +46,7 @@ pub fn read_interactions(
     let mut room = (0, 0);
     for row in text.rows() {
         let row = row?;
+        row.check_cells(cells)?;
         let (user, item) = (row.id(user)?, row.id(item)?);
         room = (room.0 + user.len(), room.1 + item.len());
         // Arrow's Utf8 has 32-bit offsets, and its builder panics beyond them.

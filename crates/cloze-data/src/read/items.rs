@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::delimited::{Column, Table};
+use super::column::{Column, plain_text_id};
+use super::delimited::Table;
 use super::records::{Asked, Records, each};
 use crate::DataError;
 
@@ -131,7 +132,7 @@ pub fn read_items(
     let asked = columns.asked();
     let mut items = HashMap::new();
     each(path, cutting, &asked, &mut |records, line, cells| {
-        let id = cells[0].join(" ");
+        let id = plain_text_id(&cells[0].join(" ")).to_owned();
         if id.is_empty() {
             return Err(records.wrong(0, line, &id, "an id"));
         }

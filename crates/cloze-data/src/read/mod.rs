@@ -1,12 +1,15 @@
 //! Readers: from text files to [`Interactions`](crate::Interactions), and from item files to what is known of items.
 
+mod column;
 mod delimited;
 mod id_map;
 mod interactions;
 mod items;
 mod records;
 
-pub use delimited::{Column, Encoding, Table};
+pub use column::Column;
+pub(crate) use column::plain_id;
+pub use delimited::{Encoding, Table};
 pub(crate) use delimited::{Layout, Place, Row, Text};
 pub use id_map::{IdMapColumns, read_id_map};
 pub use interactions::{InteractionColumns, read_interactions};

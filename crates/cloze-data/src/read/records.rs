@@ -10,7 +10,8 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value};
 
-use super::delimited::{Column, Table, Text};
+use super::column::Column;
+use super::delimited::{Table, Text};
 use super::items::Cutting;
 use crate::DataError;
 use crate::guard::guarded;
@@ -40,6 +41,9 @@ pub(crate) fn each(
     take: &mut Take<'_>,
 ) -> Result<(), DataError> {
     let bytes = read_bytes(path)?;
+    if bytes.is_empty() {
+        return Err(DataError::Malformed { file: path.to_owned(), reason: "the file is empty".to_owned() });
+    }
     match cutting {
         Cutting::Table(table) => text(path, &bytes, table, asked, take),
         Cutting::JsonLines => json(path, &bytes, asked, take),
@@ -161,11 +165,7 @@ fn parquet(path: &Path, bytes: Vec<u8>, asked: &[Asked], take: &mut Take<'_>) ->
     let names: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
     let mut places = Vec::with_capacity(asked.len());
     for asked in asked {
-        let place = match &asked.column {
-            Column::Position(position) => position.checked_sub(1).filter(|place| *place < names.len()),
-            Column::Name(name) => names.iter().position(|found| found == name),
-        };
-        places.push(place.ok_or_else(|| header(path, asked, names.clone()))?);
+        places.push(asked.column.find(path, asked.role, &names)?);
     }
     let label = |(asked, place): (&Asked, &usize)| format!("column {:?} ({})", names[*place], asked.role);
     let records = Records { path, labels: asked.iter().zip(&places).map(label).collect() };

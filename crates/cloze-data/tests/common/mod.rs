@@ -4,10 +4,14 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use cloze_data::{DataOptions, Progress};
+use arrow::array::{ArrayRef, RecordBatch};
+use cloze_data::log::{BadRows, LogOptions, read_log};
+use cloze_data::read::Column;
+use cloze_data::{DataError, DataOptions, Dataset, Filters, Progress, Silent};
+use parquet::arrow::ArrowWriter;
 use sha2::{Digest as _, Sha256};
 
 /// Options that see nothing of the machine they run on.
@@ -146,4 +150,59 @@ fn serve(mut stream: TcpStream, content: &[u8], answer: Answer) -> String {
     write!(stream, "{head}\r\n").unwrap();
     stream.write_all(&content[from..until]).unwrap();
     range
+}
+
+/// A gzip file of this content.
+pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(content).unwrap();
+    gzip.finish().unwrap()
+}
+
+/// A Parquet file of these columns.
+pub(crate) fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+/// A folder for the files of a test.
+pub(crate) struct Folder(pub(crate) tempfile::TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn put(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+/// A log with the columns of these names.
+pub(crate) fn log(path: &Path, user: &str, item: &str, time: Option<&str>) -> LogOptions {
+    let named = |name: &str| Column::Name(name.to_owned());
+    let mut log = LogOptions::new(path, named(user), named(item));
+    log.time = time.map(named);
+    log
+}
+
+/// A log whose columns are counted.
+pub(crate) fn counted(path: &Path, time: Option<usize>) -> LogOptions {
+    let mut log = LogOptions::new(path, Column::Position(1), Column::Position(2));
+    log.time = time.map(Column::Position);
+    log
+}
+
+/// Reads a log without filters.
+pub(crate) fn load(log: &LogOptions) -> Result<Dataset, DataError> {
+    read_log(log, &Filters::default(), &BadRows::Error, &mut Silent)
+}
+
+/// The message of a log that can't be read.
+pub(crate) fn refused(log: &LogOptions) -> String {
+    load(log).unwrap_err().to_string()
 }

@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use crate::analysis::Analysis;
 use crate::bootstrap::Bootstrap;
-use crate::evaluation::Evaluation;
+use crate::evaluation::{Evaluation, coverage_lines};
 use crate::html::overview::overview;
 use crate::part::Part;
 use crate::protocol::Protocol;
@@ -131,9 +131,10 @@ impl<'a> Section<'a> {
                 "<p class=\"soft\">Split {split}, hash <code>{hash}</code>; {target} items of {users} users.</p>"
             );
         }
-        for line in self.evaluations.iter().filter_map(|run| run.meta.coverage_line()) {
+        for line in coverage_lines(&self.evaluations) {
             let _ = writeln!(page, "<p class=\"soft\">{}</p>", escape(&line));
         }
+        self.runs_table(page);
         for &protocol in &self.protocols {
             let ranks = self
                 .evaluations

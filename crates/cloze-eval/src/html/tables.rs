@@ -9,7 +9,7 @@ use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::published::{Published, Verdict};
 use crate::ranks::ProtocolRanks;
-use crate::report::SHOWN;
+use crate::report::{SHOWN, deviations, first_of_each_model, seconds};
 use crate::results::ResultRow;
 use crate::table::{figure, p_value, short, signed};
 
@@ -41,6 +41,15 @@ fn interval(value: &str, low: &str, high: &str) -> String {
 }
 
 impl<'a> Section<'a> {
+    /// What each model cost.
+    pub(super) fn runs_table(&self, page: &mut String) {
+        open(page, "Training and scoring", &["<model", "seeds", "seconds a seed"]);
+        for one in first_of_each_model(&self.rows) {
+            row(page, &one.model, &[one.seeds.to_string(), seconds(one)]);
+        }
+        close(page);
+    }
+
     pub(super) fn results_table(&self, page: &mut String, protocol: Protocol, ranks: Option<&ProtocolRanks>) {
         open(
             page,
@@ -64,6 +73,12 @@ impl<'a> Section<'a> {
                 .collect();
             if cells.iter().any(|cell| !cell.is_empty()) {
                 row(page, model, &cells);
+            }
+            let rows: Vec<&ResultRow> =
+                self.rows.iter().copied().filter(|row| row.protocol == protocol).collect();
+            let of_model = rows.iter().find(|row| row.model == *model);
+            if let Some(cells) = of_model.and_then(|one| deviations(&rows, one)) {
+                row(page, &cells[0], &cells[1..]);
             }
         }
         if let Some(ranks) = ranks {
@@ -124,7 +139,7 @@ impl<'a> Section<'a> {
             let class = match one.finding {
                 Finding::Better => "text better",
                 Finding::Worse => "text worse",
-                Finding::NoDifferenceShown => "text",
+                Finding::Contradictory | Finding::NoDifferenceShown => "text",
             };
             row(
                 page,

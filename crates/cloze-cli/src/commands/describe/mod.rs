@@ -103,21 +103,22 @@ fn percent(share: f64) -> String {
     if share > 0.0 && share < 0.0005 { "below 0.05 %".to_owned() } else { format!("{:.1} %", 100.0 * share) }
 }
 
-/// A time as a date where it is one, else as it stands.
-fn time(time: i64) -> String {
-    TimeUnit::of(time).date(time).unwrap_or_else(|| time.to_string())
+/// A time of the data as a date where it is one, else as it stands.
+fn time(data: &Description, time: i64) -> String {
+    let unit = data.time_unit.unwrap_or_else(|| TimeUnit::of(time));
+    unit.date(time).unwrap_or_else(|| time.to_string())
 }
 
 /// The numbers, with words for them.
 fn facts(data: &Description) -> Vec<(&'static str, String)> {
-    let range = data.time_range.map(|(first, last)| format!("{} to {}", time(first), time(last)));
+    let range = data.time_range.map(|(first, last)| format!("{} to {}", time(data, first), time(data, last)));
     let number = |number: u64| count(number as usize);
     let mut facts = vec![
         ("users", number(data.users)),
         ("items", number(data.items)),
         ("interactions", number(data.interactions)),
         ("density", format!("{:.4} %", 100.0 * data.density)),
-        ("with the top tenth of the items", percent(data.head_share)),
+        ("share of the top tenth of items", percent(data.head_share)),
         ("repeats of an item by its user", percent(data.repeat_share)),
         ("time", range.unwrap_or_else(|| "none".to_owned())),
     ];

@@ -37,7 +37,7 @@ pub(super) fn plots(data: &Description) -> Vec<Plot> {
         },
     ];
     if !data.timeline.is_empty() {
-        let bars = days(data.timeline.iter().map(|span| (time(span.from), span.count)).collect());
+        let bars = days(data.timeline.iter().map(|span| (time(data, span.from), span.count)).collect());
         plots.push(Plot { title: "Interactions over time, from", unit: "interactions", bars });
     }
     plots

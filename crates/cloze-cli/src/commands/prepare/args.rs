@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use cloze_data::log::LogFormat;
 use cloze_data::read::{Column, Encoding, GenreColumns, ItemColumns};
-use cloze_data::{Filters, ItemFile};
+use cloze_data::{Filters, ItemFile, Moment};
 
 pub(super) const COLUMN: &str = "COL";
 
@@ -73,12 +73,13 @@ pub(super) struct FilterArgs {
     /// Drop rows with a smaller value
     #[arg(long, value_name = "NUMBER", requires = "value", allow_negative_numbers = true)]
     min_value: Option<f32>,
-    /// Drop rows before this time, a whole number in the unit of the log (ISO 8601: Unix seconds)
+    /// Drop rows before this: a date, a time in ISO 8601, or a number in the unit of the log (Unix seconds where its
+    /// times are ISO 8601)
     #[arg(long, value_name = "TIME", requires = "time", allow_negative_numbers = true)]
-    from_time: Option<i64>,
-    /// Drop rows at or after this time
+    from_time: Option<Moment>,
+    /// Drop rows at or after this
     #[arg(long, value_name = "TIME", requires = "time", allow_negative_numbers = true)]
-    until_time: Option<i64>,
+    until_time: Option<Moment>,
     /// Keep only the first interaction of a user with an item
     #[arg(long)]
     first_of_pair: bool,
@@ -196,8 +197,8 @@ impl FilterArgs {
         Filters {
             drop_without_user: self.drop_without_user,
             min_value: self.min_value,
-            from_time: self.from_time,
-            until_time: self.until_time,
+            from_time: self.from_time.clone(),
+            until_time: self.until_time.clone(),
             first_of_pair: self.first_of_pair,
             min_item_interactions: self.min_item_interactions,
             user_core: self.k_core.unwrap_or(self.user_core),

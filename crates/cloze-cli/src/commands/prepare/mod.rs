@@ -4,11 +4,11 @@ mod args;
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use clap::Args;
 use cloze_data::log::{LogFormat, LogOptions, ReadReport};
 use cloze_data::read::Column;
-use cloze_data::{Dataset, LeaveOneOut, PrepareOptions, prepare};
+use cloze_data::{DataError, Dataset, LeaveOneOut, PrepareOptions, prepare};
 use cloze_train::Reporter;
 
 use self::args::{BadRowsArg, COLUMN, FilterArgs, FormArgs, ItemArgs, column, separator};
@@ -42,7 +42,7 @@ pub(crate) struct Prepare {
     /// Column of the item
     #[arg(long, value_name = COLUMN, value_parser = column)]
     item: Column,
-    /// Column of the time: whole numbers (s, ms, us, ns) or ISO 8601 [default: the order of the rows]
+    /// Column of the time: numbers (s, ms, us, ns) or ISO 8601 [default: the order of the rows]
     #[arg(long, value_name = COLUMN, value_parser = column)]
     time: Option<Column>,
     /// Column of a value such as a rating
@@ -73,7 +73,8 @@ impl Prepare {
             "--items needs to know what to take from the file: --title, --genres or --text"
         );
         let options = self.options();
-        let (dataset, report) = prepare(&options, &self.output, &mut Reporter::stderr())?;
+        let prepared = prepare(&options, &self.output, &mut Reporter::stderr());
+        let (dataset, report) = prepared.map_err(|error| self.with_flag(error))?;
         if let Some(rejected) = &report.rejected_file {
             let bad = count(report.rejected as usize);
             note(&format!("note: {bad} bad rows were left out, see {}", rejected.display()));
@@ -82,6 +83,17 @@ impl Prepare {
             return print_json(&self.summary(&dataset, &report));
         }
         self.print(&dataset, &report)
+    }
+
+    /// Of a wrong encoding, says which flag is about it.
+    fn with_flag(&self, error: DataError) -> anyhow::Error {
+        let DataError::Encoding { file, line, byte } = &error else { return error.into() };
+        let of_items = self.items.items.as_ref() == Some(file);
+        let flag = if of_items { "--items-encoding" } else { "--encoding" };
+        anyhow!(
+            "{}, line {line}: byte {byte:#04x} is not UTF-8; if the file is old, add {flag} latin-1",
+            file.display()
+        )
     }
 
     fn options(&self) -> PrepareOptions {
