@@ -53,6 +53,13 @@ pub(crate) fn remove(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes a folder that must never be seen in part: it is out of sight, as `aside`, before the first file goes.
+pub(crate) fn discard(folder: &Path, aside: &Path) -> io::Result<()> {
+    remove(aside)?;
+    fs::rename(folder, aside)?;
+    remove(aside)
+}
+
 /// Waits until a folder's list of names is on the disk; only Unix can say so.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
@@ -78,5 +85,17 @@ mod tests {
         fs::create_dir(at.join("last.new")).unwrap();
         replace_folder(at, "last", "previous", &[("file", b"four")]).unwrap();
         assert_eq!(read("last"), Some(b"four".to_vec()));
+    }
+
+    #[test]
+    fn a_discarded_folder_is_gone_whatever_an_earlier_attempt_left() {
+        let parent = tempfile::tempdir().unwrap();
+        let (folder, aside) = (parent.path().join("run"), parent.path().join("run.old"));
+        for path in [&folder, &aside] {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join("file"), "").unwrap();
+        }
+        discard(&folder, &aside).unwrap();
+        assert!(!folder.exists() && !aside.exists());
     }
 }

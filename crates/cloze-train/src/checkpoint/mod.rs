@@ -34,6 +34,8 @@ use std::time::{Duration, Instant};
 
 /// The folder of an unfinished run inside the output folder.
 pub const TRAINING_FOLDER: &str = "training";
+/// The same while it is removed: what a process that was killed then leaves.
+pub(crate) const DISCARDED_FOLDER: &str = "training.old";
 /// The run's identity.
 pub const RUN_FILE: &str = "run.json";
 /// The learning curve.
@@ -124,6 +126,8 @@ impl Checkpoints {
     /// # Errors
     /// A finished run of another identity.
     pub fn is_finished(output: &Path, identity: &RunIdentity) -> Result<bool, CheckpointError> {
+        // Of no use to anybody, and no reason to fail.
+        let _ = remove(&output.join(DISCARDED_FOLDER));
         let path = output.join(RUN_FILE);
         if !path.is_file() || output.join(TRAINING_FOLDER).join(RUN_FILE).is_file() {
             return Ok(false);

@@ -1,8 +1,8 @@
 //! Putting a model folder in its place.
 
 use super::{CONFIG_FILE, FolderError, io};
-use crate::checkpoint::files::{remove, sync_folder, write_synced};
-use crate::checkpoint::{RUN_FILE, TRAINING_FOLDER};
+use crate::checkpoint::files::{discard, remove, sync_folder, write_synced};
+use crate::checkpoint::{DISCARDED_FOLDER, RUN_FILE, TRAINING_FOLDER};
 use std::fs;
 use std::path::Path;
 
@@ -47,7 +47,8 @@ pub(super) fn beside_training(path: &Path, files: &Files) -> Result<(), FolderEr
     let identity = fs::read(training.join(RUN_FILE)).map_err(|source| io(&training, source))?;
     write_synced(&path.join(RUN_FILE), &identity).map_err(|source| io(path, source))?;
     move_up(&staged, CONFIG_FILE)?;
-    sync_folder(path).and_then(|()| remove(&training)).map_err(|source| io(path, source))
+    let aside = path.join(DISCARDED_FOLDER);
+    sync_folder(path).and_then(|()| discard(&training, &aside)).map_err(|source| io(path, source))
 }
 
 fn write_all(folder: &Path, files: &Files) -> Result<(), FolderError> {

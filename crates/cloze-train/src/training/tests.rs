@@ -263,3 +263,15 @@ fn a_checkpoint_that_cannot_be_written_stops_the_run_and_leaves_the_last_one() {
     go(&mut task, Some(folder.path()), None).unwrap();
     assert_eq!(task.parameter.to_bits(), undisturbed().0.to_bits());
 }
+
+/// A kill while the checkpoints of a finished run are removed: half of them must not look like a run to go on with.
+#[test]
+fn half_removed_checkpoints_of_a_finished_run_are_cleared_away() {
+    let folder = cut_off();
+    let (training, aside) = (folder.path().join("training"), folder.path().join("training.old"));
+    fs::copy(training.join("run.json"), folder.path().join("run.json")).unwrap();
+    fs::rename(&training, &aside).unwrap();
+    fs::remove_file(aside.join("metrics.jsonl")).unwrap();
+    assert!(Checkpoints::is_finished(folder.path(), &identity()).unwrap());
+    assert!(!aside.exists());
+}
