@@ -22,6 +22,7 @@ use memmap2::Mmap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::guard::guarded;
 use crate::hash::{sha256, sha256_of};
 use crate::log::TimeUnit;
 use crate::staging::Staging;
@@ -120,7 +121,8 @@ pub fn read_prepared(folder: &Path) -> Result<Dataset, DataError> {
         let details = details.transpose()?.unwrap_or_default();
         details.check(items.len()).map_err(|error| format!("{DETAILS}: {error}"))?;
         let buffer = map(folder, SEQUENCES, &metadata.sequences)?;
-        let sequences = decode(&buffer).map_err(|error| format!("{SEQUENCES}: {error}"))?;
+        let sequences = guarded(|| decode(&buffer)).and_then(|decoded| decoded);
+        let sequences = sequences.map_err(|error| format!("{SEQUENCES}: {error}"))?;
         let sequences = sequences.with_time_unit(metadata.time_unit);
         if sequences.len() != users.len() {
             return Err(format!("{} sequences of {} users", sequences.len(), users.len()));
@@ -238,4 +240,35 @@ fn from_batch(batch: &RecordBatch) -> Result<Sequences, String> {
     let offsets = items.offsets().inner().clone();
     Sequences::from_parts(offsets, values.values().clone(), times.transpose()?)
         .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::SyntheticOptions;
+
+    /// A checksum that was made anew must not lead Arrow's reader into a panic.
+    #[test]
+    fn damaged_sequences_with_a_right_checksum_do_not_panic() {
+        let options =
+            SyntheticOptions { users: 4, items: 8, groups: 2, mean_length: 3, ..SyntheticOptions::default() };
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("set");
+        write_prepared(&folder, &options.generate().unwrap()).unwrap();
+        let (path, metadata) = (folder.join(SEQUENCES), folder.join(METADATA));
+        let whole = fs::read(&path).unwrap();
+        let mut card: serde_json::Value = serde_json::from_slice(&fs::read(&metadata).unwrap()).unwrap();
+        for place in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[place] ^= 0xff;
+            card["sequences"] = serde_json::json!({ "size": bytes.len(), "sha256": sha256(&bytes) });
+            // Replaced, not changed in place: an earlier one may still be mapped.
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, &bytes).unwrap();
+            fs::write(&metadata, card.to_string()).unwrap();
+            let _ = read_prepared(&folder);
+        }
+    }
 }

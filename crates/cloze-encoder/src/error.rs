@@ -16,7 +16,7 @@ pub enum EncoderError {
         /// The rule that it breaks.
         rule: &'static str,
     },
-    /// An encoder larger than [`MAX_PARAMETERS`](crate::config::MAX_PARAMETERS).
+    /// An encoder larger than [`MAX_PARAMETERS`].
     #[error(
         "encoder configuration: {what} parameters, at most {MAX_PARAMETERS} are possible: lower one of them"
     )]
