@@ -83,7 +83,7 @@ fn every_row_is_trained_evaluated_and_compared() {
     let trained = case.calls("train");
     assert_eq!(trained.len(), 5);
     assert!(trained[2].starts_with(
-        "train bert4rec --data ml-100k --data-dir /raw --split leave-one-out --fit train --seed 0 --output "
+        "train bert4rec --data ml-100k --data-dir /raw --split leave-one-out --fit train --seed 0 --resume --output "
     ));
     assert!(trained[2].contains("/rows/ml-100k/bert4rec-train-s0-") && trained[2].contains(" --hidden "));
     assert!(trained[3].contains(" --variant paper ") && trained[3].contains(" --reuse "));
@@ -183,7 +183,7 @@ fn without_any_data_nothing_is_reported_as_done() {
 }
 
 #[test]
-fn an_interrupted_row_is_redone_and_the_rows_before_it_are_kept() {
+fn an_interrupted_row_goes_on_and_the_rows_before_it_are_kept() {
     let case = Case::new("interrupted");
     let output = case.run(&[], ("FAKE_KILLS", "bert4rec"));
     assert!(!output.status.success());
@@ -191,8 +191,19 @@ fn an_interrupted_row_is_redone_and_the_rows_before_it_are_kept() {
     let output = case.succeed(&[]);
     let trained = case.calls("train");
     assert_eq!(trained.len(), 3, "{trained:?}");
-    assert!(trained[0].starts_with("train bert4rec "), "{trained:?}");
+    assert!(trained[0].starts_with("train bert4rec ") && trained[0].contains(" --resume "), "{trained:?}");
     assert!(stderr(&output).contains("[2/5] ml-100k · item-knn · seed 0: kept"), "{}", stderr(&output));
+}
+
+#[test]
+fn chosen_rows_and_fits_alone_are_run() {
+    let case = Case::new("chosen");
+    case.succeed(&["--row", "hybridbert4rec", "--fit", "train+validation"]);
+    let trained = case.calls("train");
+    assert_eq!(trained.len(), 2, "{trained:?}");
+    assert!(trained.iter().all(|call| call.contains(" --fit train+validation ")), "{trained:?}");
+    let output = case.run(&["--row", "hybridbert5rec"], ("FAKE", ""));
+    assert!(stderr(&output).contains("did you mean \"hybridbert4rec\"?"), "{}", stderr(&output));
 }
 
 #[test]

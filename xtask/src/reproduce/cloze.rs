@@ -64,14 +64,15 @@ impl Cloze {
         watched(command.stdout(Stdio::null()))
     }
 
-    /// Trains a row's model into `model`, its hints on what to do next left out; `tower` is the trained model that it reuses.
+    /// Trains a row's model into `model`, or goes on where an interrupted run left it, its hints on what to do next left
+    /// out; `tower` is the trained model that it reuses.
     pub(crate) fn train(&self, row: &PlannedRow, model: &Path, tower: Option<&Path>) -> Result<()> {
         let settings = &row.configuration;
         let mut command = self.command(&["train", &settings.model, "--data", &settings.dataset]);
         self.add_data_dir(&mut command);
         let seed = settings.seed.to_string();
         command.args(["--split", &settings.split, "--fit", &settings.fit, "--seed", &seed]);
-        command.arg("--output").arg(model);
+        command.arg("--resume").arg("--output").arg(model);
         if let Some(variant) = &settings.variant {
             command.args(["--variant", variant]);
         }

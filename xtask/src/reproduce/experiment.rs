@@ -17,7 +17,7 @@ pub(crate) type Options = BTreeMap<String, OptionValue>;
 /// Candidate protocols that a published figure can refer to.
 const PROTOCOLS: [&str; 3] = ["full", "uniform-100", "popularity-100"];
 /// Parts of the data that a model can be fitted on.
-const FITS: [&str; 2] = ["train", "train+validation"];
+pub(crate) const FITS: [&str; 2] = ["train", "train+validation"];
 /// The split of an experiment that names none; every data set has it.
 pub(crate) const LEAVE_ONE_OUT: &str = "leave-one-out";
 
@@ -99,6 +99,13 @@ pub(crate) struct Row {
     name: Option<String>,
     /// An earlier row whose trained model is passed as `--reuse`: same data set, fit and seed.
     pub(crate) uses: Option<String>,
+    /// Data sets on which the row is not run, where all of the experiment's would be too much.
+    #[serde(default)]
+    without: Vec<String>,
+    /// The only fits of the row.
+    fits: Option<Vec<String>>,
+    /// At most so many seeds.
+    seeds: Option<u64>,
     /// Rough cost in seconds, on a data set of weight 1; the remaining time is estimated from it.
     weight: f64,
     /// The same with `--quick`.
@@ -117,6 +124,17 @@ impl Row {
     /// What the results call the row.
     pub(crate) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.model)
+    }
+
+    /// Whether the row is run on this data set with this fit and seed.
+    pub(crate) fn includes(&self, dataset: &str, fit: &str, seed: u64) -> bool {
+        !self.without.iter().any(|name| name == dataset)
+            && self.fits.as_ref().is_none_or(|fits| fits.iter().any(|one| one == fit))
+            && self.seeds.is_none_or(|seeds| seed < seeds)
+    }
+
+    fn is_everywhere(&self) -> bool {
+        self.without.is_empty() && self.fits.is_none() && self.seeds.is_none()
     }
 
     pub(crate) fn weight(&self, quick: bool) -> f64 {
@@ -222,13 +240,34 @@ fn unknown_key_hint(message: &str) -> String {
 }
 
 impl Experiment {
+    /// Keeps the named rows and those whose models they use.
+    ///
+    /// # Errors
+    /// If there is no such row; the message names the nearest.
+    pub(crate) fn keep_rows(&mut self, wanted: &[String]) -> Result<()> {
+        let known: Vec<String> = self.rows.iter().map(|row| row.name().to_owned()).collect();
+        if let Some(unknown) = wanted.iter().find(|name| !known.contains(name)) {
+            let hint = nearest::hint(unknown, known.iter().map(String::as_str));
+            bail!("no row \"{unknown}\"{hint}; there is: {}", known.join(", "));
+        }
+        let mut kept: BTreeSet<String> = wanted.iter().cloned().collect();
+        // A used row is an earlier one: backwards, each is known to be needed before its turn comes.
+        for row in self.rows.iter().rev().filter(|_| !wanted.is_empty()) {
+            if kept.contains(row.name()) {
+                kept.extend(row.uses.clone());
+            }
+        }
+        self.rows.retain(|row| wanted.is_empty() || kept.contains(row.name()));
+        Ok(())
+    }
+
     fn validate(&self) -> Result<()> {
         ensure!(!self.datasets.is_empty(), "`datasets` is empty");
         ensure!(!self.splits.is_empty(), "`splits` is empty");
         ensure!(self.seeds > 0 && self.quick.seeds != Some(0), "`seeds` is 0");
         ensure!(!self.rows.is_empty(), "there is no [[row]]");
         let mut names = BTreeSet::new();
-        for row in &self.rows {
+        for (place, row) in self.rows.iter().enumerate() {
             let name = row.name();
             for weight in [Some(row.weight), row.quick_weight].into_iter().flatten() {
                 ensure!(
@@ -237,19 +276,22 @@ impl Experiment {
                 );
             }
             if let Some(used) = &row.uses {
+                let earlier = self.rows.iter().take(place).find(|other| other.name() == used);
+                ensure!(earlier.is_some(), "row \"{name}\" uses \"{used}\", which is no earlier row");
                 ensure!(
-                    names.contains(used.as_str()),
-                    "row \"{name}\" uses \"{used}\", which is no earlier row"
+                    earlier.is_some_and(Row::is_everywhere),
+                    "row \"{name}\" uses \"{used}\", which is not run everywhere"
                 );
             }
+            ensure!(row.seeds != Some(0), "row \"{name}\": `seeds` is 0");
             ensure!(names.insert(name), "two rows are named \"{name}\"");
         }
         for split in self.splits.iter().chain(self.quick.splits.iter().flatten()) {
             let known = split == LEAVE_ONE_OUT || split.starts_with("global-time");
             ensure!(known, "split \"{split}\" is neither {LEAVE_ONE_OUT} nor global-time:VALIDATION,TEST");
         }
-        let quick_fits = self.quick.fits.iter().flatten();
-        for fit in self.fits.iter().chain(quick_fits) {
+        let row_fits = self.rows.iter().filter_map(|row| row.fits.as_ref()).flatten();
+        for fit in self.fits.iter().chain(self.quick.fits.iter().flatten()).chain(row_fits) {
             ensure!(FITS.contains(&fit.as_str()), "fit \"{fit}\" is none of {}", FITS.join(", "));
         }
         self.published.iter().try_for_each(Published::validate)

@@ -17,7 +17,7 @@ use clap::Args;
 
 use self::{
     cloze::Cloze,
-    experiment::{Experiment, LEAVE_ONE_OUT},
+    experiment::{Experiment, FITS, LEAVE_ONE_OUT},
     plan::{PlannedRow, Request},
 };
 use crate::workspace;
@@ -30,6 +30,12 @@ pub(crate) struct Arguments {
     /// Run on this data set instead of the experiment's own; several: comma-separated, or the option again
     #[arg(long = "dataset", value_name = "NAME", value_delimiter = ',')]
     datasets: Vec<String>,
+    /// Run only this row of the table, and those whose models it uses; several: comma-separated, or the option again
+    #[arg(long = "row", value_name = "NAME", value_delimiter = ',')]
+    rows: Vec<String>,
+    /// Fit on this part of the data alone: train or train+validation
+    #[arg(long, value_name = "FIT", value_parser = FITS)]
+    fit: Option<String>,
     /// The experiment's small settings: a first look in minutes, no measurement
     #[arg(long)]
     quick: bool,
@@ -59,7 +65,8 @@ pub(crate) struct Arguments {
 /// If the experiment is unknown or invalid, no data set can be obtained, a row fails, or the comparison fails.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let root = workspace::root();
-    let experiment = experiment::load(&root.join("xtask/experiments"), &arguments.paper)?;
+    let mut experiment = experiment::load(&root.join("xtask/experiments"), &arguments.paper)?;
+    experiment.keep_rows(&arguments.rows)?;
     let output = arguments.output.clone().unwrap_or_else(|| root.join("runs").join(&arguments.paper));
     let output = absolute(&output)?;
     let cloze = arguments.cloze()?;
@@ -109,11 +116,12 @@ impl Arguments {
                 datasets.push(dataset.clone());
             }
         }
+        let own_fits = quick.and_then(|quick| quick.fits.as_ref()).unwrap_or(&experiment.fits);
         Request {
             datasets,
             splits: quick.and_then(|quick| quick.splits.as_ref()).unwrap_or(&experiment.splits).clone(),
             without: Vec::new(),
-            fits: quick.and_then(|quick| quick.fits.as_ref()).unwrap_or(&experiment.fits).clone(),
+            fits: self.fit.as_ref().map_or_else(|| own_fits.clone(), |fit| vec![fit.clone()]),
             seeds: self.seeds.or(quick.and_then(|quick| quick.seeds)).unwrap_or(experiment.seeds),
             quick: self.quick,
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::experiment::{Experiment, LEAVE_ONE_OUT, Options, Row};
+use super::experiment::{Experiment, LEAVE_ONE_OUT, Options};
 
 /// What one invocation asks for, with the experiment's defaults filled in.
 pub(crate) struct Request {
@@ -57,8 +57,9 @@ pub(crate) fn plan(experiment: &Experiment, request: &Request, cloze: &str) -> R
         for (split, fit) in request.parts(dataset) {
             for seed in 0..request.seeds {
                 let first = planned.len();
-                for row in &experiment.rows {
-                    let uses = used_row(experiment, row).map(|place| first + place);
+                for row in experiment.rows.iter().filter(|row| row.includes(dataset, fit, seed)) {
+                    let is_used = |other: &PlannedRow| Some(&other.configuration.name) == row.uses.as_ref();
+                    let uses = planned[first..].iter().position(is_used).map(|place| first + place);
                     let configuration = Configuration {
                         dataset: dataset.clone(),
                         name: row.name().to_owned(),
@@ -86,12 +87,6 @@ impl Request {
         let had = move |split: &&String| !self.without.iter().any(|(d, s)| d == dataset && s == *split);
         self.splits.iter().filter(had).flat_map(|split| self.fits.iter().map(move |fit| (split, fit)))
     }
-}
-
-/// The place, among the experiment's rows, of the row whose model this one uses.
-fn used_row(experiment: &Experiment, row: &Row) -> Option<usize> {
-    let used = row.uses.as_deref()?;
-    experiment.rows.iter().position(|other| other.name() == used)
 }
 
 impl Configuration {

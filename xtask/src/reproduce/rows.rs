@@ -1,7 +1,7 @@
 //! Runs rows one after the other, and keeps what is finished.
 //!
 //! A row's folder has `row.json` (its configuration), `model/` and `evaluation/`. A marker beside each of the two is
-//! written when it is complete: what has no marker was interrupted and is made again.
+//! written when it is complete. Training that was interrupted goes on; an evaluation without a marker is made again.
 
 use std::{
     fs,
@@ -89,6 +89,10 @@ fn run_or_keep(
     let tower = tower.map(|tower| tower.folder(output).join("model"));
     let trained = make(&folder, "model", |model| cloze.train(row, model, tower.as_deref()))?;
     let evaluated = make(&folder, "evaluation", |evaluation| {
+        if evaluation.exists() {
+            fs::remove_dir_all(evaluation)
+                .with_context(|| format!("cannot remove {}", evaluation.display()))?;
+        }
         cloze.evaluate(&row.configuration.name, &folder.join("model"), evaluation)
     })?;
     Ok(trained + evaluated)
@@ -100,9 +104,6 @@ fn make(folder: &Path, part: &str, run: impl FnOnce(&Path) -> Result<()>) -> Res
         return Ok(marker.seconds);
     }
     let target = folder.join(part);
-    if target.exists() {
-        fs::remove_dir_all(&target).with_context(|| format!("cannot remove {}", target.display()))?;
-    }
     let started = Instant::now();
     run(&target)?;
     ensure!(target.is_dir(), "cloze reported success, but wrote no {}", target.display());

@@ -200,6 +200,7 @@ impl Train {
             return self.print_next(&ModelFolder::open(output)?.card, &example);
         }
         let checkpoints = self.checkpoints(identity)?;
+        let earlier = checkpoints.earlier_seconds();
         let began = Instant::now();
         let data = Source { dataset: &dataset, split: split.as_ref(), origin: &trained_on };
         let trained = self.fit(&data, options.clone(), &mut reporter, checkpoints)?;
@@ -211,7 +212,7 @@ impl Train {
             options: trained.options,
             trained_on,
             seed: self.common.seed,
-            seconds: began.elapsed().as_secs_f64(),
+            seconds: earlier + began.elapsed().as_secs_f64(),
             notes: reporter.notes().to_vec(),
         };
         let vocabularies = Vocabularies { items: dataset.items, users: dataset.users };

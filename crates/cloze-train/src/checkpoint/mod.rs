@@ -105,6 +105,14 @@ impl Checkpoints {
         Self { interrupt: Some(interrupt), ..self }
     }
 
+    /// Seconds that the run trained before it was interrupted, to its last record; 0 of a new one.
+    pub fn earlier_seconds(&self) -> f64 {
+        let ends_phase = |pair: &[Record]| pair.get(1).is_none_or(|next| next.phase != pair[0].phase);
+        let pairs =
+            (0..self.records.len()).map(|place| &self.records[place..self.records.len().min(place + 2)]);
+        pairs.filter(|pair| ends_phase(pair)).map(|pair| pair[0].seconds).sum()
+    }
+
     /// What the user should know about the run that goes on.
     pub fn notes(&self) -> &[String] {
         &self.notes

@@ -275,3 +275,19 @@ fn half_removed_checkpoints_of_a_finished_run_are_cleared_away() {
     assert!(Checkpoints::is_finished(folder.path(), &identity()).unwrap());
     assert!(!aside.exists());
 }
+
+#[test]
+fn the_seconds_of_an_interrupted_run_are_those_of_all_its_phases() {
+    assert!(Checkpoints::open(Path::new("none"), identity(), true).unwrap().earlier_seconds().abs() < 1e-12);
+    let folder = cut_off();
+    let path = folder.path().join("training/metrics.jsonl");
+    let line = fs::read_to_string(&path).unwrap().lines().next().unwrap().to_owned();
+    let record: Record = serde_json::from_str(&line).unwrap();
+    let of = |phase: &str, seconds| Record { phase: phase.to_owned(), seconds, ..record.clone() };
+    // Three, as many as the checkpoint counts.
+    let records = [of("first", 4.0), of("second", 2.0), of("second", 2.5), of("second", 9.0)];
+    let lines: String = records.iter().map(|record| serde_json::to_string(record).unwrap() + "\n").collect();
+    fs::write(&path, lines).unwrap();
+    let seconds = Checkpoints::open(folder.path(), identity(), true).unwrap().earlier_seconds();
+    assert!((seconds - 6.5).abs() < 1e-12, "{seconds}");
+}

@@ -98,3 +98,40 @@ fn two_rows_of_one_name_are_refused() {
     let second = "[[row]]\nmodel = \"bert4rec\"\nvariant = \"x\"\nweight = 1\n";
     assert!(parse(&format!("{SMALL}{second}")).unwrap_err().to_string().contains("two rows"));
 }
+
+#[test]
+fn a_row_is_run_where_it_says_and_a_used_row_everywhere() {
+    let text = format!(
+        "{SMALL}[[row]]\nname = \"check\"\nmodel = \"bert4rec\"\nweight = 1\nwithout = [\"b\"]\nfits = [\"train\"]\nseeds = 1\n"
+    );
+    let experiment = parse(&text).unwrap();
+    let check = &experiment.rows[1];
+    assert!(check.includes("a", "train", 0));
+    for (dataset, fit, seed) in [("b", "train", 0), ("a", "train+validation", 0), ("a", "train", 1)] {
+        assert!(!check.includes(dataset, fit, seed), "{dataset} {fit} {seed}");
+        assert!(experiment.rows[0].includes(dataset, fit, seed));
+    }
+    let user = "[[row]]\nname = \"user\"\nmodel = \"bert4rec\"\nweight = 1\nuses = \"check\"\n";
+    let error = parse(&format!("{text}{user}")).unwrap_err().to_string();
+    assert!(error.contains("\"user\" uses \"check\""), "{error}");
+    assert!(parse(&text.replace("seeds = 1\n", "seeds = 0\n")).is_err());
+    assert!(parse(&text.replace("fits = [\"train\"]\nseeds", "fits = [\"all\"]\nseeds")).is_err());
+}
+
+#[test]
+fn chosen_rows_bring_those_that_they_use() {
+    let folder = workspace::root().join("xtask/experiments");
+    let names = |wanted: &[&str]| {
+        let mut experiment = load(&folder, "hybridbert4rec").unwrap();
+        let wanted: Vec<String> = wanted.iter().map(|&name| name.to_owned()).collect();
+        experiment
+            .keep_rows(&wanted)
+            .map(|()| experiment.rows.iter().map(|row| row.name().to_owned()).collect::<Vec<_>>())
+    };
+    assert_eq!(names(&[]).unwrap().len(), 5);
+    assert_eq!(names(&["item-knn"]).unwrap(), ["item-knn"]);
+    assert_eq!(names(&["hybridbert4rec"]).unwrap(), ["bert4rec", "hybridbert4rec"]);
+    assert_eq!(names(&["hybridbert4rec-trained-projections"]).unwrap().len(), 3);
+    let error = names(&["item-kn"]).unwrap_err().to_string();
+    assert!(error.contains("did you mean \"item-knn\"?"), "{error}");
+}
