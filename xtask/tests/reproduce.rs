@@ -202,6 +202,13 @@ fn chosen_rows_and_fits_alone_are_run() {
     let trained = case.calls("train");
     assert_eq!(trained.len(), 2, "{trained:?}");
     assert!(trained.iter().all(|call| call.contains(" --fit train+validation ")), "{trained:?}");
+    let shuffled = ["--row", "bert4rec-shuffled", "--fit", "train+validation"];
+    let output = case.run_paper("bert4rec", &shuffled, ("FAKE", ""));
+    assert!(
+        !output.status.success() && stderr(&output).contains("no row of the experiment"),
+        "{}",
+        stderr(&output)
+    );
     let output = case.run(&["--row", "hybridbert5rec"], ("FAKE", ""));
     assert!(stderr(&output).contains("did you mean \"hybridbert4rec\"?"), "{}", stderr(&output));
 }

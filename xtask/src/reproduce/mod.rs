@@ -81,6 +81,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let plan = plan::plan(&experiment, &request, &cloze.version()?)?;
     if plan.is_empty() {
+        missing.push("no row of the experiment has these data sets and this fit".to_owned());
         bail!("nothing could be run\n{}", missing.join("\n"));
     }
     if arguments.fresh {
