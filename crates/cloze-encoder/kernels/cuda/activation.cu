@@ -1,6 +1,6 @@
 // The activation and its slope, and sums over the rows of wide matrices.
 
-constexpr int WIDE = HIDDEN % 8 == 0 && INTERMEDIATE % 8 == 0 ? 8 : 1;
+constexpr int WIDE = VECTOR;
 // A block's tile of a wide matrix: groups of WIDE columns side by side, rows below each other.
 constexpr int TILE_GROUPS = 8, TILE_ROWS = BLOCK / TILE_GROUPS, TILE_COLUMNS = TILE_GROUPS * WIDE;
 

@@ -102,7 +102,7 @@ static unsigned fibers_made, idle_count;
 static unsigned warp_count, live_count, barrier_count, current;
 static bool descending, failed;
 static char message[512];
-static const char* kernel_name;
+static const char* kernel_name = "";
 static void (*kernel_call)(void*);
 static void* kernel_arguments;
 
@@ -448,6 +448,13 @@ static const char* launch(const char* name, void (*kernel)(A...), unsigned gx, u
     return launch(kernel, std::index_sequence_for<A...>(), gx, gy, threads, shared, arguments);
 }
 
+/// In place of a kernel that the macros leave out of the program.
+struct Absent {};
+static const char* launch(const char* name, Absent, unsigned, unsigned, unsigned, unsigned, void**) {
+    snprintf(message, sizeof message, "%s is not in the program with these macros", name);
+    return message;
+}
+
 template <class T>
 static inline T shuffle(unsigned mask, T value, unsigned source) {
     static_assert(sizeof(T) <= 8, "a shuffle takes numbers");
@@ -557,8 +564,8 @@ static inline void __threadfence() {}
 
 // Mathematics beyond <math.h>; min and max as CUDA has them.
 static inline float rsqrtf(float value) { return 1.0f / sqrtf(value); }
-static inline float __expf(float value) { return expf(value); }
-static inline float __logf(float value) { return logf(value); }
+#define __expf expf  // macros: glibc declares functions of these names
+#define __logf logf
 static inline float __fdividef(float a, float b) { return a / b; }
 #define EMULATED_MIN_MAX(Result, A, B) \
     static inline Result min(A a, B b) { return (Result)a < (Result)b ? (Result)a : (Result)b; } \
@@ -579,6 +586,9 @@ static inline double min(float a, double b) { return fmin(a, b); }
 static inline double max(float a, double b) { return fmax(a, b); }
 static inline double min(double a, float b) { return fmin(a, b); }
 static inline double max(double a, float b) { return fmax(a, b); }
+
+/// Stands in a namespace around the kernels': `EMULATE` finds it if there is no kernel of the name.
+#define EMULATE_ABSENT(name) constexpr emulator::Absent name{};
 
 /// Exports a kernel as `emulated_<name>`. `arguments` ends in a null pointer, and each argument begins where the one
 /// before ends, in whole words. Returns null or what went wrong.
