@@ -379,7 +379,7 @@ static inline void fill_static() {}
 static bool run_block(unsigned shared) {
     unsigned threads = blockDim.x;
     memset(fiber_of, 0, threads * sizeof *fiber_of);
-    memset(dynamic_shared, 0xFF, shared);
+    memset(dynamic_shared, 0xFF, shared + SHARED_GUARD);
     fill_static();
     warp_count = (threads + WARP - 1) / WARP;
     for (unsigned warp = 0; warp < warp_count; warp++) {
