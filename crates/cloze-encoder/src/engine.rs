@@ -3,6 +3,7 @@
 use crate::batch::PackedBatch;
 use crate::config::EncoderConfig;
 use crate::cpu::{CpuEngine, Level};
+use crate::cuda::{CudaEngine, Precision};
 use crate::error::{EncoderError, Result};
 use crate::layout::ParameterLayout;
 use crate::loss::Loss;
@@ -13,7 +14,7 @@ use candle_core::{DType, Device};
 use std::sync::Arc;
 
 /// The engines of this build, the one that [`open`] takes by itself first.
-pub const ENGINES: [&str; 2] = ["cpu", "reference"];
+pub const ENGINES: [&str; 3] = ["cpu", "cuda", "reference"];
 
 /// Names an engine of [`ENGINES`].
 const ENGINE_VARIABLE: &str = "CLOZE_ENGINE";
@@ -34,6 +35,9 @@ pub fn open(
     let asked = asked();
     match asked.as_str() {
         "cpu" => Ok(Box::new(CpuEngine::new(config, parameters, options, seed, Level::chosen()?)?)),
+        "cuda" => {
+            Ok(Box::new(CudaEngine::new(config, &parameters, options, seed, Precision::Bf16, 0)?))
+        }
         "reference" => {
             let engine = ReferenceEngine::new(config, parameters, options, seed, Device::Cpu, DType::F32)?;
             Ok(Box::new(engine))

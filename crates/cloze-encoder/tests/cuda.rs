@@ -10,7 +10,7 @@ use cloze_encoder::{
     Parameters, Positions,
 };
 use cloze_testkit::compare::{assert_close, assert_gradients_close};
-use cloze_testkit::{batches, golden::Golden};
+use cloze_testkit::{batches, golden::Golden, splitmix};
 use std::sync::Arc;
 
 #[global_allocator]
@@ -133,6 +133,35 @@ fn hidden_states_and_gradients_agree_with_pytorch() {
             let mut engine = engine(config.clone(), &parameters, options, 0, precision);
             let bound = bound(precision, config.activation);
             golden.assert_agrees(&format!("{name} in {precision:?}"), &mut engine, bound);
+        }
+    }
+}
+
+/// At a real size, which is too much for an emulated GPU.
+#[test]
+fn full_size_losses_follow_the_pytorch_sequence() {
+    if !on_gpu() {
+        return;
+    }
+    let items = 3420;
+    let config = EncoderConfig {
+        vocabulary: items + 2,
+        outputs: items + 2,
+        dropout: 0.0,
+        activation: Activation::GeluTanh,
+        head: Head::Plain,
+        ..EncoderConfig::bert4rec(items, 64, 2, 2, 200)
+    };
+    let layout = Arc::new(ParameterLayout::new(&config));
+    let options = AdamWOptions { decay_vectors: true, clip: None, ..AdamWOptions::default() };
+    let batch = splitmix::batch(splitmix::Shape { sequences: 256, length: 200, items, masked: 30 });
+    for (precision, bound) in [(Precision::F32, 2e-5), (Precision::Bf16, 5e-4)] {
+        let start = splitmix::parameters(&layout);
+        let mut engine = engine(config.clone(), &start, options.clone(), 0, precision);
+        for expected in [8.14797, 8.09269, 8.03759, 7.98260, 7.92824, 7.87528] {
+            let loss = engine.cloze_step(&batch).unwrap();
+            assert!((loss - expected).abs() < bound, "{precision:?}: loss {loss}, PyTorch's is {expected}");
+            engine.optimizer_step(1e-3).unwrap();
         }
     }
 }

@@ -113,7 +113,7 @@ DEVICE float lane_max(float v) {
 
 // ---- rows of HIDDEN numbers: LANES lanes share a row, each takes every LANES-th piece of VECTOR numbers
 
-constexpr int power_above(int n, int power = 1) { return power >= n || power == 32 ? power : power_above(n, 2 * power); }
+DEVICE constexpr int power_above(int n, int power = 1) { return power >= n || power == 32 ? power : power_above(n, 2 * power); }
 // With both widths multiples of 8, every parameter and every row begins at a multiple of 16 bytes.
 constexpr bool ALIGNED = HIDDEN % 8 == 0 && INTERMEDIATE % 8 == 0;
 constexpr int VECTOR = ALIGNED ? 8 : 1;

@@ -64,10 +64,6 @@ impl Arguments {
         self.words(&[value as u64])
     }
 
-    pub(crate) fn float(self, value: f32) -> Self {
-        self.words(&[u64::from(value.to_bits())])
-    }
-
     /// Where each argument begins, as CUDA wants to be told.
     pub(crate) fn pointers(&self) -> Vec<*mut std::ffi::c_void> {
         self.starts.iter().map(|&start| std::ptr::from_ref(&self.words[start]).cast_mut().cast()).collect()
@@ -120,10 +116,6 @@ pub(crate) struct Product {
     /// `[n]` numbers of C's type, added to each row of C; or none.
     pub(crate) bias: Address,
 }
-
-/// A captured sequence of launches and products.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Graph(pub(crate) usize);
 
 /// All calls are queued in order; only [`Device::download`] and [`Device::synchronize`] wait.
 pub(crate) trait Device: Send {

@@ -168,6 +168,11 @@ impl CudaEngine {
         Ok(engine)
     }
 
+    /// Name of the GPU.
+    pub fn device_name(&self) -> String {
+        self.device.name()
+    }
+
     fn dropout(&self, mode: Mode) -> Dropout {
         match mode {
             Mode::Training => Dropout::new(self.config.dropout, self.seed, self.step),
