@@ -35,11 +35,18 @@ fn engine(
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the contract's signature")]
 fn exact(config: EncoderConfig, parameters: Parameters, options: AdamWOptions, seed: u64) -> Box<dyn Engine> {
     Box::new(engine(config, &parameters, options, seed, Precision::F32))
 }
 
-fn rounding(config: EncoderConfig, parameters: Parameters, options: AdamWOptions, seed: u64) -> Box<dyn Engine> {
+#[expect(clippy::needless_pass_by_value, reason = "the contract's signature")]
+fn rounding(
+    config: EncoderConfig,
+    parameters: Parameters,
+    options: AdamWOptions,
+    seed: u64,
+) -> Box<dyn Engine> {
     Box::new(engine(config, &parameters, options, seed, Precision::Bf16))
 }
 
@@ -86,7 +93,8 @@ fn configurations() -> Vec<EncoderConfig> {
 
 #[test]
 fn every_configuration_agrees_with_the_reference() {
-    for (config, dropout) in configurations().into_iter().flat_map(|config| [(config.clone(), 0.0), (config, 0.3)])
+    for (config, dropout) in
+        configurations().into_iter().flat_map(|config| [(config.clone(), 0.0), (config, 0.3)])
     {
         let config = EncoderConfig { dropout, ..config };
         let layout = Arc::new(ParameterLayout::new(&config));

@@ -58,16 +58,15 @@ fn main() {
         "s64" => small(64, 2),
         "s128" => small(128, 2),
         "s256" => small(256, 4),
-        "ml20m" => {
-            Shape { hidden: 256, heads: 4, layers: 3, items: 26_744, sequences: 512, masked: 36 }
-        }
+        "ml20m" => Shape { hidden: 256, heads: 4, layers: 3, items: 26_744, sequences: 512, masked: 36 },
         _ => panic!("unknown shape {shape}\n{HELP}"),
     };
     let dropout: f64 = value("dropout", "0.0").parse().unwrap();
     let steps: usize = value("steps", "10").parse().unwrap();
     let mut timing = if mode == "epoch" {
         let sequences = Sequences::read(&value("data", ""), value("users", "6040").parse().unwrap());
-        let mut engine = engine(&name, sequences.config(sizes.hidden, sizes.heads, dropout), Sequences::options());
+        let mut engine =
+            engine(&name, sequences.config(sizes.hidden, sizes.heads, dropout), Sequences::options());
         sequences.time(engine.as_mut(), steps)
     } else {
         let mut engine = engine(&name, sizes.config(dropout), AdamWOptions::default());

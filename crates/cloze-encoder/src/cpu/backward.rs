@@ -3,10 +3,10 @@
 use super::forward::{Context, Rows, Sequence, TILE};
 use super::kernels::{add, add_column_sums, layer_norm_backward, scale_by, softmax_backward, unmarked};
 use super::matrix::Matrix;
-use crate::plan::Linear;
 use super::product::{Onto, multiply, multiply_packed};
 use super::state::{LayerState, NormState, Scratch, State};
 use crate::config::Norm;
+use crate::plan::Linear;
 use std::ops::Range;
 
 impl Context<'_> {

@@ -3,12 +3,12 @@
 use super::kernels::{activate, add, draw_factors, layer_norm, mark_dropped, scale_by, softmax, unmarked};
 use super::level::Level;
 use super::matrix::{Matrix, Packed};
-use crate::plan::{Linear, Plan};
 use super::product::{Onto, multiply_packed};
 use super::state::{LayerState, NormState, Scratch, State};
 use super::weights::Weights;
 use crate::config::{Attention, EncoderConfig, Norm};
 use crate::dropout::{Dropout, TILE_QUERIES};
+use crate::plan::{Linear, Plan};
 use std::ops::Range;
 
 /// What does not change from sequence to sequence.

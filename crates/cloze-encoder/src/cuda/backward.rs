@@ -98,12 +98,8 @@ impl Run<'_> {
         let (space, layer, own) =
             (&self.space.layers[number], &self.plan.layers[number], self.backward_space()?);
         let key_value = own.query_key_value.offset(width * self.shape.number().bytes());
-        let gradients = AttentionGradients {
-            mixed: rows.mixed,
-            delta: own.delta,
-            query: own.query_key_value,
-            key_value,
-        };
+        let gradients =
+            AttentionGradients { mixed: rows.mixed, delta: own.delta, query: own.query_key_value, key_value };
         self.attend_backward(number, gradients)?;
         let all = View::new(own.query_key_value, tokens, 3 * width);
         let weight = layer.query.weight.start..layer.key_value.weight.end;

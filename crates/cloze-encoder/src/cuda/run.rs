@@ -190,8 +190,7 @@ impl<'a> Run<'a> {
         let partial = self.backward_space()?.partial;
         let columns = bias.len();
         let launch = self.shape.tiles(rows, columns);
-        let arguments =
-            Arguments::new().address(x).address(gradient).address(partial).int(rows).int(columns);
+        let arguments = Arguments::new().address(x).address(gradient).address(partial).int(rows).int(columns);
         self.launch("activate_backward", launch, &arguments)?;
         self.add_partials(partial, [launch.grid[1], columns], columns, bias)
     }

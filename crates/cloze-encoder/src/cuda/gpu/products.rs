@@ -1,7 +1,7 @@
 //! Matrix products by cuBLASLt. Row-major `C = A B` is column-major `Cᵀ = Bᵀ Aᵀ`: the factors change places, and a matrix
 //! that is taken as it stands needs no transposition.
 
-use super::super::device::{Number, Operand, Product};
+use super::super::device::{Address, Number, Operand, Product};
 use crate::error::{EncoderError, Result};
 use cudarc::cublaslt::sys;
 use cudarc::driver::sys as driver;
@@ -54,21 +54,21 @@ impl Products {
         let addresses = [product.b.at.0, product.a.at.0, product.c.0, product.bias.0];
         let key = Key {
             product: Product {
-                a: Operand { at: super::super::device::Address::NONE, ..product.a },
-                b: Operand { at: super::super::device::Address::NONE, ..product.b },
-                c: super::super::device::Address::NONE,
-                bias: super::super::device::Address(u64::from(product.bias.0 != 0)),
+                a: Operand { at: Address::NONE, ..product.a },
+                b: Operand { at: Address::NONE, ..product.b },
+                c: Address::NONE,
+                bias: Address(u64::from(product.bias.0 != 0)),
                 ..*product
             },
-            alignments: addresses.map(|at| if at.is_multiple_of(ALIGNMENT) { 16 } else { 1 << at.trailing_zeros().min(4) }),
+            alignments: addresses
+                .map(|at| if at.is_multiple_of(ALIGNMENT) { 16 } else { 1 << at.trailing_zeros().min(4) }),
         };
-        let plan = match self.plans.get(&key) {
-            Some(plan) => *plan,
-            None => {
-                let plan = self.plan(&key, product.bias.0)?;
-                self.plans.insert(key, plan);
-                plan
-            }
+        let plan = if let Some(plan) = self.plans.get(&key) {
+            *plan
+        } else {
+            let plan = self.plan(&key, product.bias.0)?;
+            self.plans.insert(key, plan);
+            plan
         };
         let (one, beta) = (1.0f32, if product.adds { 1.0f32 } else { 0.0 });
         // SAFETY: the matrices were allocated for the product's sizes, the scalars outlive the call.
@@ -123,7 +123,11 @@ impl Products {
             }
             if bias != 0 {
                 let epilogue = sys::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_BIAS;
-                set(description, sys::cublasLtMatmulDescAttributes_t::CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue)?;
+                set(
+                    description,
+                    sys::cublasLtMatmulDescAttributes_t::CUBLASLT_MATMUL_DESC_EPILOGUE,
+                    &epilogue,
+                )?;
                 set_bias(description, bias)?;
             }
         }
@@ -162,10 +166,7 @@ impl Products {
             let d = (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.alignments[2]);
             for (attribute, bytes) in attributes.into_iter().zip(key.alignments).chain([d]) {
                 let bytes = (&raw const bytes).cast();
-                check(
-                    "prefer",
-                    sys::cublasLtMatmulPreferenceSetAttribute(preference, attribute, bytes, 4),
-                )?;
+                check("prefer", sys::cublasLtMatmulPreferenceSetAttribute(preference, attribute, bytes, 4))?;
             }
             let status = sys::cublasLtMatmulAlgoGetHeuristic(
                 self.handle,
@@ -182,7 +183,8 @@ impl Products {
             sys::cublasLtMatmulPreferenceDestroy(preference);
             if count == 0 {
                 let [m, n, k] = key.product.size;
-                let problem = format!("{status:?}: no way to compute {m} x {k} by {k} x {n}: {:?}", key.product);
+                let problem =
+                    format!("{status:?}: no way to compute {m} x {k} by {k} x {n}: {:?}", key.product);
                 return Err(EncoderError::Device { call: "multiply".to_owned(), problem });
             }
             Ok(found.assume_init().algo)

@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// The libraries, each with the folders that hold it within a Python environment's `nvidia` folder.
-const LIBRARIES: [(&str, &[&str]); 2] = [
-    ("libnvrtc", &["cu13/lib", "cuda_nvrtc/lib"]),
-    ("libcublasLt", &["cu13/lib", "cublas/lib"]),
-];
+const LIBRARIES: [(&str, &[&str]); 2] =
+    [("libnvrtc", &["cu13/lib", "cuda_nvrtc/lib"]), ("libcublasLt", &["cu13/lib", "cublas/lib"])];
 /// Major versions, the preferred first.
 const VERSIONS: [&str; 2] = ["13", "12"];
 

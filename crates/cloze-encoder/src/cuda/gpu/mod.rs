@@ -7,6 +7,7 @@ mod products;
 use super::device::{Address, Arguments, Device, Launch, Product, Program};
 use crate::error::{EncoderError, Result};
 use cudarc::driver::sys;
+use cudarc::driver::sys::CUdevice_attribute_enum as Attribute;
 use products::{Products, WORKSPACE};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_void};
@@ -56,7 +57,6 @@ impl CudaDevice {
             }
             check("open", sys::cuDeviceGet(&raw mut device, ordinal as i32))?;
         }
-        use sys::CUdevice_attribute_enum as Attribute;
         let capability = [
             attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
             attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
@@ -109,17 +109,15 @@ impl CudaDevice {
     /// A kernel, with `shared` bytes of shared memory granted.
     fn function(&self, name: &'static str, shared: usize) -> Result<sys::CUfunction> {
         let mut inner = self.lock();
-        let (function, granted) = match inner.functions.get(name) {
-            Some(known) => *known,
-            None => {
-                let mut function = std::ptr::null_mut();
-                let text = CString::new(name).map_err(|_| EncoderError::NoDevice(name.to_owned()))?;
-                // SAFETY: the module is live.
-                let result =
-                    unsafe { sys::cuModuleGetFunction(&raw mut function, self.module, text.as_ptr()) };
-                check(name, result)?;
-                (function, ORDINARY_SHARED)
-            }
+        let (function, granted) = if let Some(known) = inner.functions.get(name) {
+            *known
+        } else {
+            let mut function = std::ptr::null_mut();
+            let text = CString::new(name).map_err(|_| EncoderError::NoDevice(name.to_owned()))?;
+            // SAFETY: the module is live.
+            let result = unsafe { sys::cuModuleGetFunction(&raw mut function, self.module, text.as_ptr()) };
+            check(name, result)?;
+            (function, ORDINARY_SHARED)
         };
         if shared > granted {
             let attribute = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
@@ -259,8 +257,7 @@ fn attribute(device: sys::CUdevice, attribute: sys::CUdevice_attribute_enum) -> 
 fn name(device: sys::CUdevice) -> Result<String> {
     let mut bytes = [0u8; 256];
     // SAFETY: room for the length that is told.
-    let result =
-        unsafe { sys::cuDeviceGetName(bytes.as_mut_ptr().cast(), bytes.len() as i32, device) };
+    let result = unsafe { sys::cuDeviceGetName(bytes.as_mut_ptr().cast(), bytes.len() as i32, device) };
     check("ask the GPU", result)?;
     Ok(CStr::from_bytes_until_nul(&bytes).unwrap_or_default().to_string_lossy().into_owned())
 }

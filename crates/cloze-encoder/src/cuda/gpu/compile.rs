@@ -17,7 +17,8 @@ pub(super) fn compile(program: &Program, [major, minor]: [i32; 2]) -> Result<Vec
     let mut options = vec![format!("--gpu-architecture={architecture}"), "--std=c++17".to_owned()];
     options.extend(program.defines.iter().map(|(name, value)| format!("-D{name}={value}")));
     let path = cached(program, &options);
-    if let Some(code) = path.as_ref().and_then(|path| std::fs::read(path).ok()).filter(|code| is_whole(code)) {
+    if let Some(code) = path.as_ref().and_then(|path| std::fs::read(path).ok()).filter(|code| is_whole(code))
+    {
         return Ok(code);
     }
     let code = compile_now(program, &options)?;
@@ -36,8 +37,8 @@ fn cached(program: &Program, options: &[String]) -> Option<PathBuf> {
     let mut hash = Sha256::new();
     hash.update(format!("{major}.{minor}\n{options:?}\n"));
     hash.update(&program.source);
-    let name = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    Some(dirs::cache_dir()?.join("cloze").join("kernels").join(format!("{name}.cubin")))
+    let name = format!("{:x}.cubin", hash.finalize());
+    Some(dirs::cache_dir()?.join("cloze").join("kernels").join(name))
 }
 
 /// Whether a file of the cache was written to its end: the code, then its hash.
@@ -68,7 +69,14 @@ fn compile_now(program: &Program, options: &[String]) -> Result<Vec<u8>> {
     // SAFETY: the strings outlive the calls, and every size is the library's own.
     unsafe {
         let none = std::ptr::null();
-        check(sys::nvrtcCreateProgram(&raw mut handle, source.as_ptr(), c"cloze.cu".as_ptr(), 0, none, none))?;
+        check(sys::nvrtcCreateProgram(
+            &raw mut handle,
+            source.as_ptr(),
+            c"cloze.cu".as_ptr(),
+            0,
+            none,
+            none,
+        ))?;
         let result = sys::nvrtcCompileProgram(handle, pointers.len() as i32, pointers.as_ptr());
         let outcome = if result == sys::nvrtcResult::NVRTC_SUCCESS {
             let mut size = 0;
