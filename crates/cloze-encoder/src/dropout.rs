@@ -56,6 +56,16 @@ impl Dropout {
         self.keep16 >= 65536
     }
 
+    /// What a kernel needs: for hidden states and for attention probabilities the bound and the factor, and the key.
+    pub(crate) fn bounds(&self) -> [(u32, f32); 2] {
+        [(self.keep16, self.hidden_scale()), (self.keep8, self.attention_scale())]
+    }
+
+    /// Key of the generator.
+    pub(crate) fn key(&self) -> [u32; 2] {
+        self.key
+    }
+
     /// Site of the attention probabilities of `layer`.
     pub fn attention_site(layer: usize) -> u32 {
         3 * layer as u32 + 1

@@ -3,6 +3,7 @@
 use crate::batch::PackedBatch;
 use crate::config::EncoderConfig;
 use crate::cpu::{CpuEngine, Level};
+use crate::cuda::{CudaEngine, Precision};
 use crate::error::{EncoderError, Result};
 use crate::layout::ParameterLayout;
 use crate::loss::Loss;
@@ -13,7 +14,7 @@ use candle_core::{DType, Device};
 use std::sync::Arc;
 
 /// The engines of this build, the one that [`open`] takes by itself first.
-pub const ENGINES: [&str; 2] = ["cpu", "reference"];
+pub const ENGINES: [&str; 3] = ["cpu", "cuda", "reference"];
 
 /// Names an engine of [`ENGINES`].
 const ENGINE_VARIABLE: &str = "CLOZE_ENGINE";
@@ -34,6 +35,7 @@ pub fn open(
     let asked = asked();
     match asked.as_str() {
         "cpu" => Ok(Box::new(CpuEngine::new(config, parameters, options, seed, Level::chosen()?)?)),
+        "cuda" => Ok(Box::new(CudaEngine::new(config, &parameters, options, seed, Precision::Bf16, 0)?)),
         "reference" => {
             let engine = ReferenceEngine::new(config, parameters, options, seed, Device::Cpu, DType::F32)?;
             Ok(Box::new(engine))
@@ -48,8 +50,12 @@ fn asked() -> String {
 
 /// The chosen engine with all that two runs must share to end with the same bits: `cpu, avx2, 4 threads`.
 pub fn description() -> String {
+    let asked = asked();
+    if asked == "cuda" {
+        return "cuda, bf16".to_owned();
+    }
     let level = Level::chosen().map_or("unknown instructions", Level::name);
-    format!("{}, {level}, {} threads", asked(), rayon::current_num_threads())
+    format!("{asked}, {level}, {} threads", rayon::current_num_threads())
 }
 
 /// Whether a forward pass is to be followed by a backward pass.

@@ -106,6 +106,17 @@ pub enum EncoderError {
         /// What there is.
         present: String,
     },
+    /// No GPU can be used: what is missing, and what to do about it.
+    #[error("no CUDA device: {0}")]
+    NoDevice(String),
+    /// A failure of a GPU.
+    #[error("CUDA device: {call}: {problem}")]
+    Device {
+        /// What was asked of it.
+        call: String,
+        /// What it answered.
+        problem: String,
+    },
     /// A failure inside candle.
     #[error("tensor library: {0}")]
     Candle(#[from] candle_core::Error),

@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod config;
 pub mod cpu;
+pub mod cuda;
 pub mod dropout;
 pub mod engine;
 pub mod error;
@@ -16,6 +17,7 @@ pub mod loss;
 pub mod optimizer;
 pub mod parameters;
 pub mod philox;
+mod plan;
 pub mod reference;
 
 pub use batch::PackedBatch;

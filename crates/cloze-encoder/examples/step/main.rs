@@ -8,6 +8,7 @@ mod epoch;
 
 use candle_core::{DType, Device};
 use cloze_encoder::cpu::{CpuEngine, Level};
+use cloze_encoder::cuda::{CudaEngine, Precision};
 use cloze_encoder::reference::ReferenceEngine;
 use cloze_encoder::{Activation, AdamWOptions, EncoderConfig, Engine, Head, Mode, ParameterLayout};
 use cloze_testkit::splitmix;
@@ -23,8 +24,9 @@ Times training steps, inference and epochs of the engines.
 
 Arguments, all optional, as name=value:
   shape=s64        s64, s128 or s256: 256 sequences of up to 200 tokens, 2 layers, 3,420 items, 30 masked each,
-                   and hidden 64 (2 heads), 128 (2) or 256 (4)
-  engine=cpu       cpu or reference
+                   and hidden 64 (2 heads), 128 (2) or 256 (4); ml20m: 512 sequences, hidden 256 (4 heads), 3 layers,
+                   26,744 items, 36 masked each
+  engine=cpu       cpu, cuda (bfloat16), cuda-f32 or reference
   dropout=0.0      probability of dropping
   steps=10         timed steps, after one that warms up; or epochs
   mode=train       train (loss, gradients, AdamW), infer (hidden states of 1 row a sequence, and its logits) or
@@ -51,21 +53,24 @@ fn main() {
         given.unwrap_or(default).to_owned()
     };
     let (shape, name, mode) = (value("shape", "s64"), value("engine", "cpu"), value("mode", "train"));
-    let (hidden, heads) = match shape.as_str() {
-        "s64" => (64, 2),
-        "s128" => (128, 2),
-        "s256" => (256, 4),
+    let small = |hidden, heads| Shape { hidden, heads, layers: 2, items: 3420, sequences: 256, masked: 30 };
+    let sizes = match shape.as_str() {
+        "s64" => small(64, 2),
+        "s128" => small(128, 2),
+        "s256" => small(256, 4),
+        "ml20m" => Shape { hidden: 256, heads: 4, layers: 3, items: 26_744, sequences: 512, masked: 36 },
         _ => panic!("unknown shape {shape}\n{HELP}"),
     };
     let dropout: f64 = value("dropout", "0.0").parse().unwrap();
     let steps: usize = value("steps", "10").parse().unwrap();
     let mut timing = if mode == "epoch" {
         let sequences = Sequences::read(&value("data", ""), value("users", "6040").parse().unwrap());
-        let mut engine = engine(&name, sequences.config(hidden, heads, dropout), Sequences::options());
+        let mut engine =
+            engine(&name, sequences.config(sizes.hidden, sizes.heads, dropout), Sequences::options());
         sequences.time(engine.as_mut(), steps)
     } else {
-        let mut engine = engine(&name, step_config(hidden, heads, dropout), AdamWOptions::default());
-        time_steps(engine.as_mut(), &mode, steps)
+        let mut engine = engine(&name, sizes.config(dropout), AdamWOptions::default());
+        time_steps(engine.as_mut(), &sizes, &mode, steps)
     };
     timing.times.sort_by(f64::total_cmp);
     let row = serde_json::json!({
@@ -83,16 +88,26 @@ fn main() {
     println!("{row}");
 }
 
-const ITEMS: usize = 3420;
+/// Sizes of a step.
+struct Shape {
+    hidden: usize,
+    heads: usize,
+    layers: usize,
+    items: usize,
+    sequences: usize,
+    masked: usize,
+}
 
-fn step_config(hidden: usize, heads: usize, dropout: f64) -> EncoderConfig {
-    EncoderConfig {
-        vocabulary: ITEMS + 2,
-        outputs: ITEMS + 2,
-        dropout,
-        activation: Activation::GeluTanh,
-        head: Head::Plain,
-        ..EncoderConfig::bert4rec(ITEMS, hidden, 2, heads, 200)
+impl Shape {
+    fn config(&self, dropout: f64) -> EncoderConfig {
+        EncoderConfig {
+            vocabulary: self.items + 2,
+            outputs: self.items + 2,
+            dropout,
+            activation: Activation::GeluTanh,
+            head: Head::Plain,
+            ..EncoderConfig::bert4rec(self.items, self.hidden, self.layers, self.heads, 200)
+        }
     }
 }
 
@@ -100,6 +115,8 @@ fn engine(name: &str, config: EncoderConfig, options: AdamWOptions) -> Box<dyn E
     let start = splitmix::parameters(&Arc::new(ParameterLayout::new(&config)));
     match name {
         "cpu" => Box::new(CpuEngine::new(config, start, options, 0, Level::chosen().unwrap()).unwrap()),
+        "cuda" => Box::new(CudaEngine::new(config, &start, options, 0, Precision::Bf16, 0).unwrap()),
+        "cuda-f32" => Box::new(CudaEngine::new(config, &start, options, 0, Precision::F32, 0).unwrap()),
         "reference" => {
             Box::new(ReferenceEngine::new(config, start, options, 0, Device::Cpu, DType::F32).unwrap())
         }
@@ -107,9 +124,10 @@ fn engine(name: &str, config: EncoderConfig, options: AdamWOptions) -> Box<dyn E
     }
 }
 
-fn time_steps(engine: &mut dyn Engine, mode: &str, steps: usize) -> Timing {
-    let masked = if mode == "train" { 30 } else { 1 };
-    let batch = splitmix::batch(splitmix::Shape { sequences: 256, length: 200, items: ITEMS, masked });
+fn time_steps(engine: &mut dyn Engine, sizes: &Shape, mode: &str, steps: usize) -> Timing {
+    let masked = if mode == "train" { sizes.masked } else { 1 };
+    let Shape { sequences, items, .. } = *sizes;
+    let batch = splitmix::batch(splitmix::Shape { sequences, length: 200, items, masked });
     let mut loss = 0.0;
     let step = |_| {
         let began = Instant::now();
@@ -127,7 +145,7 @@ fn time_steps(engine: &mut dyn Engine, mode: &str, steps: usize) -> Timing {
 }
 
 fn rounded(milliseconds: f64) -> f64 {
-    (milliseconds * 10.0).round() / 10.0
+    (milliseconds * 1000.0).round() / 1000.0
 }
 
 /// The most memory that the process has had, on Linux.

@@ -3,10 +3,10 @@
 use super::forward::{Context, Rows, Sequence, TILE};
 use super::kernels::{add, add_column_sums, layer_norm_backward, scale_by, softmax_backward, unmarked};
 use super::matrix::Matrix;
-use super::plan::Linear;
 use super::product::{Onto, multiply, multiply_packed};
 use super::state::{LayerState, NormState, Scratch, State};
 use crate::config::Norm;
+use crate::plan::Linear;
 use std::ops::Range;
 
 impl Context<'_> {
@@ -157,7 +157,7 @@ impl Context<'_> {
         if let Some(norm) = &self.plan.embedding_norm {
             self.norm_backward(gradient, norm, &state.embedding_norm, gradients);
         }
-        for (range, ids) in self.plan.embeddings(sequence) {
+        for (range, ids) in sequence.embeddings(self.plan) {
             let table = &mut gradients[range.clone()];
             for (row, &id) in gradient.chunks_exact(width).zip(ids) {
                 add(&mut table[id as usize * width..(id as usize + 1) * width], row);

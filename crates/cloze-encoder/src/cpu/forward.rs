@@ -3,12 +3,12 @@
 use super::kernels::{activate, add, draw_factors, layer_norm, mark_dropped, scale_by, softmax, unmarked};
 use super::level::Level;
 use super::matrix::{Matrix, Packed};
-use super::plan::{Linear, Plan};
 use super::product::{Onto, multiply_packed};
 use super::state::{LayerState, NormState, Scratch, State};
 use super::weights::Weights;
 use crate::config::{Attention, EncoderConfig, Norm};
 use crate::dropout::{Dropout, TILE_QUERIES};
+use crate::plan::{Linear, Plan};
 use std::ops::Range;
 
 /// What does not change from sequence to sequence.
@@ -41,6 +41,14 @@ pub(super) struct Sequence<'a> {
 }
 
 impl Sequence<'_> {
+    /// The tables whose vectors are summed at the bottom, with the sequence's rows in them.
+    pub(super) fn embeddings<'s>(
+        &'s self,
+        plan: &'s Plan,
+    ) -> impl Iterator<Item = (&'s Range<usize>, &'s [u32])> {
+        plan.embeddings(self.tokens, self.positions, self.token_types)
+    }
+
     /// Output rows within the sequence.
     pub(super) fn local_outputs(&self) -> impl ExactSizeIterator<Item = usize> {
         let first = self.first_row;
@@ -111,7 +119,7 @@ impl Context<'_> {
         let sum = &mut state.scratch.rows;
         sum.clear();
         sum.resize(sequence.tokens.len() * width, 0.0);
-        for (range, ids) in self.plan.embeddings(sequence) {
+        for (range, ids) in sequence.embeddings(self.plan) {
             let table = self.slice(range);
             for (row, &id) in sum.chunks_exact_mut(width).zip(ids) {
                 add(row, &table[id as usize * width..(id as usize + 1) * width]);

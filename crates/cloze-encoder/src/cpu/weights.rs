@@ -2,7 +2,7 @@
 
 use super::level::Level;
 use super::matrix::{Matrix, Packed};
-use super::plan::{Linear, Plan};
+use crate::plan::{Linear, Plan};
 use rayon::prelude::*;
 use std::ops::Range;
 

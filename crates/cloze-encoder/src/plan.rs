@@ -1,6 +1,5 @@
 //! Where each layer's parameters stand in the flat buffer.
 
-use super::forward::Sequence;
 use crate::config::{EncoderConfig, Head, Norm, Output, Positions};
 use crate::layout::{DECODER, ParameterLayout, TOKEN_TYPES};
 use std::cell::Cell;
@@ -8,44 +7,44 @@ use std::ops::Range;
 
 /// A linear layer: weight `[out, in]` and bias `[out]`.
 #[derive(Debug, Clone)]
-pub(super) struct Linear {
+pub(crate) struct Linear {
     /// Its place in [`Plan::linears`].
-    pub(super) number: usize,
-    pub(super) weight: Range<usize>,
-    pub(super) bias: Range<usize>,
+    pub(crate) number: usize,
+    pub(crate) weight: Range<usize>,
+    pub(crate) bias: Range<usize>,
 }
 
 /// A transformer layer. Norms are scale and then bias.
 #[derive(Debug, Clone)]
-pub(super) struct Layer {
-    pub(super) query: Linear,
+pub(crate) struct Layer {
+    pub(crate) query: Linear,
     /// Key and value, adjacent: one `[2 · hidden, hidden]` layer.
-    pub(super) key_value: Linear,
-    pub(super) attention_output: Linear,
-    pub(super) attention_norm: Range<usize>,
-    pub(super) intermediate: Linear,
-    pub(super) output: Linear,
-    pub(super) output_norm: Range<usize>,
+    pub(crate) key_value: Linear,
+    pub(crate) attention_output: Linear,
+    pub(crate) attention_norm: Range<usize>,
+    pub(crate) intermediate: Linear,
+    pub(crate) output: Linear,
+    pub(crate) output_norm: Range<usize>,
 }
 
 /// All of an encoder.
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
-    pub(super) tokens: Range<usize>,
-    pub(super) positions: Option<Range<usize>>,
-    pub(super) token_types: Option<Range<usize>>,
-    pub(super) embedding_norm: Option<Range<usize>>,
-    pub(super) layers: Vec<Layer>,
-    pub(super) final_norm: Option<Range<usize>>,
-    pub(super) transform: Option<Linear>,
-    pub(super) transform_norm: Option<Range<usize>>,
+pub(crate) struct Plan {
+    pub(crate) tokens: Range<usize>,
+    pub(crate) positions: Option<Range<usize>>,
+    pub(crate) token_types: Option<Range<usize>>,
+    pub(crate) embedding_norm: Option<Range<usize>>,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) final_norm: Option<Range<usize>>,
+    pub(crate) transform: Option<Linear>,
+    pub(crate) transform_norm: Option<Range<usize>>,
     /// The output layer's matrix, `[outputs, hidden]`.
-    pub(super) output: Range<usize>,
-    pub(super) output_bias: Range<usize>,
+    pub(crate) output: Range<usize>,
+    pub(crate) output_bias: Range<usize>,
 }
 
 impl Plan {
-    pub(super) fn new(config: &EncoderConfig, layout: &ParameterLayout) -> Self {
+    pub(crate) fn new(config: &EncoderConfig, layout: &ParameterLayout) -> Self {
         let find = |name: &str| layout.get(name).expect("the layout is this configuration's").range();
         // Pairs that the layout keeps adjacent become one range.
         let join = |first: Range<usize>, last: Range<usize>| {
@@ -94,21 +93,23 @@ impl Plan {
         }
     }
 
-    /// The tables whose vectors are summed at the bottom, with the sequence's rows in them.
-    pub(super) fn embeddings<'a>(
+    /// The tables whose vectors are summed at the bottom, each with its list of rows.
+    pub(crate) fn embeddings<'a>(
         &'a self,
-        sequence: &Sequence<'a>,
+        tokens: &'a [u32],
+        positions: &'a [u32],
+        token_types: &'a [u32],
     ) -> impl Iterator<Item = (&'a Range<usize>, &'a [u32])> {
         let tables = [
-            (Some(&self.tokens), sequence.tokens),
-            (self.positions.as_ref(), sequence.positions),
-            (self.token_types.as_ref(), sequence.token_types),
+            (Some(&self.tokens), tokens),
+            (self.positions.as_ref(), positions),
+            (self.token_types.as_ref(), token_types),
         ];
         tables.into_iter().filter_map(|(range, ids)| Some((range?, ids)))
     }
 
     /// All linear layers.
-    pub(super) fn linears<'a>(&'a self) -> impl Iterator<Item = &'a Linear> {
+    pub(crate) fn linears<'a>(&'a self) -> impl Iterator<Item = &'a Linear> {
         let of_layer = |layer: &'a Layer| {
             [&layer.query, &layer.key_value, &layer.attention_output, &layer.intermediate, &layer.output]
         };
