@@ -81,18 +81,20 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   tile_sums(sums, partial, columns);
 }
 
+constexpr int ADDERS = 32;  // warps that share the partial sums of 32 columns
+
 // out[c] += sum over b < count of partial[b * stride + c]
-extern "C" __global__ void __launch_bounds__(BLOCK)
+extern "C" __global__ void __launch_bounds__(32 * ADDERS)
     add_partials(const float* partial, int count, int stride, int columns, float* out) {
-  __shared__ float shared[BLOCK / 32][32];
+  __shared__ float shared[ADDERS][32];
   const int column = blockIdx.x * 32 + threadIdx.x % 32, warp = threadIdx.x / 32;
   float sum = 0.0f;
   if (column < columns)
-    for (int b = warp; b < count; b += BLOCK / 32) sum += partial[(u64)b * stride + column];
+    for (int b = warp; b < count; b += ADDERS) sum += partial[(u64)b * stride + column];
   shared[warp][threadIdx.x % 32] = sum;
   __syncthreads();
   if (warp == 0 && column < columns) {
-    for (int w = 1; w < BLOCK / 32; w++) sum += shared[w][threadIdx.x];
+    for (int w = 1; w < ADDERS; w++) sum += shared[w][threadIdx.x];
     out[column] += sum;
   }
 }

@@ -17,37 +17,58 @@ extern "C" __global__ void __launch_bounds__(BLOCK) sum_of_squares(const float* 
 
 // norm = the root of the parts' sum; one block.
 extern "C" __global__ void __launch_bounds__(BLOCK) finish_norm(const double* partial, int count, double* norm) {
-  if (threadIdx.x != 0) return;
+  __shared__ double shared[BLOCK];
   double sum = 0.0;
-  for (int i = 0; i < count; i++) sum += partial[i];
-  *norm = sqrt(sum);
+  for (int i = threadIdx.x; i < count; i += BLOCK) sum += partial[i];
+  shared[threadIdx.x] = sum;
+  __syncthreads();
+  for (int half = BLOCK / 2; half > 0; half /= 2) {
+    if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) *norm = sqrt(shared[0]);
 }
 
 struct Buffers {
   float *values, *gradient, *first, *second;
-  real* rounded;     // the values as the products take them; null where they are taken as they are
+  real* rounded;     // the values as the products take them; unused where they are taken as they are
   const u8* decays;  // whether an element decays
   u64 count;
 };
 
-// One step, and the gradient is used up. A norm that is not finite changes nothing else.
+// One step, four elements to a thread (the buffers have room behind their end), and the gradient is used up. A norm that is
+// not finite changes nothing else.
 extern "C" __global__ void __launch_bounds__(BLOCK) adamw(const Buffers b, const Step* step, const double* norm) {
-  const u64 i = (u64)blockIdx.x * BLOCK + threadIdx.x;
-  if (i >= b.count) return;
+  const u64 first = ((u64)blockIdx.x * BLOCK + threadIdx.x) * 4;
+  if (first >= b.count) return;
+  float4* gradient = reinterpret_cast<float4*>(b.gradient + first);
+  const float4 given = *gradient;
+  *gradient = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
   const double length = *norm;
-  const float gradient = b.gradient[i];
-  b.gradient[i] = 0.0f;
   if (!(length < 1.7e308)) return;
   const float scale = length > step->limit ? (float)(step->limit / length) : 1.0f;
-  const float g = gradient * scale;
-  const float m = step->beta1 * b.first[i] + (1.0f - step->beta1) * g;
-  const float v = step->beta2 * b.second[i] + (1.0f - step->beta2) * g * g;
-  const float kept = b.decays[i] ? b.values[i] * step->keep : b.values[i];
-  const float value = kept - step->size * m / (sqrtf(v) * step->root + step->epsilon);
-  b.first[i] = m;
-  b.second[i] = v;
-  b.values[i] = value;
-  if (b.rounded) store<1>(b.rounded + i, &value);
+  const float g[4] = {given.x, given.y, given.z, given.w};
+  float4* values = reinterpret_cast<float4*>(b.values + first);
+  float4* firsts = reinterpret_cast<float4*>(b.first + first);
+  float4* seconds = reinterpret_cast<float4*>(b.second + first);
+  const float4 old = *values, old_m = *firsts, old_v = *seconds;
+  float p[4] = {old.x, old.y, old.z, old.w}, m[4] = {old_m.x, old_m.y, old_m.z, old_m.w};
+  float v[4] = {old_v.x, old_v.y, old_v.z, old_v.w};
+  const u32 decays = *reinterpret_cast<const u32*>(b.decays + first);
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    const float x = g[i] * scale;
+    m[i] = step->beta1 * m[i] + (1.0f - step->beta1) * x;
+    v[i] = step->beta2 * v[i] + (1.0f - step->beta2) * x * x;
+    const float kept = decays >> (8 * i) & 0xffu ? p[i] * step->keep : p[i];
+    p[i] = kept - step->size * m[i] / (sqrtf(v[i]) * step->root + step->epsilon);
+  }
+  *values = make_float4(p[0], p[1], p[2], p[3]);
+  *firsts = make_float4(m[0], m[1], m[2], m[3]);
+  *seconds = make_float4(v[0], v[1], v[2], v[3]);
+#if BF16
+  *reinterpret_cast<uint2*>(b.rounded + first) = make_uint2(pack_bf16(p[0], p[1]), pack_bf16(p[2], p[3]));
+#endif
 }
 
 // out = the numbers as the products take them.

@@ -46,11 +46,12 @@ impl Run<'_> {
         Ok(self.output_input())
     }
 
-    /// Logits of all outputs at `to`, [`super::workspace::HeadSpace::stride`] apart, after [`Self::transform`].
+    /// Logits of all outputs at `to`, [`super::workspace::HeadSpace::stride`] apart, after [`Self::transform`]. What stands
+    /// behind a row's outputs means nothing: tensor cores want whole strides.
     pub(super) fn output_layer(&self, to: Address) -> Result<()> {
         let (rows, width, number) = (self.sizes().outputs, self.config.hidden, self.shape.number());
         self.device.multiply(&Product {
-            size: [rows, self.config.outputs, width],
+            size: [rows, self.space.head.stride, width],
             input: number,
             output: number,
             a: Operand { at: self.output_input(), stride: width, transposed: false },
@@ -95,11 +96,15 @@ impl Run<'_> {
         if !back {
             return Ok(());
         }
-        let errors = View { at: head.logits, stride: head.stride, rows, columns: outputs };
         let input = View::new(self.output_input(), rows, self.config.hidden);
+        let errors = View { at: head.logits, stride: head.stride, rows, columns: outputs };
         self.add_column_sums(errors, &self.plan.output_bias)?;
+        // The columns behind the outputs are 0: they add nothing to what stands behind the table, and take nothing from it.
+        let errors = View { columns: head.stride, ..errors };
         self.weight_gradient(errors, input, &self.plan.output)?;
-        self.input_gradient(errors, &self.plan.output, head.spare, false)
+        let start = self.plan.output.start;
+        let table = start..start + head.stride * self.config.hidden;
+        self.input_gradient(errors, &table, head.spare, false)
     }
 
     fn sampled_loss(&self, negatives: &StagedNegatives, loss: &Loss<'_>, back: bool) -> Result<()> {

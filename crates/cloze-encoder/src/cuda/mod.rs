@@ -127,10 +127,12 @@ impl CudaEngine {
         same_layout(&layout, parameters.layout())?;
         let shape = Shape::new(&config, precision);
         let len = layout.len();
+        // Products over the outputs may reach behind them, up to a multiple of 8.
+        let room = len + 8 * (config.hidden + 1);
         let flat_at = |bump: &mut Bump| {
-            let [values, gradients, first, second] = [(); 4].map(|()| bump.take(len, 4));
+            let [values, gradients, first, second] = [(); 4].map(|()| bump.take(room, 4));
             let rounded = match precision {
-                Precision::Bf16 => bump.take(len, 2),
+                Precision::Bf16 => bump.take(room, 2),
                 Precision::F32 => values,
             };
             Flat {
@@ -139,7 +141,7 @@ impl CudaEngine {
                 first,
                 second,
                 rounded,
-                decays: bump.take(len, 1),
+                decays: bump.take(room, 1),
                 step: bump.take(STEP_BYTES, 1),
                 squares: bump.take(SQUARES + 1, 8),
             }
@@ -304,12 +306,12 @@ impl CudaEngine {
             flat.gradients.0,
             flat.first.0,
             flat.second.0,
-            if self.shape.precision == Precision::Bf16 { flat.rounded.0 } else { 0 },
+            flat.rounded.0,
             flat.decays.0,
             len as u64,
         ];
         let arguments = Arguments::new().words(&words).address(flat.step).address(norm);
-        self.device.launch("adamw", threads(len), &arguments)?;
+        self.device.launch("adamw", threads(len.div_ceil(4)), &arguments)?;
         let mut bytes = [0; 8];
         self.device.download(norm, &mut bytes)?;
         Ok(f64::from_le_bytes(bytes))

@@ -170,7 +170,7 @@ impl<'a> Run<'a> {
     ) -> Result<()> {
         let arguments =
             Arguments::new().address(partial).int(count).int(stride).int(columns).address(self.gradients(to));
-        self.launch("add_partials", super::shape::launch(columns.div_ceil(32), 1), &arguments)
+        self.launch("add_partials", super::shape::adders(columns), &arguments)
     }
 
     /// `out ← activation(x)`.

@@ -118,6 +118,11 @@ pub(super) fn warps(count: usize) -> Launch {
     launch(count.div_ceil(BLOCK / 32), 1)
 }
 
+/// A launch that adds up partial sums of `columns` columns.
+pub(super) fn adders(columns: usize) -> Launch {
+    Launch { grid: [columns.div_ceil(32).max(1), 1], threads: 1024, shared: 0 }
+}
+
 /// The kernels for `config`.
 pub(super) fn program(config: &EncoderConfig, precision: Precision) -> Program {
     let source = [

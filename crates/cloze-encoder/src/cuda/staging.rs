@@ -6,6 +6,7 @@ use crate::batch::PackedBatch;
 use crate::error::Result;
 use crate::loss::{Loss, Negatives, Sharing};
 use crate::plan::Plan;
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// Every array begins at a multiple of this.
@@ -19,17 +20,18 @@ pub(super) struct Staging {
 
 impl Staging {
     pub(super) fn ints(&mut self, values: &[u32]) -> usize {
-        self.push(values.iter().flat_map(|value| value.to_le_bytes()))
+        self.push(values, u32::to_le_bytes)
     }
 
     pub(super) fn floats(&mut self, values: &[f32]) -> usize {
-        self.push(values.iter().flat_map(|value| value.to_le_bytes()))
+        self.push(values, f32::to_le_bytes)
     }
 
-    fn push(&mut self, bytes: impl Iterator<Item = u8>) -> usize {
+    fn push<T: Copy>(&mut self, values: &[T], bytes: impl Fn(T) -> [u8; 4]) -> usize {
         let start = self.bytes.len().next_multiple_of(ALIGNMENT);
-        self.bytes.resize(start, 0);
-        self.bytes.extend(bytes);
+        self.bytes.resize(start + values.len() * 4, 0);
+        let places = self.bytes[start..].as_chunks_mut().0;
+        places.iter_mut().zip(values).for_each(|(place, value)| *place = bytes(*value));
         start
     }
 }
@@ -48,13 +50,7 @@ pub(super) struct StagedSegments {
 }
 
 impl StagedSegments {
-    fn new(
-        staging: &mut Staging,
-        table: Range<usize>,
-        vectors: usize,
-        ids: impl Iterator<Item = u32> + Clone,
-    ) -> Self {
-        let sorted = Segments::new(ids, vectors);
+    fn new(staging: &mut Staging, table: Range<usize>, sorted: &Segments) -> Self {
         Self {
             table,
             entries: staging.ints(&sorted.entries),
@@ -141,16 +137,7 @@ impl StagedBatch {
         let places: Vec<u32> = rows.iter().zip(&of_output).map(|(row, &s)| row - ends[s as usize]).collect();
         let mut order: Vec<u32> = (0..batch.sequences() as u32).collect();
         order.sort_by_key(|&s| std::cmp::Reverse(ends[s as usize + 1] - ends[s as usize]));
-        let tables = if training {
-            plan.embeddings(batch.tokens(), batch.positions(), batch.token_types())
-                .map(|(table, ids)| {
-                    let vectors = table.len() / hidden;
-                    StagedSegments::new(staging, table.clone(), vectors, ids.iter().copied())
-                })
-                .collect()
-        } else {
-            Vec::new()
-        };
+        let tables = if training { sorted_tables(staging, batch, plan, hidden) } else { Vec::new() };
         let most_outputs = cu_outputs.windows(2).map(|ends| (ends[1] - ends[0]) as usize).max().unwrap_or(0);
         Self {
             sizes: Sizes {
@@ -200,7 +187,8 @@ impl StagedBatch {
         let candidates = lists.iter().zip(batch.targets()).flat_map(|(&list, &target)| {
             std::iter::once(target).chain(negatives.list(list as usize).iter().copied())
         });
-        let segments = StagedSegments::new(staging, plan.output.clone(), outputs, candidates);
+        let segments =
+            StagedSegments::new(staging, plan.output.clone(), &Segments::new(candidates, outputs));
         self.sampled = Some(StagedNegatives {
             count: negatives.count(),
             ids: staging.ints(&ids),
@@ -223,6 +211,23 @@ impl StagedBatch {
         let sampled = self.sampled.iter().map(|sampled| &sampled.segments);
         self.tables.iter().chain(sampled).map(|segments| segments.slots).max().unwrap_or(0)
     }
+}
+
+/// The rows of each table, sorted side by side.
+fn sorted_tables(
+    staging: &mut Staging,
+    batch: &PackedBatch,
+    plan: &Plan,
+    hidden: usize,
+) -> Vec<StagedSegments> {
+    let tables: Vec<_> =
+        plan.embeddings(batch.tokens(), batch.positions(), batch.token_types()).collect();
+    let sorted: Vec<Segments> = tables
+        .par_iter()
+        .map(|(table, ids)| Segments::new(ids.iter().copied(), table.len() / hidden))
+        .collect();
+    let pairs = tables.into_iter().zip(&sorted);
+    pairs.map(|((table, _), sorted)| StagedSegments::new(staging, table.clone(), sorted)).collect()
 }
 
 /// Number of each row's sequence.
