@@ -1,5 +1,5 @@
 // Gradients of tables of vectors: each vector's is a sum over the rows that used it. The host sorts the rows by vector and
-// cuts long runs into chunks: a warp adds up a chunk, and where a vector has several, a block adds these in order.
+// cuts long runs into chunks (those behind the last are empty): a warp adds up a chunk, and where a vector has several, a block adds these in order.
 
 // entries[begin..end] belong to vector `id`. slot: place of the sum in `partial`, or NO_SLOT: it goes straight to the table.
 struct Chunk {
@@ -25,6 +25,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) add_chunks(const Segments s)
   const int number = blockIdx.x * (BLOCK / 32) + threadIdx.x / 32;
   if (number >= s.chunk_count) return;
   const Chunk chunk = s.chunks[number];
+  if (chunk.begin == chunk.end) return;
   float sum[HELD] = {}, total = 0.0f;
   for (u32 i = chunk.begin + group; i < chunk.end; i += 32 / LANES) {
     const u32 entry = s.entries[i];
@@ -56,6 +57,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) add_chunks(const Segments s)
 
 extern "C" __global__ void __launch_bounds__(BLOCK) add_runs(const Segments s) {
   const Chunk run = s.runs[blockIdx.x];
+  if (run.begin == run.end) return;
   for (int column = threadIdx.x; column <= HIDDEN; column += BLOCK) {
     float sum = 0.0f;
     for (u32 slot = run.begin; slot < run.end; slot++) sum += s.partial[(u64)slot * PARTIAL + column];

@@ -161,6 +161,16 @@ pub(crate) trait Device: Send {
     /// A failure of the device.
     fn multiply(&self, product: &Product) -> Result<()>;
 
+    /// Queues what `work` queues. Calls with the same `key` queue the same launches and products with the same arguments, so
+    /// that a device may record them once.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    fn repeat(&self, key: u64, work: &dyn Fn() -> Result<()>) -> Result<()>;
+
+    /// Forgets what was recorded: addresses change.
+    fn forget(&self);
+
     /// Most bytes of shared memory that a block may have.
     fn shared_memory(&self) -> usize;
 

@@ -2,6 +2,7 @@
 
 use super::device::Arguments;
 use super::shape::threads;
+use super::workspace::Demand;
 use super::{CudaEngine, Precision};
 use crate::batch::PackedBatch;
 use crate::config::EncoderConfig;
@@ -11,7 +12,21 @@ use crate::layout::{ParameterLayout, same_layout};
 use crate::loss::Loss;
 use crate::optimizer::{GradientNorm, OptimizerState};
 use crate::parameters::Parameters;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+
+/// What a training step's launches follow from, besides the encoder: equal keys, equal launches.
+fn key(demand: &Demand, loss: &Loss<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    demand.hash(&mut hasher);
+    std::mem::discriminant(loss).hash(&mut hasher);
+    if let Loss::Binary { power, .. } = loss {
+        power.to_bits().hash(&mut hasher);
+    }
+    let expects = loss.negatives().is_some_and(|negatives| !negatives.log_expected(0).is_empty());
+    expects.hash(&mut hasher);
+    hasher.finish()
+}
 
 impl Engine for CudaEngine {
     fn name(&self) -> &'static str {
@@ -27,7 +42,9 @@ impl Engine for CudaEngine {
     }
 
     fn forward(&mut self, batch: &PackedBatch, mode: Mode) -> Result<()> {
-        self.pass = Some(self.encode(batch, mode, None)?);
+        let (pass, _) = self.stage(batch, mode, None)?;
+        self.run(&pass).forward()?;
+        self.pass = Some(pass);
         Ok(())
     }
 
@@ -70,17 +87,22 @@ impl Engine for CudaEngine {
 
     fn loss_step(&mut self, batch: &PackedBatch, loss: &Loss<'_>) -> Result<f32> {
         loss.validate(batch, self.config.outputs)?;
-        let pass = self.encode(batch, Mode::Training, Some(loss))?;
+        let (pass, demand) = self.stage(batch, Mode::Training, Some(loss))?;
         let run = self.run(&pass);
-        run.loss(loss, true)?;
-        run.backward()?;
+        self.device.repeat(key(&demand, loss), &|| {
+            run.forward()?;
+            run.loss(loss, true)?;
+            run.backward()
+        })?;
         self.downloaded_loss(&pass)
     }
 
     fn loss(&mut self, batch: &PackedBatch, loss: &Loss<'_>) -> Result<f64> {
         loss.validate(batch, self.config.outputs)?;
-        let pass = self.encode(batch, Mode::Inference, Some(loss))?;
-        self.run(&pass).loss(loss, false)?;
+        let (pass, _) = self.stage(batch, Mode::Inference, Some(loss))?;
+        let run = self.run(&pass);
+        run.forward()?;
+        run.loss(loss, false)?;
         Ok(f64::from(self.downloaded_loss(&pass)?))
     }
 

@@ -12,6 +12,7 @@ mod engine;
 mod forward;
 mod gpu;
 mod head;
+mod padding;
 mod run;
 mod segments;
 mod shape;
@@ -29,9 +30,10 @@ use crate::optimizer::AdamWOptions;
 use crate::parameters::Parameters;
 use crate::plan::Plan;
 use device::{Address, Arguments, Device, Number};
+use padding::Padded;
 use run::{Flat, Run};
 use shape::{Shape, launch, threads};
-use staging::{Bump, StagedBatch, Staging};
+use staging::{Bump, Filling, StagedBatch, Staging};
 use std::sync::Arc;
 use workspace::{Demand, Workspace};
 
@@ -196,15 +198,26 @@ impl CudaEngine {
         }
     }
 
-    /// Stages a batch, makes room for its pass and runs the encoder over it. With a `loss`, its negatives are staged too.
-    fn encode(&mut self, batch: &PackedBatch, mode: Mode, loss: Option<&Loss<'_>>) -> Result<Pass> {
+    /// Stages a batch and makes room for its pass. With a `loss`, its negatives are staged too, and a batch to train on is
+    /// filled up to one of few sizes.
+    fn stage(&mut self, batch: &PackedBatch, mode: Mode, loss: Option<&Loss<'_>>) -> Result<(Pass, Demand)> {
         batch.validate(&self.config)?;
         self.pass = None;
         let training = mode == Mode::Training;
+        let padded = match loss {
+            Some(_) if training => Some(Padded::new(batch, self.config.max_length)?),
+            _ => None,
+        };
+        let filling = Filling {
+            training,
+            counted: batch.outputs().len(),
+            sequences: padded.as_ref().map_or(batch.sequences(), |padded| padded.sequences),
+        };
+        let whole = padded.as_ref().map_or(batch, |padded| &padded.batch);
         let mut staging = Staging::default();
-        let mut staged = StagedBatch::new(&mut staging, batch, &self.plan, self.config.hidden, training);
+        let mut staged = StagedBatch::new(&mut staging, whole, &self.plan, self.config.hidden, filling);
         if let Some(loss) = loss {
-            staged.add_negatives(&mut staging, batch, loss, &self.plan)?;
+            staged.add_negatives(&mut staging, [batch, whole], loss, &self.plan);
         }
         let demand = Demand {
             sizes: staged.sizes,
@@ -218,9 +231,7 @@ impl CudaEngine {
         let space = Workspace::new(&self.config, &self.shape, &demand, self.arena.start);
         self.device.upload(space.batch, &staging.bytes)?;
         self.write_step(0.0)?;
-        let pass = Pass { staged, space, mode };
-        self.run(&pass).forward()?;
-        Ok(pass)
+        Ok((Pass { staged, space, mode }, demand))
     }
 
     /// Makes the arena hold `bytes` at least.
@@ -229,6 +240,7 @@ impl CudaEngine {
             return Ok(());
         }
         if self.arena.bytes > 0 {
+            self.device.forget();
             self.device.free(self.arena.start);
             self.arena.bytes = 0;
         }

@@ -15,7 +15,12 @@ pub(super) struct Segments {
     /// (vector, begin, end, 0) each: the slots of a vector with several chunks.
     pub(super) runs: Vec<u32>,
     /// Slots in all.
-    pub(super) slots: usize,
+    slots: usize,
+}
+
+/// Chunks of any `entries` entries of `vectors` vectors.
+fn most_chunks(entries: usize, vectors: usize) -> usize {
+    entries / CHUNK + entries.min(vectors)
 }
 
 impl Segments {
@@ -36,7 +41,16 @@ impl Segments {
         for (id, range) in ends.windows(2).enumerate() {
             sorted.cut(id as u32, range[0] as usize, range[1] as usize);
         }
+        // Their numbers depend on the number of entries only: the rest are empty.
+        sorted.chunks.resize(4 * most_chunks(sorted.entries.len(), vectors), 0);
+        sorted.runs.resize(4 * sorted.most_slots(), 0);
         sorted
+    }
+
+    /// Slots for any entries of this number.
+    pub(super) fn most_slots(&self) -> usize {
+        // A vector with more than CHUNK entries leaves at most one chunk less than half full.
+        2 * self.entries.len() / CHUNK
     }
 
     /// Cuts a vector's entries into chunks.
@@ -70,11 +84,12 @@ mod tests {
         assert_eq!(sorted.entries[1..131], (1..131).collect::<Vec<u32>>());
         assert_eq!(sorted.entries[131], 0);
         let chunks: Vec<&[u32]> = sorted.chunks.chunks(4).collect();
-        assert_eq!(
-            chunks,
-            [[0, 0, 1, NO_SLOT], [2, 1, 65, 0], [2, 65, 129, 1], [2, 129, 131, 2], [3, 131, 132, NO_SLOT]]
-        );
-        assert_eq!((sorted.runs, sorted.slots), (vec![2, 0, 3, 0], 3));
+        let expected =
+            [[0, 0, 1, NO_SLOT], [2, 1, 65, 0], [2, 65, 129, 1], [2, 129, 131, 2], [3, 131, 132, NO_SLOT], [0; 4]];
+        assert_eq!(chunks, expected);
+        assert_eq!((sorted.most_slots(), sorted.slots), (4, 3));
+        assert_eq!(sorted.runs[..4], [2, 0, 3, 0]);
+        assert!(sorted.runs[4..].iter().all(|&x| x == 0));
         assert_eq!(Segments::new([].into_iter(), 3), Segments::default());
     }
 }

@@ -3,7 +3,6 @@
 use super::device::Address;
 use super::segments::Segments;
 use crate::batch::PackedBatch;
-use crate::error::Result;
 use crate::loss::{Loss, Negatives, Sharing};
 use crate::plan::Plan;
 use rayon::prelude::*;
@@ -58,13 +57,24 @@ impl StagedSegments {
             runs: staging.ints(&sorted.runs),
             chunk_count: sorted.chunks.len() / 4,
             run_count: sorted.runs.len() / 4,
-            slots: sorted.slots,
+            slots: sorted.most_slots(),
         }
     }
 }
 
+/// What of a batch is real: see [`super::padding`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Filling {
+    /// Whether a backward pass follows.
+    pub(super) training: bool,
+    /// Output rows that count.
+    pub(super) counted: usize,
+    /// Sequences, with empty ones behind the batch's.
+    pub(super) sequences: usize,
+}
+
 /// What a batch counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct Sizes {
     /// Tokens T.
     pub(super) tokens: usize,
@@ -118,34 +128,42 @@ pub(super) struct StagedNegatives {
 }
 
 impl StagedBatch {
-    /// Stages a batch; with `tables`, for a backward pass.
+    /// Stages a batch, for a backward pass if it is `training`. Of its output rows the first `counted` count, and behind its
+    /// sequences there are empty ones up to `sequences`.
     pub(super) fn new(
         staging: &mut Staging,
         batch: &PackedBatch,
         plan: &Plan,
         hidden: usize,
-        training: bool,
+        Filling { training, counted, sequences }: Filling,
     ) -> Self {
-        let ends = batch.cu_seqlens();
-        let cu_outputs = batch.cu_outputs();
+        let extended = |mut ends: Vec<u32>| {
+            ends.resize(sequences + 1, ends[ends.len() - 1]);
+            ends
+        };
+        let ends = &extended(batch.cu_seqlens().to_vec());
+        let cu_outputs = extended(batch.cu_outputs());
         let (mut of_token, mut of_output) = (Vec::new(), Vec::new());
-        for sequence in 0..batch.sequences() {
+        for sequence in 0..sequences {
             of_token.resize(ends[sequence + 1] as usize, sequence as u32);
             of_output.resize(cu_outputs[sequence + 1] as usize, sequence as u32);
         }
         let rows = batch.outputs();
         let places: Vec<u32> = rows.iter().zip(&of_output).map(|(row, &s)| row - ends[s as usize]).collect();
-        let mut order: Vec<u32> = (0..batch.sequences() as u32).collect();
+        let mut order: Vec<u32> = (0..sequences as u32).collect();
         order.sort_by_key(|&s| std::cmp::Reverse(ends[s as usize + 1] - ends[s as usize]));
         let tables = if training { sorted_tables(staging, batch, plan, hidden) } else { Vec::new() };
+        let mut weights = vec![1.0 / counted as f32; counted];
+        weights.resize(rows.len(), 0.0);
         let most_outputs = cu_outputs.windows(2).map(|ends| (ends[1] - ends[0]) as usize).max().unwrap_or(0);
         Self {
             sizes: Sizes {
                 tokens: batch.tokens().len(),
                 outputs: rows.len(),
-                sequences: batch.sequences(),
-                longest: batch.longest(),
-                most_outputs,
+                sequences,
+                // Launches follow from these: few values.
+                longest: batch.longest().next_multiple_of(32),
+                most_outputs: most_outputs.next_multiple_of(32),
             },
             tokens: staging.ints(batch.tokens()),
             positions: staging.ints(batch.positions()),
@@ -158,32 +176,35 @@ impl StagedBatch {
             place_of_output: staging.ints(&places),
             order: staging.ints(&order),
             targets: staging.ints(batch.targets()),
-            weights: staging.floats(&vec![1.0 / rows.len() as f32; rows.len()]),
+            weights: staging.floats(&weights),
             tables,
             sampled: None,
         }
     }
 
-    /// Stages the negatives of `loss`, if it has any.
-    ///
-    /// # Errors
-    /// Those of [`Loss::validate`].
+    /// Stages the negatives of `loss`, if it has any: `real` is the batch that it was made for, `batch` the filled one.
     pub(super) fn add_negatives(
         &mut self,
         staging: &mut Staging,
-        batch: &PackedBatch,
+        [real, batch]: [&PackedBatch; 2],
         loss: &Loss<'_>,
         plan: &Plan,
-    ) -> Result<()> {
+    ) {
         let outputs = plan.output_bias.len();
-        loss.validate(batch, outputs)?;
-        let Some(negatives) = loss.negatives() else { return Ok(()) };
-        let rows = self.sizes.outputs;
-        let lists: Vec<u32> = match negatives.sharing() {
-            Sharing::Row => (0..rows as u32).collect(),
-            Sharing::Sequence => sequences_of(&batch.cu_outputs()),
+        let Some(negatives) = loss.negatives() else { return };
+        let (mut lists, count) = match negatives.sharing() {
+            Sharing::Row => ((0..real.outputs().len() as u32).collect(), real.outputs().len()),
+            Sharing::Sequence => (sequences_of(&real.cu_outputs()), real.sequences()),
         };
-        let (ids, log_expected) = flattened(negatives, self.list_count(negatives));
+        // Rows that fill up count nothing, whatever they are compared with.
+        lists.resize(batch.outputs().len(), 0);
+        let (mut ids, mut log_expected) = flattened(negatives, count);
+        // As long as for any batch filled up to this size.
+        let room = batch.outputs().len().max(self.sizes.sequences) * negatives.count();
+        ids.resize(room, 0);
+        if !log_expected.is_empty() {
+            log_expected.resize(room, 0.0);
+        }
         let candidates = lists.iter().zip(batch.targets()).flat_map(|(&list, &target)| {
             std::iter::once(target).chain(negatives.list(list as usize).iter().copied())
         });
@@ -196,14 +217,6 @@ impl StagedBatch {
             lists: staging.ints(&lists),
             segments,
         });
-        Ok(())
-    }
-
-    fn list_count(&self, negatives: &Negatives) -> usize {
-        match negatives.sharing() {
-            Sharing::Row => self.sizes.outputs,
-            Sharing::Sequence => self.sizes.sequences,
-        }
     }
 
     /// Most slots of a table's chunks.

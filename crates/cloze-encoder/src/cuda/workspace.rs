@@ -6,7 +6,7 @@ use super::staging::{Bump, Sizes};
 use crate::config::{EncoderConfig, Head, Norm};
 
 /// What decides the arena's layout besides the encoder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct Demand {
     pub(super) sizes: Sizes,
     /// Bytes of the staged batch.

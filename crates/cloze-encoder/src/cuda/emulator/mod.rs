@@ -131,6 +131,12 @@ impl Device for Emulator {
         multiply(product, &|at, bytes| memory.check("multiply", at, bytes))
     }
 
+    fn repeat(&self, _key: u64, work: &dyn Fn() -> Result<()>) -> Result<()> {
+        work()
+    }
+
+    fn forget(&self) {}
+
     fn shared_memory(&self) -> usize {
         SHARED
     }

@@ -1,6 +1,7 @@
 //! An NVIDIA GPU through CUDA's driver, opened at run time.
 
 mod compile;
+mod graph;
 mod library;
 mod products;
 
@@ -8,6 +9,7 @@ use super::device::{Address, Arguments, Device, Launch, Product, Program};
 use crate::error::{EncoderError, Result};
 use cudarc::driver::sys;
 use cudarc::driver::sys::CUdevice_attribute_enum as Attribute;
+use graph::{Graphs, Seen};
 use products::{Products, WORKSPACE};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_void};
@@ -34,6 +36,7 @@ struct Inner {
     /// Functions by name, with the shared memory that they were granted.
     functions: HashMap<&'static str, (sys::CUfunction, usize)>,
     products: Option<Products>,
+    graphs: Graphs,
 }
 
 // SAFETY: the driver's handles may be used from any thread whose current context is theirs, which every call sees to; the
@@ -89,7 +92,7 @@ impl CudaDevice {
             workspace: 0,
             shared_memory: shared,
             name,
-            inner: Mutex::new(Inner { functions: HashMap::new(), products: None }),
+            inner: Mutex::new(Inner { functions: HashMap::new(), products: None, graphs: Graphs::default() }),
         };
         opened.workspace = opened.allocate(WORKSPACE)?.0;
         opened.lock().products = Some(Products::new()?);
@@ -219,6 +222,30 @@ impl Device for CudaDevice {
         }
     }
 
+    fn repeat(&self, key: u64, work: &dyn Fn() -> Result<()>) -> Result<()> {
+        self.enter()?;
+        let seen = self.lock().graphs.seen(key);
+        match seen {
+            // What is looked up on the way is looked up now: nothing may be when launches are recorded.
+            Seen::Never => work(),
+            Seen::Once => {
+                graph::begin(self.stream)?;
+                let result = work();
+                let graph = graph::end(self.stream);
+                result?;
+                self.lock().graphs.insert(key, graph?);
+                self.lock().graphs.replay(key, self.stream)
+            }
+            Seen::Recorded => self.lock().graphs.replay(key, self.stream),
+        }
+    }
+
+    fn forget(&self) {
+        if self.enter().is_ok() {
+            self.lock().graphs = Graphs::default();
+        }
+    }
+
     fn shared_memory(&self) -> usize {
         self.shared_memory
     }
@@ -236,6 +263,7 @@ impl Drop for CudaDevice {
             return;
         }
         self.lock().products = None;
+        self.lock().graphs = Graphs::default();
         // SAFETY: each is this structure's own and is given back once.
         unsafe {
             sys::cuStreamSynchronize(self.stream);
