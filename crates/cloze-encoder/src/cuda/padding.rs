@@ -68,6 +68,8 @@ mod tests {
     fn few_sizes_serve_many_batches() {
         let sizes: std::collections::BTreeSet<usize> = (20_000..30_000).map(filled).collect();
         assert!(sizes.len() <= 8, "{sizes:?}");
-        assert!((1..100_000).all(|count| filled(count) >= count && filled(count) < count + 64.max(count / 7)));
+        assert!(
+            (1..100_000).all(|count| filled(count) >= count && filled(count) < count + 64.max(count / 7))
+        );
     }
 }

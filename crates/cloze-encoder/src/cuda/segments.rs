@@ -84,8 +84,14 @@ mod tests {
         assert_eq!(sorted.entries[1..131], (1..131).collect::<Vec<u32>>());
         assert_eq!(sorted.entries[131], 0);
         let chunks: Vec<&[u32]> = sorted.chunks.chunks(4).collect();
-        let expected =
-            [[0, 0, 1, NO_SLOT], [2, 1, 65, 0], [2, 65, 129, 1], [2, 129, 131, 2], [3, 131, 132, NO_SLOT], [0; 4]];
+        let expected = [
+            [0, 0, 1, NO_SLOT],
+            [2, 1, 65, 0],
+            [2, 65, 129, 1],
+            [2, 129, 131, 2],
+            [3, 131, 132, NO_SLOT],
+            [0; 4],
+        ];
         assert_eq!(chunks, expected);
         assert_eq!((sorted.most_slots(), sorted.slots), (4, 3));
         assert_eq!(sorted.runs[..4], [2, 0, 3, 0]);

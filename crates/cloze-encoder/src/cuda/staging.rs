@@ -166,8 +166,8 @@ impl StagedBatch {
                 most_outputs: most_outputs.next_multiple_of(32),
             },
             tokens: staging.ints(batch.tokens()),
-            positions: staging.ints(batch.positions()),
-            token_types: staging.ints(batch.token_types()),
+            positions: staging.ints(if plan.positions.is_some() { batch.positions() } else { &[] }),
+            token_types: staging.ints(if plan.token_types.is_some() { batch.token_types() } else { &[] }),
             cu_seqlens: staging.ints(ends),
             outputs: staging.ints(rows),
             sequence_of_token: staging.ints(&of_token),
@@ -208,8 +208,7 @@ impl StagedBatch {
         let candidates = lists.iter().zip(batch.targets()).flat_map(|(&list, &target)| {
             std::iter::once(target).chain(negatives.list(list as usize).iter().copied())
         });
-        let segments =
-            StagedSegments::new(staging, plan.output.clone(), &Segments::new(candidates, outputs));
+        let segments = StagedSegments::new(staging, plan.output.clone(), &Segments::new(candidates, outputs));
         self.sampled = Some(StagedNegatives {
             count: negatives.count(),
             ids: staging.ints(&ids),
@@ -233,8 +232,7 @@ fn sorted_tables(
     plan: &Plan,
     hidden: usize,
 ) -> Vec<StagedSegments> {
-    let tables: Vec<_> =
-        plan.embeddings(batch.tokens(), batch.positions(), batch.token_types()).collect();
+    let tables: Vec<_> = plan.embeddings(batch.tokens(), batch.positions(), batch.token_types()).collect();
     let sorted: Vec<Segments> = tables
         .par_iter()
         .map(|(table, ids)| Segments::new(ids.iter().copied(), table.len() / hidden))

@@ -3,7 +3,9 @@
 use super::check;
 use crate::error::Result;
 use cudarc::driver::sys;
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 /// Recorded lists of launches at most: a run has few, and each takes memory.
 const MOST: usize = 64;
@@ -59,19 +61,50 @@ impl Graphs {
     }
 }
 
-/// From now on, launches on the stream are recorded instead of run.
-pub(super) fn begin(stream: sys::CUstream) -> Result<()> {
-    let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-    // SAFETY: the stream is live.
-    check("record", unsafe { sys::cuStreamBeginCapture_v2(stream, mode) })
+/// One thread records at a time, and no other uses a GPU then: what others do (memory given back, libraries that load their
+/// kernels) can break a recording.
+static TURNS: RwLock<()> = RwLock::new(());
+
+thread_local! {
+    /// How often this thread holds its turn: within a call's turn, or a recording, come other calls'.
+    static HELD: Cell<usize> = const { Cell::new(0) };
 }
 
-/// What was recorded.
-pub(super) fn end(stream: sys::CUstream) -> Result<Graph> {
+/// The right to use a GPU, for as long as it is held.
+pub(super) struct Turn(#[expect(dead_code, reason = "held, not read")] Option<RwLockReadGuard<'static, ()>>);
+
+impl Turn {
+    pub(super) fn take() -> Self {
+        let held = HELD.get();
+        HELD.set(held + 1);
+        Self((held == 0).then(|| TURNS.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        HELD.set(HELD.get() - 1);
+    }
+}
+
+/// Records what `work` launches on the stream instead of running it. The caller holds no turn.
+pub(super) fn record(stream: sys::CUstream, work: impl FnOnce() -> Result<()>) -> Result<Graph> {
+    let _alone = TURNS.write().unwrap_or_else(PoisonError::into_inner);
+    HELD.set(HELD.get() + 1);
+    let result = record_alone(stream, work);
+    HELD.set(HELD.get() - 1);
+    result
+}
+
+fn record_alone(stream: sys::CUstream, work: impl FnOnce() -> Result<()>) -> Result<Graph> {
+    let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
     let (mut graph, mut ready) = (std::ptr::null_mut(), std::ptr::null_mut());
-    // SAFETY: places to write to; the graph is not needed once it is ready to run.
+    // SAFETY: the stream is live, the others are places to write to; the graph is not needed once it is ready to run.
     unsafe {
-        check("record", sys::cuStreamEndCapture(stream, &raw mut graph))?;
+        check("record", sys::cuStreamBeginCapture_v2(stream, mode))?;
+        let worked = work();
+        let ended = check("record", sys::cuStreamEndCapture(stream, &raw mut graph));
+        worked.and(ended)?;
         let result = sys::cuGraphInstantiateWithFlags(&raw mut ready, graph, 0);
         sys::cuGraphDestroy(graph);
         check("make a graph", result)?;

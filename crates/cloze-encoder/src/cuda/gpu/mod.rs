@@ -3,6 +3,7 @@
 mod compile;
 mod graph;
 mod library;
+mod pinned;
 mod products;
 
 use super::device::{Address, Arguments, Device, Launch, Product, Program};
@@ -10,6 +11,7 @@ use crate::error::{EncoderError, Result};
 use cudarc::driver::sys;
 use cudarc::driver::sys::CUdevice_attribute_enum as Attribute;
 use graph::{Graphs, Seen};
+use pinned::Pinned;
 use products::{Products, WORKSPACE};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_void};
@@ -17,6 +19,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Oldest GPUs: the first with bfloat16 on tensor cores.
 const OLDEST: i32 = 8;
+/// Bytes from which a copy to the GPU goes through memory that the GPU reads by itself.
+const PINNED_FROM: usize = 64 << 10;
 /// Shared memory that a kernel may have without asking.
 const ORDINARY_SHARED: usize = 48 << 10;
 
@@ -37,6 +41,7 @@ struct Inner {
     functions: HashMap<&'static str, (sys::CUfunction, usize)>,
     products: Option<Products>,
     graphs: Graphs,
+    pinned: Pinned,
 }
 
 // SAFETY: the driver's handles may be used from any thread whose current context is theirs, which every call sees to; the
@@ -50,6 +55,7 @@ impl CudaDevice {
     /// [`EncoderError::NoDevice`] with what is missing, [`EncoderError::Device`].
     pub(super) fn open(ordinal: usize, program: &Program) -> Result<Self> {
         library::open()?;
+        let _turn = graph::Turn::take();
         let (mut device, mut count) = (0, 0);
         // SAFETY: the library is there, and every call gets a place to write to.
         unsafe {
@@ -92,7 +98,12 @@ impl CudaDevice {
             workspace: 0,
             shared_memory: shared,
             name,
-            inner: Mutex::new(Inner { functions: HashMap::new(), products: None, graphs: Graphs::default() }),
+            inner: Mutex::new(Inner {
+                functions: HashMap::new(),
+                products: None,
+                graphs: Graphs::default(),
+                pinned: Pinned::default(),
+            }),
         };
         opened.workspace = opened.allocate(WORKSPACE)?.0;
         opened.lock().products = Some(Products::new()?);
@@ -103,10 +114,12 @@ impl CudaDevice {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the context the thread's.
-    fn enter(&self) -> Result<()> {
+    /// Makes the context the thread's, and keeps other threads from recording meanwhile.
+    fn enter(&self) -> Result<graph::Turn> {
+        let turn = graph::Turn::take();
         // SAFETY: the context is live.
-        check("use the context", unsafe { sys::cuCtxSetCurrent(self.context) })
+        check("use the context", unsafe { sys::cuCtxSetCurrent(self.context) })?;
+        Ok(turn)
     }
 
     /// A kernel, with `shared` bytes of shared memory granted.
@@ -138,7 +151,7 @@ impl Device for CudaDevice {
     }
 
     fn allocate(&self, bytes: usize) -> Result<Address> {
-        self.enter()?;
+        let _turn = self.enter()?;
         let mut address = 0;
         let size = bytes.max(1);
         // SAFETY: places to write to; what is cleared was just allocated.
@@ -165,16 +178,19 @@ impl Device for CudaDevice {
 
     fn free(&self, address: Address) {
         // Without a context there is nothing left to free.
-        if self.enter().is_ok() {
+        if let Ok(_turn) = self.enter() {
             // SAFETY: the address is of `allocate`; the driver waits for what still uses it.
             unsafe { sys::cuMemFree_v2(address.0) };
         }
     }
 
     fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
-        self.enter()?;
+        let _turn = self.enter()?;
         if bytes.is_empty() {
             return Ok(());
+        }
+        if bytes.len() >= PINNED_FROM {
+            return self.lock().pinned.upload(to.0, bytes, self.stream);
         }
         // SAFETY: from pageable memory, the driver has copied the bytes away when the call returns.
         let result =
@@ -183,7 +199,7 @@ impl Device for CudaDevice {
     }
 
     fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
-        self.enter()?;
+        let _turn = self.enter()?;
         if !bytes.is_empty() {
             // SAFETY: the bytes are written before `synchronize` returns.
             let result = unsafe {
@@ -195,13 +211,13 @@ impl Device for CudaDevice {
     }
 
     fn clear(&self, at: Address, bytes: usize) -> Result<()> {
-        self.enter()?;
+        let _turn = self.enter()?;
         // SAFETY: the caller's range is within an allocation.
         check("clear", unsafe { sys::cuMemsetD8Async(at.0, 0, bytes, self.stream) })
     }
 
     fn launch(&self, kernel: &'static str, launch: Launch, arguments: &Arguments) -> Result<()> {
-        self.enter()?;
+        let _turn = self.enter()?;
         let function = self.function(kernel, launch.shared)?;
         let mut pointers: Vec<*mut c_void> = arguments.pointers();
         let [x, y] = launch.grid.map(|blocks| blocks as u32);
@@ -215,7 +231,7 @@ impl Device for CudaDevice {
     }
 
     fn multiply(&self, product: &Product) -> Result<()> {
-        self.enter()?;
+        let _turn = self.enter()?;
         match &mut self.lock().products {
             Some(products) => products.multiply(product, self.workspace, self.stream),
             None => Err(EncoderError::NoDevice("cuBLASLt is not open".to_owned())),
@@ -223,25 +239,22 @@ impl Device for CudaDevice {
     }
 
     fn repeat(&self, key: u64, work: &dyn Fn() -> Result<()>) -> Result<()> {
-        self.enter()?;
         let seen = self.lock().graphs.seen(key);
         match seen {
             // What is looked up on the way is looked up now: nothing may be when launches are recorded.
-            Seen::Never => work(),
+            Seen::Never => return work(),
             Seen::Once => {
-                graph::begin(self.stream)?;
-                let result = work();
-                let graph = graph::end(self.stream);
-                result?;
-                self.lock().graphs.insert(key, graph?);
-                self.lock().graphs.replay(key, self.stream)
+                let graph = graph::record(self.stream, || self.enter().and_then(|_turn| work()))?;
+                self.lock().graphs.insert(key, graph);
             }
-            Seen::Recorded => self.lock().graphs.replay(key, self.stream),
+            Seen::Recorded => {}
         }
+        let _turn = self.enter()?;
+        self.lock().graphs.replay(key, self.stream)
     }
 
     fn forget(&self) {
-        if self.enter().is_ok() {
+        if let Ok(_turn) = self.enter() {
             self.lock().graphs = Graphs::default();
         }
     }
@@ -251,19 +264,20 @@ impl Device for CudaDevice {
     }
 
     fn synchronize(&self) -> Result<()> {
-        self.enter()?;
+        let _turn = self.enter()?;
         // SAFETY: the stream is live.
-        check("wait", unsafe { sys::cuStreamSynchronize(self.stream) })
+        check("wait", unsafe { sys::cuStreamSynchronize(self.stream) })?;
+        self.lock().pinned.is_free();
+        Ok(())
     }
 }
 
 impl Drop for CudaDevice {
     fn drop(&mut self) {
-        if self.enter().is_err() {
-            return;
-        }
+        let Ok(_turn) = self.enter() else { return };
         self.lock().products = None;
         self.lock().graphs = Graphs::default();
+        self.lock().pinned = Pinned::default();
         // SAFETY: each is this structure's own and is given back once.
         unsafe {
             sys::cuStreamSynchronize(self.stream);
