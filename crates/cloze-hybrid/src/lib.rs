@@ -1,9 +1,10 @@
-//! Hybrids of content and collaboration: HybridBERT4Rec (Channarong et al. 2022, IEEE Access 10:56193).
+//! Hybrids of content and collaboration: HybridBERT4Rec (Channarong et al. 2022, IEEE Access 10:56193), and what makes
+//! its idea work.
 
-mod head;
+mod fusion;
 mod hybrid;
 mod options;
-mod pairs;
+mod product;
 
 pub use hybrid::HybridBert4Rec;
 pub use options::{HybridOptions, Variant};

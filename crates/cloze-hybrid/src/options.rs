@@ -4,10 +4,13 @@ use cloze_sequential::{Bert4RecOptions, Profile};
 use cloze_train::TrainError;
 use serde::{Deserialize, Serialize};
 
-/// How the paper's ill-typed product of two distributions is read.
+/// What the collaborative side is. All but the first are readings of the paper, whose product of two distributions is
+/// ill-typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variant {
+    /// `ln P(v | u) + α · EASE(u, v)`: the content tower's log-probability with a linear item-item model's score.
+    Fused,
     /// The literal reading: projected profiles of whole histories, frozen towers; only w and b are trained.
     Paper,
     /// As `paper` with the hidden states for profiles.
@@ -21,7 +24,7 @@ impl Variant {
     /// The vector that stands for a sequence.
     pub fn profile(self) -> Profile {
         match self {
-            Self::Paper | Self::TrainedProjections => Profile::Projected,
+            Self::Fused | Self::Paper | Self::TrainedProjections => Profile::Projected,
             Self::Hidden => Profile::Hidden,
         }
     }
@@ -29,7 +32,8 @@ impl Variant {
     /// The model's name in results.
     pub fn model_name(self) -> &'static str {
         match self {
-            Self::Paper => "hybridbert4rec",
+            Self::Fused => "hybridbert4rec",
+            Self::Paper => "hybridbert4rec-paper",
             Self::Hidden => "hybridbert4rec-hidden",
             Self::TrainedProjections => "hybridbert4rec-trained-projections",
         }
@@ -44,8 +48,17 @@ pub struct HybridOptions {
     /// Options of the content tower.
     #[serde(flatten)]
     pub cbf: Bert4RecOptions,
-    /// Reading of the paper.
+    /// The collaborative side.
     pub variant: Variant,
+    /// `fused`: weight of EASE's score against the log-probability; `None` for the best on validation items. What was
+    /// chosen stands in the model's folder.
+    pub alpha: Option<f64>,
+    /// `fused`: EASE's weight of the squared norm.
+    pub lambda: f64,
+    /// `fused`: EASE's weight of an item against that of the next one in a history.
+    pub decay: f64,
+    /// `fused`: most popular items that EASE models; 0 for all.
+    pub max_items: usize,
     /// Longest user sequence of the collaborative tower.
     pub user_max_length: usize,
     /// Optimizer steps of the collaborative tower.
@@ -66,7 +79,11 @@ impl Default for HybridOptions {
     fn default() -> Self {
         Self {
             cbf: Bert4RecOptions::default(),
-            variant: Variant::Paper,
+            variant: Variant::Fused,
+            alpha: None,
+            lambda: 300.0,
+            decay: 1.0,
+            max_items: 0,
             user_max_length: 300,
             cf_steps: 5000,
             head_steps: 2000,
@@ -79,8 +96,12 @@ impl Default for HybridOptions {
 }
 
 /// Lines of help beyond BERT4Rec's.
-const OWN_HELP: [(&str, &str); 8] = [
-    ("variant", "Reading of the paper: paper, hidden, trained-projections"),
+const OWN_HELP: [(&str, &str); 12] = [
+    ("variant", "Collaborative side: fused (EASE); as the paper may be read: paper, hidden, trained-projections"),
+    ("alpha", "fused: weight of EASE's score; none for the best on validation items"),
+    ("lambda", "fused: EASE's weight of the squared norm"),
+    ("decay", "fused: EASE's weight of an item against that of the next one in a history; 1 for none"),
+    ("max-items", "fused: most popular items that EASE models, for large catalogues; 0 for all"),
     ("user-max-length", "Longest user sequence of the collaborative tower"),
     ("cf-steps", "Optimizer steps of the collaborative tower"),
     ("head-steps", "Optimizer steps of the head"),
@@ -138,6 +159,9 @@ impl HybridOptions {
         }
         if self.user_max_length < 2 {
             return Err(TrainError::option("user-max-length", self.user_max_length, "must be at least 2"));
+        }
+        if let Some(alpha) = self.alpha.filter(|alpha| !(0.0..=1e6).contains(alpha)) {
+            return Err(TrainError::option("alpha", alpha, "must be from 0 to 1000000"));
         }
         let rate = self.head_learning_rate;
         if rate > 0.0 && rate.is_finite() {

@@ -93,7 +93,7 @@ fn weights(model: &impl Model, prefix: &str) -> String {
 
 #[test]
 fn a_folder_brings_the_same_scores_back() {
-    for variant in [Variant::Paper, Variant::Hidden, Variant::TrainedProjections] {
+    for variant in [Variant::Fused, Variant::Paper, Variant::Hidden, Variant::TrainedProjections] {
         let mut model: HybridBert4Rec = fit(&options(variant), &origin("train"), None).unwrap();
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("model");
@@ -188,11 +188,11 @@ fn held_out_items_change_no_weight_and_no_profile() {
         // No look at the validation items in between: which parameters are best is the one thing that they decide.
         assert_eq!(options(variant).cbf.validate_every, 0);
         let model = HybridBert4Rec::fit(&data, &options(variant), &mut Run::new(3, &mut reporter)).unwrap();
-        (weights(&model, ""), model.item_profiles().to_vec())
+        (weights(&model, ""), model.item_profiles().map(<[f32]>::to_vec))
     };
     let others: Vec<Option<u32>> =
         split.validation.iter().map(|item| item.map(|item| (item + 7) % ITEMS as u32)).collect();
-    for variant in [Variant::Paper, Variant::TrainedProjections] {
+    for variant in [Variant::Fused, Variant::Paper, Variant::TrainedProjections] {
         let first = fitted(variant, &split.validation);
         for held_out in [&split.test, &others, &vec![None; USERS]] {
             assert!(fitted(variant, held_out) == first, "{variant:?}: the held-out items were learned from");

@@ -86,7 +86,51 @@ impl Ease {
         &self.weights
     }
 
+    /// Scores of all items for a history, `[items]`. Unlike those of a whole ranking, they stay 0 where the history says
+    /// nothing, so that another model's scores can be added.
+    ///
+    /// # Errors
+    /// [`CfError::ItemOutOfRange`] for an item beyond the catalogue.
+    pub fn raw_scores(&self, history: &[u32], row: &mut [f32]) -> Result<(), CfError> {
+        check_items(history, self.counts.len())?;
+        self.score_kept(history, row);
+        Ok(())
+    }
+
+    /// The weights, their names behind `prefix`: u32 `items` `[kept]`; f32 `weights` `[kept, kept]`, a row for each item
+    /// of a history; u64 `counts` `[items]`.
+    pub fn tensors_behind(&self, prefix: &str) -> Vec<NamedTensor<'static>> {
+        let kept = self.items().len();
+        let name = |name: &str| format!("{prefix}{name}");
+        vec![
+            NamedTensor::u32(name(ITEMS), &[kept], self.items().to_vec()),
+            NamedTensor::f32(name(WEIGHTS), &[kept, kept], self.weights.clone()),
+            NamedTensor::u64(name(COUNTS), &[self.counts.len()], self.counts.clone()),
+        ]
+    }
+
+    /// EASE from the weights of `folder` behind `prefix`.
+    ///
+    /// # Errors
+    /// Weights that are absent, damaged or of another shape.
+    pub fn load_behind(folder: &ModelFolder, prefix: &str, options: EaseOptions) -> Result<Self, TrainError> {
+        options.check()?;
+        let name = |name: &str| format!("{prefix}{name}");
+        let catalogue = folder.vocabularies.items.len();
+        let kept = Kept::checked(folder.u32(&name(ITEMS), None)?, catalogue)
+            .map_err(|reason| FolderError::Weights { path: folder.path().join(WEIGHTS_FILE), reason })?;
+        let weights = folder.f32(&name(WEIGHTS), Some(&[kept.items().len(), kept.items().len()]))?;
+        Ok(Self { options, kept, weights, counts: folder.u64(&name(COUNTS), Some(&[catalogue]))? })
+    }
+
     fn score_one(&self, history: &[u32], row: &mut [f32]) {
+        self.score_kept(history, row);
+        if row.iter().all(|score| *score == 0.0) {
+            write_counts(&self.counts, row);
+        }
+    }
+
+    fn score_kept(&self, history: &[u32], row: &mut [f32]) {
         let kept = self.kept.items().len();
         let scores = &mut row[..kept];
         scores.fill(0.0);
@@ -98,9 +142,6 @@ impl Ease {
             }
         }
         self.kept.spread(row);
-        if row.iter().all(|score| *score == 0.0) {
-            write_counts(&self.counts, row);
-        }
     }
 }
 
@@ -132,12 +173,7 @@ impl Decays for Ease {
     const DECAYED_ABOUT: &'static str = "EASE on a history whose older items count less";
 
     fn load_with(folder: &ModelFolder, options: EaseOptions) -> Result<Self, TrainError> {
-        options.check()?;
-        let catalogue = folder.vocabularies.items.len();
-        let kept = Kept::checked(folder.u32(ITEMS, None)?, catalogue)
-            .map_err(|reason| FolderError::Weights { path: folder.path().join(WEIGHTS_FILE), reason })?;
-        let weights = folder.f32(WEIGHTS, Some(&[kept.items().len(), kept.items().len()]))?;
-        Ok(Self { options, kept, weights, counts: folder.u64(COUNTS, Some(&[catalogue]))? })
+        Self::load_behind(folder, "", options)
     }
 }
 
@@ -169,14 +205,8 @@ impl Model for Ease {
         &self.options
     }
 
-    /// u32 `items` `[kept]`; f32 `weights` `[kept, kept]`, a row for each item of a history; u64 `counts` `[items]`.
     fn tensors(&self) -> Result<Vec<NamedTensor<'static>>, TrainError> {
-        let kept = self.items().len();
-        Ok(vec![
-            NamedTensor::u32(ITEMS, &[kept], self.items().to_vec()),
-            NamedTensor::f32(WEIGHTS, &[kept, kept], self.weights.clone()),
-            NamedTensor::u64(COUNTS, &[self.counts.len()], self.counts.clone()),
-        ])
+        Ok(self.tensors_behind(""))
     }
 
     fn load(folder: &ModelFolder) -> Result<Self, TrainError> {

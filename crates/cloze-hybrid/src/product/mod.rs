@@ -1,0 +1,147 @@
+//! The collaborative side as the paper has it: a tower over each item's users, and a head that multiplies an item's
+//! profile with a user's.
+
+mod head;
+mod pairs;
+mod task;
+
+use crate::options::{HybridOptions, Variant};
+use cloze_encoder::{AdamW, AdamWOptions, Schedule};
+use cloze_sequential::{Tower, validation_cases};
+use cloze_train::{ModelFolder, NamedTensor, Plan, Run, TrainError, TrainingData, train};
+use head::Head;
+use pairs::Pairs;
+use task::HeadTask;
+
+const CF: &str = "cf.";
+const HEAD: &str = "head";
+const PROFILES: &str = "profiles.items";
+
+/// Histories between two steps of the progress bar.
+const TOGETHER: usize = 1024;
+
+/// Tower, head, and the item profiles that both lead to.
+pub(crate) struct Product {
+    cf: Tower,
+    head: Head,
+    /// Raw item profiles q, `[items, width]`.
+    profiles: Vec<f32>,
+    /// The same as the head sees them, q̂.
+    mapped: Vec<f32>,
+}
+
+impl Product {
+    /// Trains the head, and the tower unless one is given.
+    ///
+    /// # Errors
+    /// Data without a pair to predict, or divergence.
+    pub(crate) fn fit(
+        data: &TrainingData<'_>,
+        options: &HybridOptions,
+        cbf: &mut Tower,
+        given: Option<Tower>,
+        run: &mut Run<'_>,
+    ) -> Result<Self, TrainError> {
+        let item_sequences = data.sequences.transpose(data.items)?;
+        let mut cf = match given {
+            Some(tower) => tower,
+            None => {
+                let mut tower = Tower::new(&options.cf(), data.sequences.len(), run.seed)?;
+                tower.train("collaborative", &item_sequences, None, run)?;
+                tower
+            }
+        };
+        let users: Vec<&[u32]> = item_sequences.iter().collect();
+        let profiles = cf.profiles(&users, options.variant.profile())?;
+        let mut head = Head::new(options.cbf.hidden, projects(options));
+        train_head(&mut head, &profiles, data, options, cbf, run)?;
+        let mapped = head.map_items(&profiles);
+        Ok(Self { cf, head, profiles, mapped })
+    }
+
+    /// Raw item profiles, `[items, width]`.
+    pub(crate) fn profiles(&self) -> &[f32] {
+        &self.profiles
+    }
+
+    /// Scores of all items for each user profile, `[users, items]`.
+    pub(crate) fn rank(&self, profiles: &[f32], scores: &mut [f32]) {
+        self.head.rank(profiles, &self.mapped, scores);
+    }
+
+    /// The tower of a trained hybrid, with `options` as they are stored there.
+    pub(crate) fn tower(folder: &ModelFolder, options: &HybridOptions, users: usize) -> Result<Tower, TrainError> {
+        Tower::load(folder, CF, &options.cf(), users)
+    }
+
+    pub(crate) fn tensors(&self) -> Result<Vec<NamedTensor<'static>>, TrainError> {
+        let mut tensors = self.cf.tensors(CF)?;
+        let (head, width) = (self.head.values(), self.head.width());
+        tensors.push(NamedTensor::f32(HEAD, &[head.len()], head.to_vec()));
+        let shape = [self.profiles.len() / width, width];
+        tensors.push(NamedTensor::f32(PROFILES, &shape, self.profiles.clone()));
+        Ok(tensors)
+    }
+
+    pub(crate) fn load(folder: &ModelFolder, options: &HybridOptions) -> Result<Self, TrainError> {
+        let (items, users) = (folder.vocabularies.items.len(), folder.vocabularies.users.len());
+        let (width, projects) = (options.cbf.hidden, projects(options));
+        let cf = Self::tower(folder, options, users)?;
+        let values = folder.f32(HEAD, Some(&[Head::len(width, projects)]))?;
+        let head = Head::from_values(width, projects, values)
+            .ok_or_else(|| TrainError::Data("the head has another size than its options say".to_owned()))?;
+        let profiles = folder.f32(PROFILES, Some(&[items, width]))?;
+        let mapped = head.map_items(&profiles);
+        Ok(Self { cf, head, profiles, mapped })
+    }
+}
+
+fn projects(options: &HybridOptions) -> bool {
+    options.variant == Variant::TrainedProjections
+}
+
+fn train_head(
+    head: &mut Head,
+    items: &[f32],
+    data: &TrainingData<'_>,
+    o: &HybridOptions,
+    cbf: &mut Tower,
+    run: &mut Run<'_>,
+) -> Result<(), TrainError> {
+    let (pairs, histories) = if projects(o) {
+        Pairs::of_prefixes(data.sequences, data.items, o.prefixes, o.head_negatives, run.seed)
+    } else {
+        Pairs::of_whole_histories(data.sequences, data.items, o.head_negatives, run.seed)
+    };
+    if pairs.is_empty() {
+        return Err(TrainError::Data("no user has two interactions: there is nothing to predict".to_owned()));
+    }
+    let profile = o.variant.profile();
+    let mut users = Vec::with_capacity(histories.len() * o.cbf.hidden);
+    // With a bar: there may be a hundred thousand prefixes.
+    run.reporter.start("profiles", histories.len() as u64, "histories");
+    for chunk in histories.chunks(TOGETHER) {
+        users.extend(cbf.profiles(chunk, profile)?);
+        run.reporter.advance_to((users.len() / o.cbf.hidden) as u64, String::new);
+    }
+    run.reporter.finish(&format!("{} user profiles", histories.len()));
+
+    let held = data.validation.filter(|targets| targets.iter().any(Option::is_some));
+    let cases = held.map(|targets| validation_cases(data.sequences, targets, data.items)).transpose()?;
+    let validation = match cases {
+        Some(cases) => {
+            let profiles = cbf.profiles(cases.histories(), profile)?;
+            Some((cases, profiles))
+        }
+        None => None,
+    };
+    let looks = validation.is_some() && o.cbf.validate_every > 0;
+    let plan = Plan {
+        schedule: Schedule { peak: o.head_learning_rate, warmup: 0, steps: o.head_steps },
+        validate_every: if looks { o.head_steps.div_ceil(10) } else { 0 },
+    };
+    let options = AdamWOptions { weight_decay: 0.0, ..AdamWOptions::default() };
+    let optimizer = AdamW::flat(head.values().len(), options);
+    let mut task = HeadTask { head, optimizer, pairs, users, items, validation, batch: o.head_batch };
+    train(&mut task, "head", &plan, run)
+}
