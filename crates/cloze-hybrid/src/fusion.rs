@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 /// Weights that are tried on validation items.
 const GRID: [f64; 14] = [0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0];
-/// Weight where there are no validation items: what they choose on ml-1m.
+/// Weight where there are no validation items: between those that they choose on ml-1m at hidden 64 and 128.
 pub(crate) const USUAL_ALPHA: f64 = 4.0;
 /// Validation users that are scored at a time.
 const TOGETHER: usize = 256;
@@ -47,7 +47,8 @@ impl Fusion {
         match held {
             Some(targets) => this.choose(data.sequences, targets, data.items, cbf, run)?,
             None => run.reporter.note(&format!(
-                "no validation items are held out: alpha is {USUAL_ALPHA}, the value that they choose on ml-1m"
+                "no validation items are held out to choose alpha by: it is {USUAL_ALPHA}; a run with validation items \
+                 finds another, which --alpha takes"
             )),
         }
         Ok(this)
@@ -149,7 +150,9 @@ fn log_softmax(row: &mut [f32]) {
     let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = row.iter().map(|logit| f64::from(logit - largest).exp()).sum();
     let shift = largest + sum.ln() as f32;
-    row.iter_mut().for_each(|logit| *logit -= shift);
+    for logit in row {
+        *logit -= shift;
+    }
 }
 
 fn fuse(content: &[f32], linear: &[f32], alpha: f64, scores: &mut [f32]) {
@@ -179,5 +182,124 @@ impl Recommender for Given<'_> {
     fn score(&mut self, _: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
         fuse(self.content, self.linear, self.alpha, scores);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cloze_sequential::Bert4RecOptions;
+    use cloze_train::{Reporter, TrainedOn};
+
+    const ITEMS: usize = 24;
+    const USERS: usize = 60;
+
+    /// Two groups of users, each with half of the items, and what they take next.
+    fn groups() -> (Sequences, Vec<Option<u32>>) {
+        let item = |user: usize, step: usize| ((user % 2) * 12 + (user / 2 + step * 5) % 12) as u32;
+        let lists: Vec<Vec<u32>> =
+            (0..USERS).map(|user| (0..6).map(|step| item(user, step)).collect()).collect();
+        let next = (0..USERS).map(|user| Some(item(user, 6))).collect();
+        (Sequences::from_lists(&lists, None).unwrap(), next)
+    }
+
+    fn tower() -> Tower {
+        let options =
+            Bert4RecOptions { hidden: 8, layers: 1, max_length: 8, ..Bert4RecOptions::default() };
+        Tower::new(&options, ITEMS, 3).unwrap()
+    }
+
+    fn fit(alpha: Option<f64>, validation: Option<&[Option<u32>]>, notes: &mut Vec<String>) -> Fusion {
+        let (sequences, _) = groups();
+        let origin = TrainedOn {
+            dataset: "groups".to_owned(),
+            synthetic: true,
+            split: "leave-one-out".to_owned(),
+            split_hash: "0".to_owned(),
+            fit: "train".to_owned(),
+        };
+        let data = TrainingData { sequences: &sequences, items: ITEMS, origin: &origin, validation };
+        let options = HybridOptions { alpha, lambda: 5.0, ..HybridOptions::default() };
+        let mut reporter = Reporter::quiet();
+        let fusion = Fusion::fit(&data, &options, &mut tower(), &mut Run::new(3, &mut reporter)).unwrap();
+        notes.extend_from_slice(reporter.notes());
+        fusion
+    }
+
+    fn scores(fusion: &Fusion, history: &[u32]) -> Vec<f32> {
+        let mut scores = vec![f32::NAN; ITEMS];
+        fusion.rank(&[history], &mut tower(), &mut scores).unwrap();
+        scores
+    }
+
+    /// NDCG@10 of the items that users take next.
+    fn quality(fusion: &Fusion, next: &[Option<u32>]) -> f64 {
+        let (sequences, _) = groups();
+        let cases = validation_cases(&sequences, next, ITEMS).unwrap();
+        let (content, linear) = fusion.parts(cases.histories(), &mut tower()).unwrap();
+        let mut given = Given { content: &content, linear: &linear, alpha: fusion.alpha, items: ITEMS };
+        let options = EvaluationOptions { protocols: vec![Protocol::Full], ..EvaluationOptions::default() };
+        let ranks = evaluate(&mut given, &cases, &options, &mut |_, _| {}).unwrap();
+        ranks[0].mean(Metric::Ndcg(10))
+    }
+
+    #[test]
+    fn without_weight_the_scores_are_the_towers_log_probabilities() {
+        let scores = scores(&fit(Some(0.0), None, &mut Vec::new()), &[1, 2, 3]);
+        let logits = tower().logits(&[&[1, 2, 3]]).unwrap();
+        let sum: f32 = scores.iter().map(|score| score.exp()).sum();
+        assert!((sum - 1.0).abs() < 1e-5, "probabilities add up to {sum}");
+        let shift = logits[0] - scores[0];
+        assert!(scores.iter().zip(&logits).all(|(score, logit)| (logit - score - shift).abs() < 1e-5));
+    }
+
+    #[test]
+    fn the_weight_multiplies_what_ease_says() {
+        let (none, some) = (fit(Some(0.0), None, &mut Vec::new()), fit(Some(3.0), None, &mut Vec::new()));
+        let mut linear = vec![f32::NAN; ITEMS];
+        some.ease.raw_scores(&[1, 2, 3], &mut linear).unwrap();
+        assert!(linear.iter().any(|score| *score > 0.0));
+        let (without, with) = (scores(&none, &[1, 2, 3]), scores(&some, &[1, 2, 3]));
+        for ((without, with), linear) in without.iter().zip(&with).zip(&linear) {
+            assert!((with - without - 3.0 * linear).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn validation_chooses_a_weight_where_ease_helps_and_none_where_it_misleads() {
+        let (_, next) = groups();
+        let chosen = fit(None, Some(&next), &mut Vec::new());
+        assert!(chosen.alpha() > 0.0, "users stay in their group, which EASE knows");
+        assert!(quality(&chosen, &next) > quality(&fit(Some(0.0), None, &mut Vec::new()), &next));
+        let other: Vec<Option<u32>> = next.iter().map(|item| item.map(|item| (item + 12) % 24)).collect();
+        assert_eq!(fit(None, Some(&other), &mut Vec::new()).alpha(), 0.0);
+    }
+
+    #[test]
+    fn no_weight_on_the_grid_is_better_on_the_validation_items() {
+        let (_, next) = groups();
+        let mixed: Vec<Option<u32>> = (0..).zip(&next).map(|(i, item)| item.filter(|_| i % 3 > 0)).collect();
+        let chosen = quality(&fit(None, Some(&mixed), &mut Vec::new()), &mixed);
+        for alpha in GRID {
+            let other = quality(&fit(Some(alpha), None, &mut Vec::new()), &mixed);
+            assert!(other <= chosen + 1e-12, "alpha {alpha}: {other}, chosen: {chosen}");
+        }
+    }
+
+    #[test]
+    fn without_validation_items_the_usual_weight_is_taken_and_said() {
+        let mut notes = Vec::new();
+        assert_eq!(fit(None, None, &mut notes).alpha(), USUAL_ALPHA);
+        assert!(notes.len() == 1 && notes[0].contains("alpha"), "{notes:?}");
+        assert_eq!(fit(None, Some(&[None; USERS]), &mut notes).alpha(), USUAL_ALPHA);
+    }
+
+    #[test]
+    fn a_user_without_history_gets_the_towers_answer_and_a_strange_item_is_an_error() {
+        let fusion = fit(Some(3.0), None, &mut Vec::new());
+        assert_eq!(scores(&fusion, &[]), scores(&fit(Some(0.0), None, &mut Vec::new()), &[]));
+        let mut row = vec![0.0; ITEMS];
+        let error = fusion.rank(&[&[99]], &mut tower(), &mut row).unwrap_err().to_string();
+        assert!(error.contains("99"), "{error}");
     }
 }

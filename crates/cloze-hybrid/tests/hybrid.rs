@@ -142,6 +142,30 @@ fn reused_towers_are_the_given_ones() {
     assert_eq!(weights(&second, "cbf."), weights(&first, "cbf."));
     assert_eq!(weights(&second, "cf."), weights(&first, "cf."));
     assert_eq!(second.options().cbf.hidden, 16);
+    // The fused hybrid has no second tower: of another hybrid it takes the first.
+    let fused: HybridBert4Rec =
+        fit(&options(Variant::Fused), &origin("train"), Some(parent.path().join("hybrid"))).unwrap();
+    assert_eq!(weights(&fused, "cbf."), weights(&first, "cbf."));
+    assert_eq!(weights(&fused, "cf."), "[]");
+}
+
+#[test]
+fn the_chosen_weight_stays_with_the_model() {
+    let sequences = sequences();
+    let split = LeaveOneOut::new(&sequences).unwrap();
+    let origin = origin("train");
+    let validation = Some(&split.validation[..]);
+    let data = TrainingData { sequences: &split.train, items: ITEMS, origin: &origin, validation };
+    let mut reporter = Reporter::quiet();
+    let model =
+        HybridBert4Rec::fit(&data, &options(Variant::Fused), &mut Run::new(3, &mut reporter)).unwrap();
+    let alpha = model.options().alpha;
+    assert!(alpha.is_some());
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("model");
+    write(&path, &model, origin);
+    let again = HybridBert4Rec::load(&ModelFolder::open(&path).unwrap()).unwrap();
+    assert_eq!(again.options().alpha, alpha);
 }
 
 #[test]
@@ -238,6 +262,10 @@ fn impossible_options_are_errors_that_name_them() {
         (HybridOptions { head_batch: usize::MAX, ..options(Variant::Paper) }, "head-batch"),
         (HybridOptions { user_max_length: 1, ..options(Variant::Paper) }, "user-max-length"),
         (HybridOptions { head_learning_rate: -1.0, ..options(Variant::Paper) }, "head-learning-rate"),
+        (HybridOptions { alpha: Some(-1.0), ..options(Variant::Fused) }, "alpha"),
+        (HybridOptions { alpha: Some(f64::NAN), ..options(Variant::Fused) }, "alpha"),
+        (HybridOptions { lambda: 0.0, ..options(Variant::Fused) }, "lambda"),
+        (HybridOptions { decay: 1.5, ..options(Variant::Fused) }, "decay"),
     ] {
         let error = fit::<HybridBert4Rec>(&broken, &origin("train"), None).err().unwrap().to_string();
         assert!(error.contains(word), "{error}");

@@ -43,13 +43,12 @@ impl Product {
         run: &mut Run<'_>,
     ) -> Result<Self, TrainError> {
         let item_sequences = data.sequences.transpose(data.items)?;
-        let mut cf = match given {
-            Some(tower) => tower,
-            None => {
-                let mut tower = Tower::new(&options.cf(), data.sequences.len(), run.seed)?;
-                tower.train("collaborative", &item_sequences, None, run)?;
-                tower
-            }
+        let mut cf = if let Some(tower) = given {
+            tower
+        } else {
+            let mut tower = Tower::new(&options.cf(), data.sequences.len(), run.seed)?;
+            tower.train("collaborative", &item_sequences, None, run)?;
+            tower
         };
         let users: Vec<&[u32]> = item_sequences.iter().collect();
         let profiles = cf.profiles(&users, options.variant.profile())?;
