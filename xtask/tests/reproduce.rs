@@ -81,23 +81,24 @@ fn every_row_is_trained_evaluated_and_compared() {
     let output = case.succeed(&["--data-dir", "/raw"]);
     assert_eq!(case.calls("data"), ["data fetch ml-100k --data-dir /raw"]);
     let trained = case.calls("train");
-    assert_eq!(trained.len(), 5);
+    assert_eq!(trained.len(), 6);
     assert!(trained[2].starts_with(
         "train bert4rec --data ml-100k --data-dir /raw --split leave-one-out --fit train --seed 0 --resume --output "
     ));
     assert!(trained[2].contains("/rows/ml-100k/bert4rec-train-s0-") && trained[2].contains(" --hidden "));
-    assert!(trained[3].contains(" --variant paper ") && trained[3].contains(" --reuse "));
+    assert!(!trained[3].contains(" --variant ") && trained[3].contains(" --reuse "), "{trained:?}");
+    assert!(trained[4].contains(" --variant paper ") && trained[4].contains(" --reuse "), "{trained:?}");
     let evaluated = case.calls("evaluate");
-    assert_eq!(evaluated.len(), 5);
+    assert_eq!(evaluated.len(), 6);
     assert!(evaluated.iter().all(|call| call.contains(" --data-dir /raw --output ")), "{evaluated:?}");
-    assert!(evaluated[4].contains("/model --name hybridbert4rec-trained-projections "), "{evaluated:?}");
-    assert_eq!(case.results().len(), 5);
+    assert!(evaluated[5].contains("/model --name hybridbert4rec-trained-projections "), "{evaluated:?}");
+    assert_eq!(case.results().len(), 6);
     assert!(
         String::from_utf8_lossy(&output.stdout).contains("the table"),
         "the comparison's output goes through"
     );
     assert!(
-        stderr(&output).contains("[3/5] ml-100k · bert4rec · seed 0 (elapsed 0:0"),
+        stderr(&output).contains("[3/6] ml-100k · bert4rec · seed 0 (elapsed 0:0"),
         "{}",
         stderr(&output)
     );
@@ -114,11 +115,11 @@ fn finished_rows_are_kept_until_a_fresh_run() {
         (0, 0, 1)
     );
     assert!(stderr(&output).contains("kept from an earlier run"), "{}", stderr(&output));
-    assert_eq!(case.results().len(), 5);
+    assert_eq!(case.results().len(), 6);
     case.succeed(&["--fresh"]);
-    assert_eq!(case.calls("train").len(), 5);
+    assert_eq!(case.calls("train").len(), 6);
     case.succeed(&["--seeds", "2"]);
-    assert_eq!(case.calls("train").len(), 5, "only the second seed is new");
+    assert_eq!(case.calls("train").len(), 6, "only the second seed is new");
 }
 
 #[test]
@@ -190,9 +191,9 @@ fn an_interrupted_row_goes_on_and_the_rows_before_it_are_kept() {
     assert_eq!((case.calls("train").len(), case.calls("evaluate").len()), (3, 2));
     let output = case.succeed(&[]);
     let trained = case.calls("train");
-    assert_eq!(trained.len(), 3, "{trained:?}");
+    assert_eq!(trained.len(), 4, "{trained:?}");
     assert!(trained[0].starts_with("train bert4rec ") && trained[0].contains(" --resume "), "{trained:?}");
-    assert!(stderr(&output).contains("[2/5] ml-100k · item-knn · seed 0: kept"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("[2/6] ml-100k · item-knn · seed 0: kept"), "{}", stderr(&output));
 }
 
 #[test]
@@ -219,7 +220,7 @@ fn a_failed_row_stops_only_the_rows_that_use_it() {
     let output = case.run(&[], ("FAKE_FAILS", "bert4rec"));
     assert!(!output.status.success());
     let message = stderr(&output);
-    assert!(message.contains("error: 3 of 5 rows failed"), "{message}");
+    assert!(message.contains("error: 4 of 6 rows failed"), "{message}");
     assert!(message.contains("hybridbert4rec · seed 0: not run, because ml-100k · bert4rec"), "{message}");
     assert_eq!(case.results().len(), 2);
     let report = case.read("report.md");
