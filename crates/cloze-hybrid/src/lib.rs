@@ -1,5 +1,6 @@
 //! Hybrids of content and collaboration: HybridBERT4Rec (Channarong et al. 2022, IEEE Access 10:56193), and what makes
 //! its idea work.
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare values that are exact by construction"))]
 
 mod fusion;
 mod hybrid;
