@@ -3,9 +3,7 @@
 use crate::options::HybridOptions;
 use cloze_cf::{Ease, EaseOptions};
 use cloze_data::Sequences;
-use cloze_eval::{
-    Cases, EvaluationOptions, Metric, ModelError, Protocol, Query, Recommender, evaluate,
-};
+use cloze_eval::{Cases, EvaluationOptions, Metric, ModelError, Protocol, Query, Recommender, evaluate};
 use cloze_sequential::{Tower, validation_cases};
 use cloze_train::{ModelFolder, NamedTensor, Run, TrainError, TrainingData};
 use rayon::prelude::*;
@@ -120,7 +118,12 @@ impl Fusion {
     }
 
     /// Scores of all items for each history, `[histories, items]`.
-    pub(crate) fn rank(&self, histories: &[&[u32]], cbf: &mut Tower, scores: &mut [f32]) -> Result<(), TrainError> {
+    pub(crate) fn rank(
+        &self,
+        histories: &[&[u32]],
+        cbf: &mut Tower,
+        scores: &mut [f32],
+    ) -> Result<(), TrainError> {
         let (content, linear) = self.parts(histories, cbf)?;
         fuse(&content, &linear, self.alpha, scores);
         Ok(())
@@ -204,8 +207,7 @@ mod tests {
     }
 
     fn tower() -> Tower {
-        let options =
-            Bert4RecOptions { hidden: 8, layers: 1, max_length: 8, ..Bert4RecOptions::default() };
+        let options = Bert4RecOptions { hidden: 8, layers: 1, max_length: 8, ..Bert4RecOptions::default() };
         Tower::new(&options, ITEMS, 3).unwrap()
     }
 

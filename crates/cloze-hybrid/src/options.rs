@@ -97,7 +97,10 @@ impl Default for HybridOptions {
 
 /// Lines of help beyond BERT4Rec's.
 const OWN_HELP: [(&str, &str); 12] = [
-    ("variant", "Collaborative side: fused (EASE); as the paper may be read: paper, hidden, trained-projections"),
+    (
+        "variant",
+        "Collaborative side: fused (EASE); as the paper may be read: paper, hidden, trained-projections",
+    ),
     ("alpha", "fused: weight of EASE's score; none for the best on validation items"),
     ("lambda", "fused: EASE's weight of the squared norm"),
     ("decay", "fused: EASE's weight of an item against that of the next one in a history; 1 for none"),

@@ -69,7 +69,11 @@ impl Product {
     }
 
     /// The tower of a trained hybrid, with `options` as they are stored there.
-    pub(crate) fn tower(folder: &ModelFolder, options: &HybridOptions, users: usize) -> Result<Tower, TrainError> {
+    pub(crate) fn tower(
+        folder: &ModelFolder,
+        options: &HybridOptions,
+        users: usize,
+    ) -> Result<Tower, TrainError> {
         Tower::load(folder, CF, &options.cf(), users)
     }
 
