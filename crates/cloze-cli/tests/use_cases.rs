@@ -297,7 +297,7 @@ fn help_shows_options_with_defaults_and_examples() {
     }
     assert!(!help.contains("--reuse"), "{help}");
     let help = world.ok(&["train", "hybridbert4rec", "--help"]);
-    for part in ["--reuse", "[default: 0.004]", "[default: paper]"] {
+    for part in ["--reuse", "[default: 0.004]", "[default: fused]"] {
         assert!(help.contains(part), "{help}");
     }
     let models = world.ok(&["train", "--help"]);
