@@ -179,9 +179,7 @@ impl Checkpoints {
 
     /// The newest checkpoint, if it is of this phase.
     pub(crate) fn last(&self, phase: &str) -> Result<Option<Saved>, CheckpointError> {
-        let (last, previous) = (self.folder.join(LAST), self.folder.join(PREVIOUS));
-        // Cut off between two renames, a checkpoint leaves only the one before it.
-        let folder = if last.exists() { last } else { previous };
+        let folder = self.newest();
         if !folder.exists() {
             return Ok(None);
         }
@@ -193,6 +191,12 @@ impl Checkpoints {
             Ok(saved) => Ok(Some(saved).filter(|saved| saved.mark.phase == phase)),
             Err(reason) => Err(damaged(&folder, reason, self.way_out(&folder))),
         }
+    }
+
+    /// Where the newest checkpoint stands: cut off between two renames, only the one before it is there.
+    fn newest(&self) -> PathBuf {
+        let last = self.folder.join(LAST);
+        if last.exists() { last } else { self.folder.join(PREVIOUS) }
     }
 
     /// The best parameters of this phase.
@@ -319,18 +323,14 @@ impl Checkpoints {
 
     /// The records that were there at the point to go on from.
     fn read_records(&self) -> Result<Vec<Record>, CheckpointError> {
-        let mut count = 0;
+        let mut count = read_mark(&self.newest()).map_or(0, |mark| mark.records);
         if let Ok(entries) = fs::read_dir(&self.folder) {
             for entry in entries.flatten() {
-                let name = entry.file_name();
-                let counts = name.to_str().is_some_and(|name| name == LAST || name.starts_with(DONE));
-                if let Some(mark) = counts.then(|| read_mark(&entry.path()).ok()).flatten() {
+                let is_done = entry.file_name().to_str().is_some_and(|name| name.starts_with(DONE));
+                if let Some(mark) = is_done.then(|| read_mark(&entry.path()).ok()).flatten() {
                     count = count.max(mark.records);
                 }
             }
-        }
-        if count == 0 {
-            count = read_mark(&self.folder.join(PREVIOUS)).map_or(0, |mark| mark.records);
         }
         let path = self.folder.join(crate::folder::METRICS_FILE);
         let broken = |reason: String| {

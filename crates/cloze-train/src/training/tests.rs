@@ -291,3 +291,22 @@ fn the_seconds_of_an_interrupted_run_are_those_of_all_its_phases() {
     let seconds = Checkpoints::open(folder.path(), identity(), true).unwrap().earlier_seconds();
     assert!((seconds - 6.5).abs() < 1e-12, "{seconds}");
 }
+
+/// A kill between the two renames of a checkpoint, in a phase that has one before it.
+#[test]
+fn the_records_of_a_phase_survive_where_only_the_previous_checkpoint_stands() {
+    let folder = cut_off();
+    let training = folder.path().join("training");
+    let records = || Checkpoints::open(folder.path(), identity(), true).unwrap().take_records().len();
+    let whole = records();
+    // The phase before, over after its first record.
+    let done = training.join("done-before");
+    fs::create_dir(&done).unwrap();
+    let state = fs::read_to_string(training.join("last/state.json")).unwrap();
+    let first = state.replace(&format!("\"records\": {whole}"), "\"records\": 1");
+    assert_ne!(first, state);
+    fs::write(done.join("state.json"), first).unwrap();
+    fs::remove_dir_all(training.join("previous")).unwrap();
+    fs::rename(training.join("last"), training.join("previous")).unwrap();
+    assert_eq!(records(), whole);
+}

@@ -31,15 +31,22 @@ fn every_experiment_of_the_repository_parses() {
 }
 
 #[test]
-fn hybridbert4rec_has_its_five_rows_and_reuses_the_towers() {
+fn hybridbert4rec_has_its_six_rows_and_reuses_the_towers() {
     let experiment = load(&workspace::root().join("xtask/experiments"), "hybridbert4rec").unwrap();
     let names: Vec<&str> = experiment.rows.iter().map(Row::name).collect();
     assert_eq!(
         names,
-        ["popularity", "item-knn", "bert4rec", "hybridbert4rec", "hybridbert4rec-trained-projections"]
+        [
+            "popularity",
+            "item-knn",
+            "bert4rec",
+            "hybridbert4rec",
+            "hybridbert4rec-paper",
+            "hybridbert4rec-trained-projections"
+        ]
     );
     let uses: Vec<Option<&str>> = experiment.rows.iter().map(|row| row.uses.as_deref()).collect();
-    assert_eq!(uses, [None, None, None, Some("bert4rec"), Some("hybridbert4rec")]);
+    assert_eq!(uses, [None, None, None, Some("bert4rec"), Some("bert4rec"), Some("hybridbert4rec-paper")]);
     assert_eq!(experiment.quick.datasets.as_deref(), Some(["ml-100k".to_owned()].as_slice()));
     assert!(experiment.published.iter().all(|figure| figure.dataset == "ml-1m"));
 }
@@ -128,7 +135,7 @@ fn chosen_rows_bring_those_that_they_use() {
             .keep_rows(&wanted)
             .map(|()| experiment.rows.iter().map(|row| row.name().to_owned()).collect::<Vec<_>>())
     };
-    assert_eq!(names(&[]).unwrap().len(), 5);
+    assert_eq!(names(&[]).unwrap().len(), 6);
     assert_eq!(names(&["item-knn"]).unwrap(), ["item-knn"]);
     assert_eq!(names(&["hybridbert4rec"]).unwrap(), ["bert4rec", "hybridbert4rec"]);
     assert_eq!(names(&["hybridbert4rec-trained-projections"]).unwrap().len(), 3);
