@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod kernels;
 mod layers;
 mod nearest;
 mod reproduce;
@@ -37,6 +38,8 @@ enum Command {
     Reproduce(reproduce::Arguments),
     /// Time the hot paths on this machine, beside the programs that they are compared with
     Bench(bench::Arguments),
+    /// Compile the GPU's kernels with nvcc and print what each takes; needs no GPU
+    Kernels(kernels::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Ci(arguments) => ci::run(&arguments),
         Command::Reproduce(arguments) => reproduce::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Kernels(arguments) => kernels::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

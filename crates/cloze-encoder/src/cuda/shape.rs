@@ -125,15 +125,16 @@ pub(super) fn adders(columns: usize) -> Launch {
 
 /// The kernels for `config`.
 pub(super) fn program(config: &EncoderConfig, precision: Precision) -> Program {
+    // The common part, then the others by name: `cargo xtask kernels` joins them so too.
     let source = [
         include_str!("../../kernels/cuda/common.cu"),
-        include_str!("../../kernels/cuda/rows.cu"),
         include_str!("../../kernels/cuda/activation.cu"),
         include_str!("../../kernels/cuda/attention.cu"),
         include_str!("../../kernels/cuda/flash.cu"),
         include_str!("../../kernels/cuda/loss.cu"),
-        include_str!("../../kernels/cuda/tables.cu"),
         include_str!("../../kernels/cuda/optimizer.cu"),
+        include_str!("../../kernels/cuda/rows.cu"),
+        include_str!("../../kernels/cuda/tables.cu"),
     ]
     .concat();
     let activation = match config.activation {
