@@ -151,20 +151,16 @@ fn usage(text: &str) -> Result<BTreeMap<String, Usage>> {
 fn table(architectures: &[String], columns: &[BTreeMap<String, Usage>]) -> String {
     let names = columns.first().map(|kernels| kernels.keys()).into_iter().flatten();
     let width = names.clone().map(String::len).max().unwrap_or(0).max("kernel".len());
-    let mut text = format!("{:width$}", "kernel");
-    for architecture in architectures {
-        text += &format!("  {architecture:>7} spilled shared");
-    }
-    text.push('\n');
+    let head = architectures.iter().map(|architecture| format!("  {architecture:>7} spilled shared"));
+    let mut lines = vec![format!("{:width$}{}", "kernel", head.collect::<String>())];
     for name in names {
-        text += &format!("{name:width$}");
-        for kernels in columns {
+        let cells = columns.iter().map(|kernels| {
             let Usage { registers, spilled, shared } = kernels.get(name).copied().unwrap_or_default();
-            text += &format!("  {registers:>7} {spilled:>7} {shared:>6}");
-        }
-        text.push('\n');
+            format!("  {registers:>7} {spilled:>7} {shared:>6}")
+        });
+        lines.push(format!("{name:width$}{}", cells.collect::<String>()));
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! The command line: what there is and where it is done.
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+use cloze_encoder::engine;
 
 use crate::commands::{compare, data, doctor, evaluate, prepare, recommend, train};
+use crate::output::note;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,10 +17,35 @@ Examples:
   cloze train --help            the models
   cloze train item-knn --help   a model's options";
 
+const DEVICE_HELP: &str = "\
+What transformers compute on: the processor (cpu), the first NVIDIA GPU (cuda), or the GPU where one can be used and
+else the processor (auto) [default: the environment variable `CLOZE_ENGINE`, else cpu]";
+
+/// Choices of `--device`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Device {
+    Auto,
+    Cpu,
+    Cuda,
+}
+
+impl Device {
+    fn engine(self) -> &'static str {
+        match self {
+            Self::Auto => engine::AUTO,
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        }
+    }
+}
+
 /// Sequential recommenders: train, evaluate, compare, recommend.
 #[derive(Debug, Parser)]
 #[command(name = "cloze", version, max_term_width = 110, after_help = EXAMPLES)]
 pub(crate) struct Cli {
+    /// What transformers compute on: the processor, the first NVIDIA GPU, or the GPU where one can be used
+    #[arg(long, global = true, value_name = "DEVICE", help_heading = "Machine", long_help = DEVICE_HELP)]
+    pub(crate) device: Option<Device>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -41,8 +68,20 @@ pub(crate) enum Command {
     Doctor(doctor::Doctor),
 }
 
-impl Command {
+impl Cli {
     pub(crate) fn run(self) -> Result<()> {
+        if let Some(device) = self.device {
+            engine::choose(device.engine());
+        }
+        if let Some(reason) = engine::fallback() {
+            note(&format!("the processor computes: {reason}"));
+        }
+        self.command.run()
+    }
+}
+
+impl Command {
+    fn run(self) -> Result<()> {
         match self {
             Self::Data(command) => command.run(),
             Self::Prepare(command) => command.run(),

@@ -282,10 +282,62 @@ fn data_commands() {
 fn the_doctor_reports_what_is_there() {
     let report = World::new().ok(&["doctor"]);
     check_width(&report);
-    for part in ["reference", "cache folder", "item-knn", "CLOZE_DATA_DIR", "generated", "data fetch ml-100k"]
+    for part in
+        ["reference", "cache folder", "item-knn", "CLOZE_DATA_DIR", "generated", "data fetch ml-100k", "GPU"]
     {
         assert!(report.contains(part), "no {part} in\n{report}");
     }
+}
+
+#[test]
+fn the_device_is_chosen_and_a_missing_gpu_is_said_with_the_reason() {
+    let world = World::new();
+    let train = |output: &str, device: &[&str]| {
+        let arguments =
+            ["train", "bert4rec", "--data", "synthetic", "--output", output, "--steps", "2", "--warmup", "1"];
+        world.run(&[&arguments, device].concat())
+    };
+    let has_gpu = world.ok(&["doctor"]).contains("--device cuda");
+    let automatic = train("auto", &["--device", "auto"]);
+    assert_eq!(automatic.code, Some(0), "{}", automatic.stderr);
+    let said = automatic.stderr.contains("the processor computes: no CUDA device: ");
+    assert_eq!(said, !has_gpu, "{}", automatic.stderr);
+    let gpu = train("cuda", &["--device", "cuda"]);
+    assert_eq!(gpu.code, Some(i32::from(!has_gpu)), "{}", gpu.stderr);
+    if !has_gpu {
+        assert!(
+            gpu.stderr.contains("no CUDA device: ") && !gpu.stderr.contains("panicked"),
+            "{}",
+            gpu.stderr
+        );
+        assert!(!world.path("cuda").join("model.safetensors").exists());
+    }
+}
+
+#[test]
+fn a_recommendation_is_explained_by_its_terms_and_by_the_history() {
+    let world = World::new();
+    let steps = ["--steps", "20", "--warmup", "2", "--hidden", "16", "--alpha", "2"];
+    world.ok(&[&["train", "hybridbert4rec", "--data", "synthetic", "--output", "hybrid"], &steps[..]].concat());
+    let ask = ["recommend", "hybrid", "--user", "u7", "--top", "3", "--explain"];
+    let text = world.ok(&ask);
+    check_width(&text);
+    for part in ["Why: ", "content ", "collaborative ", "because of"] {
+        assert!(text.contains(part), "no {part} in\n{text}");
+    }
+    let answer: serde_json::Value =
+        serde_json::from_str(&world.ok(&[&ask[..], &["--json"]].concat())).unwrap();
+    for line in answer["recommendations"].as_array().unwrap() {
+        let terms = line["terms"].as_object().unwrap();
+        assert_eq!(terms.len(), 2, "{line}");
+        let lost: Vec<f64> =
+            line["because"].as_array().unwrap().iter().map(|item| item["lift"].as_f64().unwrap()).collect();
+        assert!(lost.len() > 1 && lost.is_sorted_by(|a, b| a >= b), "{line}");
+    }
+    // A model whose score is no sum has the history's part alone.
+    world.train("item-knn", "knn");
+    let text = world.ok(&["recommend", "knn", "--history", "i1", "i2", "--explain"]);
+    assert!(text.contains("because of") && !text.contains("content"), "{text}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::batch::PackedBatch;
 use crate::config::EncoderConfig;
 use crate::cpu::{CpuEngine, Level};
-use crate::cuda::{CudaEngine, Precision};
+use crate::cuda::{self, CudaEngine, Precision};
 use crate::error::{EncoderError, Result};
 use crate::layout::ParameterLayout;
 use crate::loss::Loss;
@@ -11,16 +11,43 @@ use crate::optimizer::{AdamWOptions, GradientNorm, OptimizerState};
 use crate::parameters::Parameters;
 use crate::reference::ReferenceEngine;
 use candle_core::{DType, Device};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The engines of this build, the one that [`open`] takes by itself first.
 pub const ENGINES: [&str; 3] = ["cpu", "cuda", "reference"];
 
-/// Names an engine of [`ENGINES`].
+/// Asks for the engine of the first GPU, or for the processor's where none can be used.
+pub const AUTO: &str = "auto";
+
+/// Names an engine of [`ENGINES`], or [`AUTO`].
 const ENGINE_VARIABLE: &str = "CLOZE_ENGINE";
 
+/// What [`choose`] was told.
+static CHOSEN: OnceLock<String> = OnceLock::new();
+
+/// Makes `name`, one of [`ENGINES`] or [`AUTO`], the engine that [`open`] takes in this process, before the first is
+/// opened; it goes before the environment variable `CLOZE_ENGINE`. Only the first call counts.
+pub fn choose(name: &str) {
+    // A second choice would leave two engines in one process.
+    let _ = CHOSEN.set(name.to_owned());
+}
+
+/// Why the processor computes although [`AUTO`] was asked for, where it does.
+pub fn fallback() -> Option<String> {
+    if named() == AUTO { automatic().1.clone() } else { None }
+}
+
+/// The engine that [`AUTO`] stands for on this machine, and why it is not a GPU's: found out once.
+fn automatic() -> &'static (&'static str, Option<String>) {
+    static AUTOMATIC: OnceLock<(&str, Option<String>)> = OnceLock::new();
+    AUTOMATIC.get_or_init(|| match cuda::usable() {
+        Ok(_) => ("cuda", None),
+        Err(error) => ("cpu", Some(error.to_string())),
+    })
+}
+
 /// The best engine for this machine, around `parameters`; `seed` is the dropout's. The environment variable
-/// `CLOZE_ENGINE` names another of [`ENGINES`].
+/// `CLOZE_ENGINE` names another of [`ENGINES`], or [`AUTO`]; so does [`choose`].
 ///
 /// The one place where an engine is chosen: models never name one.
 ///
@@ -40,12 +67,20 @@ pub fn open(
             let engine = ReferenceEngine::new(config, parameters, options, seed, Device::Cpu, DType::F32)?;
             Ok(Box::new(engine))
         }
-        _ => Err(EncoderError::environment(ENGINE_VARIABLE, asked, &ENGINES)),
+        _ => Err(EncoderError::environment(ENGINE_VARIABLE, asked, &["auto", "cpu", "cuda", "reference"])),
     }
 }
 
+/// The name by [`choose`], by the environment, or the first engine's.
+fn named() -> String {
+    let chosen = CHOSEN.get().cloned().or_else(|| std::env::var(ENGINE_VARIABLE).ok());
+    chosen.unwrap_or_else(|| ENGINES[0].to_owned())
+}
+
+/// The engine that is asked for.
 fn asked() -> String {
-    std::env::var(ENGINE_VARIABLE).unwrap_or_else(|_| ENGINES[0].to_owned())
+    let name = named();
+    if name == AUTO { automatic().0.to_owned() } else { name }
 }
 
 /// The chosen engine with all that two runs must share to end with the same bits: `cpu, avx2, 4 threads`.
@@ -179,4 +214,17 @@ pub trait Engine: Send {
     /// # Errors
     /// If it is of another layout.
     fn load_optimizer_state(&mut self, state: OptimizerState) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_is_the_gpu_or_the_processor_with_the_reason() {
+        let (engine, reason) = automatic();
+        assert_eq!(reason.is_none(), *engine == "cuda", "{engine}: {reason:?}");
+        assert_eq!(cuda::usable().is_ok(), *engine == "cuda");
+        assert!(ENGINES.contains(engine));
+    }
 }

@@ -86,6 +86,15 @@ pub trait Recommender {
     /// # Errors
     /// Whatever keeps the model from scoring.
     fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError>;
+
+    /// The terms that a query's scores are the sum of, each with its name and its scores of all items; none for a model
+    /// whose score is no sum.
+    ///
+    /// # Errors
+    /// As [`Recommender::score`].
+    fn parts(&mut self, _query: &Query<'_>) -> Result<Vec<(&'static str, Vec<f32>)>, ModelError> {
+        Ok(Vec::new())
+    }
 }
 
 /// The `k` best items for a user with their scores, best first; equal scores in the order of ids.

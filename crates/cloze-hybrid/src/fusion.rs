@@ -129,6 +129,20 @@ impl Fusion {
         Ok(())
     }
 
+    /// The two terms of a history's scores: `ln P` and `α · EASE`.
+    pub(crate) fn terms(
+        &self,
+        history: &[u32],
+        cbf: &mut Tower,
+    ) -> Result<Vec<(&'static str, Vec<f32>)>, TrainError> {
+        let (content, mut linear) = self.parts(&[history], cbf)?;
+        let alpha = self.alpha as f32;
+        for score in &mut linear {
+            *score *= alpha;
+        }
+        Ok(vec![("content", content), ("collaborative", linear)])
+    }
+
     pub(crate) fn tensors(&self) -> Vec<NamedTensor<'static>> {
         self.ease.tensors_behind(EASE)
     }
@@ -264,6 +278,18 @@ mod tests {
         let (without, with) = (scores(&none, &[1, 2, 3]), scores(&some, &[1, 2, 3]));
         for ((without, with), linear) in without.iter().zip(&with).zip(&linear) {
             assert!((with - without - 3.0 * linear).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn the_terms_add_up_to_the_scores() {
+        let fusion = fit(Some(3.0), None, &mut Vec::new());
+        let terms = fusion.terms(&[1, 2, 3], &mut tower()).unwrap();
+        let names: Vec<&str> = terms.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["content", "collaborative"]);
+        for ((score, content), linear) in scores(&fusion, &[1, 2, 3]).iter().zip(&terms[0].1).zip(&terms[1].1)
+        {
+            assert!((score - content - linear).abs() < 1e-6);
         }
     }
 

@@ -172,4 +172,12 @@ impl Recommender for HybridBert4Rec {
         }
         Ok(())
     }
+
+    fn parts(&mut self, query: &Query<'_>) -> Result<Vec<(&'static str, Vec<f32>)>, ModelError> {
+        match &self.collaborative {
+            Collaborative::Fusion(fusion) => Ok(fusion.terms(query.history, &mut self.cbf)?),
+            // A product of profiles is no sum of what each tower says.
+            Collaborative::Product(_) => Ok(Vec::new()),
+        }
+    }
 }

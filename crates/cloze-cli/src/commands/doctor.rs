@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use cloze_data::{DataError, DataOptions, Silent, fetch, manifests};
 use cloze_encoder::cpu::Level;
+use cloze_encoder::cuda;
 use cloze_encoder::engine::ENGINES;
 
 use crate::data_args::DataArgs;
@@ -33,6 +34,7 @@ impl Doctor {
         row("platform", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH));
         row("engines", engines());
         row("threads", threads);
+        row("GPU", gpus());
         row("models", models::names().join(", "));
         row("data folder", shown(&options.data_dir, "none: set CLOZE_DATA_DIR or give --data-dir"));
         row("cache folder", shown(&options.cache, "none: set CLOZE_CACHE or give --cache"));
@@ -47,6 +49,17 @@ impl Doctor {
 fn engines() -> String {
     match Level::chosen() {
         Ok(level) => ENGINES.join(", ").replacen("cpu", &format!("cpu ({level})"), 1),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The GPUs that the engine `cuda` can use, or why there are none.
+fn gpus() -> String {
+    match cuda::usable() {
+        Ok(gpus) => {
+            let gpus: Vec<String> = gpus.iter().map(ToString::to_string).collect();
+            format!("{}: used with --device cuda or auto", gpus.join("; "))
+        }
         Err(error) => error.to_string(),
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, value_parser};
 use cloze_data::{Dataset, Vocabulary};
-use cloze_eval::{Query, Recommender, recommend};
+use cloze_eval::{Explanation, Query, Recommender, explain, recommend};
 use cloze_train::{ModelFolder, Reporter};
 use serde_json::{Value, json};
 
@@ -19,10 +19,18 @@ const EXAMPLES: &str = "\
 Examples:
   cloze recommend runs/knn --user 196
   cloze recommend runs/knn --history 'Toy Story (1995)' --history 'Aladdin (1992)'
-  cloze recommend runs/knn --history 1 95 --top 5 --json";
+  cloze recommend runs/knn --history 1 95 --top 5 --json
+  cloze recommend runs/hybrid --user 196 --explain";
 
 /// How many items of the history are shown.
 const SHOWN: usize = 5;
+/// How many different items of the history, the latest, may explain a recommendation.
+const TRIED: usize = 100;
+/// How many of them are shown.
+const REASONS: usize = 3;
+
+const WHY: &str = "\
+Why: what each term adds to the item's lead over the mean item, and what that lead loses when the history lacks an item.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -42,6 +50,9 @@ pub(crate) struct Recommend {
     /// Recommend items of the history too
     #[arg(long)]
     keep_seen: bool,
+    /// Say of each item what its score is made of, and which items of the history it rests on
+    #[arg(long)]
+    explain: bool,
     /// Print the recommendations as JSON
     #[arg(long)]
     json: bool,
@@ -61,7 +72,10 @@ impl Recommend {
         };
         let query = Query { user, history: &history };
         let best = recommend(model.as_mut(), &query, self.top as usize, !self.keep_seen)?;
-        let answer = Answer { model: model.as_ref(), folder: &folder, history: &history, best: &best };
+        let items: Vec<u32> = best.iter().map(|&(item, _)| item).collect();
+        let why = if self.explain { explain(model.as_mut(), &query, &items, TRIED)? } else { Vec::new() };
+        let answer =
+            Answer { model: model.as_ref(), folder: &folder, history: &history, best: &best, why: &why };
         if self.json {
             print_json(&answer.json(self.user.as_deref()))
         } else {
@@ -95,6 +109,8 @@ struct Answer<'a> {
     folder: &'a ModelFolder,
     history: &'a [u32],
     best: &'a [(u32, f32)],
+    /// Of each of the best items, where it was asked for.
+    why: &'a [Explanation],
 }
 
 impl Answer<'_> {
@@ -110,7 +126,29 @@ impl Answer<'_> {
             table.row([rank.to_string(), self.named(item), format!("{score:.4}")]);
         }
         text.push_str(&table.render());
+        if !self.why.is_empty() {
+            text.push_str(&self.reasons());
+        }
         text
+    }
+
+    fn reasons(&self) -> String {
+        let mut table =
+            Table::new(&[("rank", Column::Number), ("terms", Column::Text), ("because of", Column::Wrapped)]);
+        for (rank, why) in (1..).zip(self.why) {
+            let rank: usize = rank;
+            let terms: Vec<String> =
+                why.parts.iter().map(|(name, lift)| format!("{name} {lift:+.2}")).collect();
+            // What speaks against an item does not explain that it is here.
+            let for_it = why.because.iter().filter(|(_, lost)| *lost > 0.0).take(REASONS);
+            let because: Vec<String> =
+                for_it.map(|&(item, lost)| format!("{} {lost:+.2}", self.named(item))).collect();
+            let or = |list: &[String], none: &str| {
+                if list.is_empty() { none.to_owned() } else { list.join(", ") }
+            };
+            table.row([rank.to_string(), or(&terms, "-"), or(&because, "nothing in the history")]);
+        }
+        format!("\n{}\n\n{}", wrap(WHY, WIDTH).join("\n"), table.render())
     }
 
     /// One sentence: which model, for whom, from which items.
@@ -150,8 +188,16 @@ impl Answer<'_> {
         let best: Vec<Value> = (1..)
             .zip(self.best)
             .map(|(rank, &(item, score))| {
-                let rank: u32 = rank;
-                json!({ "rank": rank, "id": items.id(item), "title": items.title(item), "score": score })
+                let rank: usize = rank;
+                let mut line =
+                    json!({ "rank": rank, "id": items.id(item), "title": items.title(item), "score": score });
+                if let Some(why) = self.why.get(rank - 1) {
+                    let lost = |&(item, lost): &(u32, f32)| json!({ "id": items.id(item), "lift": lost });
+                    line["terms"] =
+                        why.parts.iter().map(|(name, lift)| ((*name).to_owned(), json!(lift))).collect();
+                    line["because"] = why.because.iter().map(lost).collect();
+                }
+                line
             })
             .collect();
         let trained_on = &self.folder.card.trained_on;

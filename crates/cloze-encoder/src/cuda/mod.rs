@@ -37,6 +37,8 @@ use staging::{Bump, Filling, StagedBatch, Staging};
 use std::sync::Arc;
 use workspace::{Demand, Workspace};
 
+pub use gpu::Gpu;
+
 /// Parts of the sum of squares.
 const SQUARES: usize = 512;
 /// Bytes of what changes from step to step.
@@ -49,6 +51,22 @@ pub enum Precision {
     Bf16,
     /// Everything in f32.
     F32,
+}
+
+/// The GPUs of this machine that the engine can use, in the driver's order; at least one.
+///
+/// # Errors
+/// [`EncoderError::NoDevice`]: why there is none, and what to do about it.
+pub fn usable() -> Result<Vec<Gpu>> {
+    let mut gpus = gpu::gpus()?;
+    let refused = gpus.iter().find_map(|gpu| gpu.check().err());
+    gpus.retain(|gpu| gpu.check().is_ok());
+    if gpus.is_empty() {
+        let none =
+            || EncoderError::NoDevice("the driver shows no GPU: is CUDA_VISIBLE_DEVICES set?".to_owned());
+        return Err(refused.unwrap_or_else(none));
+    }
+    Ok(gpus)
 }
 
 /// See the [module's documentation](self).

@@ -1,6 +1,7 @@
 //! The kernels, compiled by NVRTC for the GPU at hand, and kept on disk.
 
 use super::super::device::Program;
+use super::library;
 use crate::error::{EncoderError, Result};
 use cudarc::nvrtc::sys;
 use sha2::{Digest, Sha256};
@@ -31,9 +32,7 @@ pub(super) fn compile(program: &Program, [major, minor]: [i32; 2]) -> Result<Vec
 
 /// Where the code is kept: by all that it depends on.
 fn cached(program: &Program, options: &[String]) -> Option<PathBuf> {
-    let (mut major, mut minor) = (0, 0);
-    // SAFETY: two places to write to.
-    unsafe { sys::nvrtcVersion(&raw mut major, &raw mut minor) };
+    let [major, minor] = library::version();
     let mut hash = Sha256::new();
     hash.update(format!("{major}.{minor}\n{options:?}\n"));
     hash.update(&program.source);

@@ -20,6 +20,14 @@ pub(super) fn open() -> Result<()> {
     OPENED.get_or_init(open_all).clone().map_err(EncoderError::NoDevice)
 }
 
+/// CUDA's version that the compiler is of, once [`open`] has found it.
+pub(super) fn version() -> [i32; 2] {
+    let (mut major, mut minor) = (0, 0);
+    // SAFETY: two places to write to.
+    unsafe { cudarc::nvrtc::sys::nvrtcVersion(&raw mut major, &raw mut minor) };
+    [major, minor]
+}
+
 fn open_all() -> Result<(), String> {
     // SAFETY: opens libraries by the names that the vendor gives them, and looks up no symbol.
     let driver = unsafe { cudarc::driver::sys::is_culib_present() };

@@ -1,6 +1,7 @@
 //! An NVIDIA GPU through CUDA's driver, opened at run time.
 
 mod compile;
+mod found;
 mod graph;
 mod library;
 mod pinned;
@@ -10,6 +11,7 @@ use super::device::{Address, Arguments, Device, Launch, Product, Program};
 use crate::error::{EncoderError, Result};
 use cudarc::driver::sys;
 use cudarc::driver::sys::CUdevice_attribute_enum as Attribute;
+pub use found::Gpu;
 use graph::{Graphs, Seen};
 use pinned::Pinned;
 use products::{Products, WORKSPACE};
@@ -54,32 +56,16 @@ impl CudaDevice {
     /// # Errors
     /// [`EncoderError::NoDevice`] with what is missing, [`EncoderError::Device`].
     pub(super) fn open(ordinal: usize, program: &Program) -> Result<Self> {
-        library::open()?;
+        let gpus = gpus()?;
+        let Some(gpu) = gpus.get(ordinal) else {
+            return Err(EncoderError::NoDevice(format!("GPU number {ordinal} of {}", gpus.len())));
+        };
+        gpu.check()?;
         let _turn = graph::Turn::take();
-        let (mut device, mut count) = (0, 0);
-        // SAFETY: the library is there, and every call gets a place to write to.
-        unsafe {
-            check("start", sys::cuInit(0)).map_err(|error| EncoderError::NoDevice(error.to_string()))?;
-            check("count GPUs", sys::cuDeviceGetCount(&raw mut count))?;
-            if ordinal >= count as usize {
-                return Err(EncoderError::NoDevice(format!("GPU number {ordinal} of {count}")));
-            }
-            check("open", sys::cuDeviceGet(&raw mut device, ordinal as i32))?;
-        }
-        let capability = [
-            attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
-            attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
-        ];
-        let name = name(device)?;
-        if capability[0] < OLDEST {
-            let [major, minor] = capability;
-            return Err(EncoderError::NoDevice(format!(
-                "{name} has compute capability {major}.{minor}, at least {OLDEST}.0 is needed"
-            )));
-        }
+        let device = found::handle(ordinal as i32)?;
         let shared =
             attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as usize;
-        let code = compile::compile(program, capability)?;
+        let code = compile::compile(program, gpu.capability)?;
         let (mut context, mut stream, mut module) =
             (std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut());
         // SAFETY: as above; the code is a whole image.
@@ -97,7 +83,7 @@ impl CudaDevice {
             module,
             workspace: 0,
             shared_memory: shared,
-            name,
+            name: gpu.name.clone(),
             inner: Mutex::new(Inner {
                 functions: HashMap::new(),
                 products: None,
@@ -287,6 +273,15 @@ impl Drop for CudaDevice {
             sys::cuDevicePrimaryCtxRelease_v2(self.device);
         }
     }
+}
+
+/// The GPUs of this machine, too old ones as well.
+///
+/// # Errors
+/// [`EncoderError::NoDevice`] with what is missing and what to do about it.
+pub(super) fn gpus() -> Result<Vec<Gpu>> {
+    let _turn = graph::Turn::take();
+    found::all()
 }
 
 fn attribute(device: sys::CUdevice, attribute: sys::CUdevice_attribute_enum) -> Result<i32> {
