@@ -148,8 +148,8 @@ impl Device for CudaDevice {
                 sys::cuMemGetInfo_v2(&raw mut free, &raw mut total);
                 let mib = |bytes: usize| bytes >> 20;
                 let problem = format!(
-                    "{} MiB wanted, {} of {} MiB free: use a smaller batch or model, or another engine \
-                     (CLOZE_ENGINE=cpu)",
+                    "{} MiB wanted, {} of {} MiB free: use a smaller batch or model, or the processor \
+                     (--device cpu)",
                     mib(size),
                     mib(free),
                     mib(total)
@@ -313,5 +313,35 @@ fn check(call: &str, result: sys::CUresult) -> Result<()> {
             format!("{result:?}: {}", CStr::from_ptr(text).to_string_lossy())
         }
     };
-    Err(EncoderError::Device { call: call.to_owned(), problem })
+    Err(EncoderError::Device { call: call.to_owned(), problem: problem + advice(result) })
+}
+
+/// What to do about a failure after which the GPU answers this process no more.
+fn advice(result: sys::CUresult) -> &'static str {
+    use sys::CUresult as R;
+    match result {
+        R::CUDA_ERROR_DEVICE_UNAVAILABLE
+        | R::CUDA_ERROR_ECC_UNCORRECTABLE
+        | R::CUDA_ERROR_HARDWARE_STACK_ERROR
+        | R::CUDA_ERROR_CONTEXT_IS_DESTROYED
+        | R::CUDA_ERROR_LAUNCH_FAILED
+        | R::CUDA_ERROR_ILLEGAL_ADDRESS
+        | R::CUDA_ERROR_UNKNOWN => {
+            ". The GPU is lost to this process: look at it with nvidia-smi, then go on from the last checkpoint with \
+             --resume, or on the processor with --device cpu"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_gpu_has_a_way_out_and_an_ordinary_failure_only_its_name() {
+        // The driver's texts need the driver; the advice does not.
+        assert!(advice(sys::CUresult::CUDA_ERROR_ECC_UNCORRECTABLE).contains("--resume"));
+        assert_eq!(advice(sys::CUresult::CUDA_ERROR_INVALID_VALUE), "");
+    }
 }
