@@ -1,4 +1,4 @@
-//! The head over the output rows of one sequence: transform, output layer, loss.
+//! The head over the output rows of a group of sequences: transform, output layer, loss.
 
 use super::forward::{Context, Sequence};
 use super::kernels::{activate, add_column_sums, cross_entropy, scale_by};
@@ -11,6 +11,12 @@ use crate::loss::Loss;
 const BLOCK: usize = 1 << 17;
 /// Rows of a block at least, however many outputs there are: each block passes over the whole output matrix.
 const LEAST_ROWS: usize = 24;
+
+/// Output rows that the head takes at once, at least: with the softmax over all outputs those of several short
+/// sequences, because each pass goes over the whole output matrix.
+pub(super) fn rows_together(loss: &Loss<'_>) -> usize {
+    if loss.negatives().is_none() { LEAST_ROWS } else { 1 }
+}
 
 impl Context<'_> {
     /// `head.transformed ← LN(act(h W_p + b_p))`, or as much of it as the configuration has.
@@ -36,18 +42,20 @@ impl Context<'_> {
         multiply_packed(self.level, logits, outputs, t, &self.weights.outputs.forward, 1.0, bias);
     }
 
-    /// Sum of the rows' losses.
+    /// Sum of the rows' losses, of a group that is one sequence where the loss has negatives; `targets` are all of the
+    /// group's.
     pub(super) fn head_loss(
         &self,
         hidden: &[f32],
-        sequence: &Sequence<'_>,
+        group: &[Sequence<'_>],
+        targets: &[u32],
         loss: &Loss<'_>,
         head: &mut HeadState,
     ) -> f64 {
         self.transform(hidden, head);
         match loss.negatives() {
-            Some(negatives) => self.sampled_loss(sequence, loss, negatives, 1.0, head),
-            None => self.softmax_loss(sequence.targets, 1.0, head, None),
+            Some(negatives) => self.sampled_loss(&group[0], loss, negatives, 1.0, head),
+            None => self.softmax_loss(targets, 1.0, head, None),
         }
     }
 
@@ -57,7 +65,8 @@ impl Context<'_> {
     pub(super) fn head_step(
         &self,
         hidden: &[f32],
-        sequence: &Sequence<'_>,
+        group: &[Sequence<'_>],
+        targets: &[u32],
         loss: &Loss<'_>,
         scale: f32,
         head: &mut HeadState,
@@ -67,11 +76,11 @@ impl Context<'_> {
         self.transform(hidden, head);
         let value = match loss.negatives() {
             Some(negatives) => {
-                let value = self.sampled_loss(sequence, loss, negatives, scale, head);
-                self.sampled_backward(sequence, negatives, head, upstream, gradients);
+                let value = self.sampled_loss(&group[0], loss, negatives, scale, head);
+                self.sampled_backward(&group[0], negatives, head, upstream, gradients);
                 value
             }
-            None => self.softmax_loss(sequence.targets, scale, head, Some((upstream, gradients))),
+            None => self.softmax_loss(targets, scale, head, Some((upstream, gradients))),
         };
         let Some(linear) = &self.plan.transform else { return value };
         if let Some(norm) = &self.plan.transform_norm {

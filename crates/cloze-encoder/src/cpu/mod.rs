@@ -22,6 +22,7 @@ mod sampled;
 mod simd;
 mod state;
 mod weights;
+mod worker;
 
 pub use level::Level;
 
@@ -37,9 +38,10 @@ use crate::parameters::Parameters;
 use crate::plan::Plan;
 use forward::{Context, Sequence};
 use rayon::prelude::*;
-use state::{HeadState, State};
+use state::HeadState;
 use std::sync::Arc;
 use weights::Weights;
+use worker::Worker;
 
 /// Rows of the output layer that one task computes at inference.
 const HEAD_ROWS: usize = 64;
@@ -65,18 +67,6 @@ pub struct CpuEngine {
 struct Pass {
     batch: PackedBatch,
     mode: Mode,
-    hidden: Vec<f32>,
-}
-
-#[derive(Default)]
-struct Worker {
-    /// Numbers of its sequences.
-    share: Vec<usize>,
-    state: State,
-    upstream: Vec<f32>,
-    gradients: Vec<f32>,
-    loss: f64,
-    /// Hidden states of its sequences, one after the other.
     hidden: Vec<f32>,
 }
 
@@ -150,6 +140,19 @@ impl CpuEngine {
         mode: Mode,
         work: impl Fn(&Context<'_>, &Sequence<'_>, &mut Worker) + Sync,
     ) -> Result<()> {
+        self.each_group(batch, mode, 1, |context, group, worker| {
+            group.iter().for_each(|sequence| work(context, sequence, worker));
+        })
+    }
+
+    /// Runs `work` for groups of sequences on their worker: each has `rows` output rows or, the last, what is left.
+    fn each_group(
+        &mut self,
+        batch: &PackedBatch,
+        mode: Mode,
+        rows: usize,
+        work: impl Fn(&Context<'_>, &[Sequence<'_>], &mut Worker) + Sync,
+    ) -> Result<()> {
         batch.validate(&self.config)?;
         let cu_outputs = batch.cu_outputs();
         self.prepare(mode);
@@ -158,8 +161,20 @@ impl CpuEngine {
         let context = self.context(mode);
         workers.par_iter_mut().for_each(|worker| {
             let share = std::mem::take(&mut worker.share);
+            let mut group = Vec::new();
+            let mut gathered = 0;
             for &number in &share {
-                work(&context, &sequence(batch, &cu_outputs, number), worker);
+                let sequence = sequence(batch, &cu_outputs, number);
+                gathered += sequence.outputs.len();
+                group.push(sequence);
+                if gathered >= rows {
+                    work(&context, &group, worker);
+                    gathered = 0;
+                    group.clear();
+                }
+            }
+            if !group.is_empty() {
+                work(&context, &group, worker);
             }
             worker.share = share;
         });
@@ -171,8 +186,8 @@ impl CpuEngine {
     fn encode(&mut self, batch: &PackedBatch, mode: Mode) -> Result<Vec<f32>> {
         self.workers.iter_mut().for_each(|worker| worker.hidden.clear());
         self.each(batch, mode, |context, sequence, worker| {
-            context.forward(sequence, &mut worker.state);
-            worker.hidden.extend_from_slice(&worker.state.hidden);
+            context.forward(sequence, worker.state());
+            worker.hidden.extend_from_slice(&worker.states[0].hidden);
         })?;
         let (width, cu_outputs) = (self.config.hidden, batch.cu_outputs());
         let mut hidden = vec![0.0; batch.outputs().len() * width];
@@ -312,9 +327,9 @@ impl Engine for CpuEngine {
         self.each(&pass.batch, Mode::Training, |context, sequence, worker| {
             let rows =
                 sequence.first_output * width..(sequence.first_output + sequence.outputs.len()) * width;
-            context.forward(sequence, &mut worker.state);
+            context.forward(sequence, worker.state());
             gradient[rows].clone_into(&mut worker.upstream);
-            context.backward(sequence, &mut worker.state, &mut worker.upstream, &mut worker.gradients);
+            context.backward(sequence, &mut worker.states[0], &mut worker.upstream, &mut worker.gradients);
         })?;
         self.reduce();
         Ok(())
@@ -324,12 +339,8 @@ impl Engine for CpuEngine {
         loss.validate(batch, self.config.outputs)?;
         self.clear_workers();
         let scale = 1.0 / batch.outputs().len() as f32;
-        self.each(batch, Mode::Training, |context, sequence, worker| {
-            let Worker { state, upstream, gradients, loss: sum, .. } = worker;
-            context.forward(sequence, state);
-            let State { hidden, head, .. } = state;
-            *sum += context.head_step(hidden, sequence, loss, scale, head, upstream, gradients);
-            context.backward(sequence, state, upstream, gradients);
+        self.each_group(batch, Mode::Training, head::rows_together(loss), |context, group, worker| {
+            worker.loss_step(context, group, loss, scale);
         })?;
         self.reduce();
         let loss: f64 = self.workers.iter().map(|worker| worker.loss).sum();
@@ -339,10 +350,8 @@ impl Engine for CpuEngine {
     fn loss(&mut self, batch: &PackedBatch, loss: &Loss<'_>) -> Result<f64> {
         loss.validate(batch, self.config.outputs)?;
         self.workers.iter_mut().for_each(|worker| worker.loss = 0.0);
-        self.each(batch, Mode::Inference, |context, sequence, worker| {
-            context.forward(sequence, &mut worker.state);
-            let State { hidden, head, .. } = &mut worker.state;
-            worker.loss += context.head_loss(hidden, sequence, loss, head);
+        self.each_group(batch, Mode::Inference, head::rows_together(loss), |context, group, worker| {
+            worker.loss(context, group, loss);
         })?;
         let loss: f64 = self.workers.iter().map(|worker| worker.loss).sum();
         Ok(loss / batch.outputs().len() as f64)

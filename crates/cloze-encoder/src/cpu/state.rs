@@ -61,7 +61,7 @@ impl LayerState {
     }
 }
 
-/// The head over the output rows of one sequence.
+/// The head over the output rows of a group of sequences.
 #[derive(Default)]
 pub(super) struct HeadState {
     /// The activation's slope where it was taken, `[m, hidden]`.
@@ -87,7 +87,6 @@ pub(super) struct State {
     pub(super) final_norm: NormState,
     /// Hidden states of the output rows, `[m, hidden]`.
     pub(super) hidden: Vec<f32>,
-    pub(super) head: HeadState,
     pub(super) scratch: Scratch,
 }
 
