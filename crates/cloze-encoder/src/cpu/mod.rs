@@ -141,7 +141,9 @@ impl CpuEngine {
         work: impl Fn(&Context<'_>, &Sequence<'_>, &mut Worker) + Sync,
     ) -> Result<()> {
         self.each_group(batch, mode, 1, |context, group, worker| {
-            group.iter().for_each(|sequence| work(context, sequence, worker));
+            for sequence in group {
+                work(context, sequence, worker);
+            }
         })
     }
 
