@@ -9,6 +9,7 @@ use crate::layout::ParameterLayout;
 use crate::loss::Loss;
 use crate::optimizer::{AdamWOptions, GradientNorm, OptimizerState};
 use crate::parameters::Parameters;
+use crate::prepared::{PreparedBatch, Preparer};
 use crate::reference::ReferenceEngine;
 use candle_core::{DType, Device};
 use std::sync::{Arc, OnceLock};
@@ -105,7 +106,7 @@ pub enum Mode {
 /// An encoder with its parameters, gradients and optimizer state, wherever they live.
 ///
 /// Arrays cross this border as host slices, row-major, in the order of [`PackedBatch::outputs`] (M of them); an engine
-/// on a device copies. The training hot path, [`Engine::loss_step`] and [`Engine::optimizer_step`], moves no array.
+/// on a device copies. The training hot path, [`Engine::train_step`], moves no array.
 ///
 /// Gradients add up until [`Engine::optimizer_step`] uses and clears them.
 pub trait Engine: Send {
@@ -176,6 +177,30 @@ pub trait Engine: Send {
     /// As [`Engine::loss_step`].
     fn cloze_loss(&mut self, batch: &PackedBatch) -> Result<f64> {
         self.loss(batch, &Loss::Softmax)
+    }
+
+    /// Makes batches ready for [`Engine::train_step`].
+    fn preparer(&self) -> Preparer {
+        Preparer::default()
+    }
+
+    /// A whole training step: [`Engine::loss_step`], then [`Engine::optimizer_step`] at `rate`, with the same results. `batch`
+    /// was prepared for this engine and for `loss`. `meanwhile` runs once, on the caller's thread; a device computes while it
+    /// does, so that it is the place to prepare the next batch.
+    ///
+    /// # Errors
+    /// As the two; a batch prepared for another kind of loss.
+    fn train_step(
+        &mut self,
+        batch: &PreparedBatch,
+        loss: &Loss<'_>,
+        rate: f64,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<(f32, GradientNorm)> {
+        let loss = self.loss_step(batch.batch(), loss)?;
+        let norm = self.optimizer_step(rate)?;
+        meanwhile();
+        Ok((loss, norm))
     }
 
     /// The gradients added up so far, in the layout's order.

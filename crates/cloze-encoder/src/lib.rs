@@ -18,6 +18,7 @@ pub mod optimizer;
 pub mod parameters;
 pub mod philox;
 mod plan;
+pub mod prepared;
 pub mod reference;
 
 pub use batch::PackedBatch;
@@ -29,3 +30,4 @@ pub use loss::{Loss, Negatives, Sharing};
 pub use optimizer::{AdamW, AdamWOptions, GradientNorm, OptimizerState, Schedule};
 pub use parameters::Parameters;
 pub use philox::Philox;
+pub use prepared::{PreparedBatch, Preparer};

@@ -3,6 +3,7 @@
 //! next item.
 
 mod bert4rec;
+mod lessons;
 mod loss;
 mod objective;
 mod options;

@@ -1,6 +1,7 @@
 //! A trained encoder over sequences of any one kind of token: items for BERT4Rec, SASRec and the content tower of
 //! HybridBERT4Rec, users for its collaborative tower.
 
+use crate::lessons::{Lesson, Lessons};
 use crate::objective::{Objective, Training};
 use crate::options::Bert4RecOptions;
 use crate::sampler::Sampler;
@@ -90,7 +91,8 @@ impl<O: Objective> Tower<O> {
             schedule: training.schedule,
             validate_every: if cases.is_some() { training.validate_every } else { 0 },
         };
-        let mut task = TowerTask { tower: self, sampler, cases };
+        let lessons = Lessons::new(sampler, self.engine.preparer(), training.loss, self.catalogue);
+        let mut task = TowerTask { tower: self, lessons, next: None, steps: plan.schedule.steps, cases };
         train(&mut task, phase, &plan, run)
     }
 
@@ -231,25 +233,27 @@ pub fn validation_cases<'a>(
 /// Training of a tower, for the loop.
 struct TowerTask<'a, O> {
     tower: &'a mut Tower<O>,
-    sampler: Sampler<O>,
+    lessons: Lessons<O>,
+    /// What the next step learns from, made during the last one.
+    next: Option<Lesson>,
+    /// Number of steps.
+    steps: u64,
     cases: Option<Cases<'a>>,
-}
-
-impl<O: Objective> TowerTask<'_, O> {
-    /// Adds the gradients of batch number `step`; its loss and the number of its tokens.
-    fn learn(&mut self, step: u64) -> Result<(f32, usize), TrainError> {
-        let batch = self.sampler.batch(step)?;
-        let negatives = self.sampler.negatives(step, &batch)?;
-        let loss = self.tower.options.training().loss.over(negatives.as_ref(), self.tower.catalogue);
-        Ok((self.tower.engine.loss_step(&batch, &loss)?, batch.tokens().len()))
-    }
 }
 
 impl<O: Objective> Task for TowerTask<'_, O> {
     fn step(&mut self, step: u64, rate: f64) -> Result<Step, TrainError> {
-        let (loss, items) = self.learn(step)?;
-        let norm = self.tower.engine.optimizer_step(rate)?;
-        Ok(Step { loss: f64::from(loss), norm, items })
+        let lesson = match self.next.take() {
+            Some(lesson) if lesson.step == step => lesson,
+            _ => self.lessons.make(step)?,
+        };
+        let loss = self.lessons.loss(&lesson);
+        let mut next = None;
+        let lessons = &mut self.lessons;
+        let mut meanwhile = || next = (step + 1 < self.steps).then(|| lessons.make(step + 1));
+        let (loss, norm) = self.tower.engine.train_step(&lesson.batch, &loss, rate, &mut meanwhile)?;
+        self.next = next.transpose()?;
+        Ok(Step { loss: f64::from(loss), norm, items: lesson.batch.batch().tokens().len() })
     }
 
     fn validate(&mut self) -> Result<Option<f64>, TrainError> {

@@ -9,6 +9,7 @@ use cloze_encoder::{
 use std::sync::Arc;
 
 pub use crate::unbiased::dropout_is_unbiased;
+pub use crate::whole_steps::{prepared_batches_keep_their_loss, whole_steps_equal_their_parts};
 
 /// Makes the engine under test: configuration, parameters, optimizer, dropout seed.
 pub type Make = fn(EncoderConfig, Parameters, AdamWOptions, u64) -> Box<dyn Engine>;
@@ -21,7 +22,7 @@ pub fn config(norm: Norm, attention: Attention) -> EncoderConfig {
     EncoderConfig { norm, attention, dropout: 0.0, ..EncoderConfig::bert4rec(19, 16, 2, 4, 12) }
 }
 
-fn engine(make: Make, config: &EncoderConfig) -> Box<dyn Engine> {
+pub(crate) fn engine(make: Make, config: &EncoderConfig) -> Box<dyn Engine> {
     let layout = Arc::new(ParameterLayout::new(config));
     make(config.clone(), Parameters::initialize(layout, 0.2, 5), AdamWOptions::default(), 17)
 }
@@ -367,7 +368,7 @@ macro_rules! engine_contract {
             optimizer_is_adamw, gradients_add_up);
         $crate::engine_contract!(@exact $make; every_parameter_gets_a_gradient, runs_repeat_to_the_bit,
             one_batch_is_learned_by_heart, parameters_round_trip, a_moved_run_goes_on_to_the_same_bits,
-            bad_input_is_an_error);
+            bad_input_is_an_error, whole_steps_equal_their_parts, prepared_batches_keep_their_loss);
     };
     (@bounded $make:expr, $bound:expr; $($name:ident),+) => {
         $(#[test] fn $name() { $crate::engine_contract::$name($make, $bound) })+

@@ -11,3 +11,4 @@ pub mod finite_differences;
 pub mod golden;
 pub mod splitmix;
 mod unbiased;
+mod whole_steps;

@@ -1,7 +1,7 @@
 //! One epoch of BERT4Rec on real sequences.
 
 use crate::Timing;
-use cloze_encoder::{AdamWOptions, EncoderConfig, Engine, PackedBatch};
+use cloze_encoder::{AdamWOptions, EncoderConfig, Engine, Loss, PackedBatch};
 use cloze_testkit::splitmix::SplitMix;
 use std::collections::HashMap;
 use std::time::Instant;
@@ -49,18 +49,23 @@ impl Sequences {
     /// Times whole epochs, the making of batches included.
     pub(crate) fn time(&self, engine: &mut dyn Engine, epochs: usize) -> Timing {
         let mut generator = SplitMix::new(7);
-        let mut loss = 0.0;
+        let (mut loss, preparer) = (0.0, engine.preparer());
         let times = (0..epochs)
             .map(|_| {
                 let began = Instant::now();
-                for part in self.lists.chunks(BATCH) {
-                    loss = engine.cloze_step(&self.batch(part, &mut generator)).unwrap();
-                    engine.optimizer_step(1e-3).unwrap();
+                let mut parts = self.lists.chunks(BATCH);
+                let mut make = || {
+                    Some(preparer.prepare(self.batch(parts.next()?, &mut generator), &Loss::Softmax).unwrap())
+                };
+                let mut next = make();
+                while let Some(batch) = next.take() {
+                    let mut meanwhile = || next = make();
+                    loss = engine.train_step(&batch, &Loss::Softmax, 1e-3, &mut meanwhile).unwrap().0;
                 }
                 began.elapsed().as_secs_f64() * 1e3
             })
             .collect();
-        Timing { times, loss }
+        Timing { times, loss, preparing: 0.0 }
     }
 
     fn batch(&self, lists: &[Vec<u32>], generator: &mut SplitMix) -> PackedBatch {

@@ -1,7 +1,7 @@
 //! Times training steps, inference and epochs of the engines:
 //! `cargo run --release -p cloze-encoder --example step -- --help`.
 //!
-//! Prints a JSON object: shape, engine, level, threads, dropout, milliseconds (median, least), peak memory, loss.
+//! Prints a JSON object: shape, engine, level, threads, dropout, milliseconds (median, least), of them what preparing the next batch takes, peak memory, loss.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "an example")]
 
 mod epoch;
@@ -10,9 +10,10 @@ use candle_core::{DType, Device};
 use cloze_encoder::cpu::{CpuEngine, Level};
 use cloze_encoder::cuda::{CudaEngine, Precision};
 use cloze_encoder::reference::ReferenceEngine;
-use cloze_encoder::{Activation, AdamWOptions, EncoderConfig, Engine, Head, Mode, ParameterLayout};
+use cloze_encoder::{Activation, AdamWOptions, EncoderConfig, Engine, Head, Loss, Mode, ParameterLayout};
 use cloze_testkit::splitmix;
 use epoch::Sequences;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -40,6 +41,8 @@ The number of threads is rayon's: RAYON_NUM_THREADS=1. CLOZE_CPU=avx2 takes an o
 struct Timing {
     times: Vec<f64>,
     loss: f32,
+    /// Milliseconds that the last batch's preparation took, meanwhile.
+    preparing: f64,
 }
 
 fn main() {
@@ -82,6 +85,7 @@ fn main() {
         "dropout": dropout,
         "median_ms": rounded(timing.times[timing.times.len() / 2]),
         "least_ms": rounded(timing.times[0]),
+        "preparing_ms": rounded(timing.preparing),
         "peak_mib": peak_mib(),
         "loss": timing.loss,
     });
@@ -129,11 +133,23 @@ fn time_steps(engine: &mut dyn Engine, sizes: &Shape, mode: &str, steps: usize) 
     let Shape { sequences, items, .. } = *sizes;
     let batch = splitmix::batch(splitmix::Shape { sequences, length: 200, items, masked });
     let mut loss = 0.0;
+    let preparer = engine.preparer();
+    let preparing = Cell::new(0.0);
+    let prepare = || {
+        let began = Instant::now();
+        let prepared = preparer.prepare(batch.clone(), &Loss::Softmax).unwrap();
+        preparing.set(began.elapsed().as_secs_f64() * 1e3);
+        prepared
+    };
+    let mut next = prepare();
     let step = |_| {
         let began = Instant::now();
         if mode == "train" {
-            loss = engine.cloze_step(&batch).unwrap();
-            engine.optimizer_step(1e-3).unwrap();
+            // As training does it: the next batch is prepared during the step.
+            let mut prepared = None;
+            let mut meanwhile = || prepared = Some(prepare());
+            loss = engine.train_step(&next, &Loss::Softmax, 1e-3, &mut meanwhile).unwrap().0;
+            next = prepared.unwrap();
         } else {
             engine.forward(&batch, Mode::Inference).unwrap();
             std::hint::black_box(engine.logits().unwrap());
@@ -141,7 +157,7 @@ fn time_steps(engine: &mut dyn Engine, sizes: &Shape, mode: &str, steps: usize) 
         began.elapsed().as_secs_f64() * 1e3
     };
     let times = (0..=steps).map(step).skip(1).collect();
-    Timing { times, loss }
+    Timing { times, loss, preparing: preparing.get() }
 }
 
 fn rounded(milliseconds: f64) -> f64 {

@@ -2,7 +2,7 @@
 
 use super::device::Arguments;
 use super::shape::threads;
-use super::workspace::Demand;
+use super::stager::kind;
 use super::{CudaEngine, Precision};
 use crate::batch::PackedBatch;
 use crate::config::EncoderConfig;
@@ -12,21 +12,8 @@ use crate::layout::{ParameterLayout, same_layout};
 use crate::loss::Loss;
 use crate::optimizer::{GradientNorm, OptimizerState};
 use crate::parameters::Parameters;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use crate::prepared::{PreparedBatch, Preparer};
 use std::sync::Arc;
-
-/// What a training step's launches follow from, besides the encoder: equal keys, equal launches.
-fn key(demand: &Demand, loss: &Loss<'_>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    demand.hash(&mut hasher);
-    std::mem::discriminant(loss).hash(&mut hasher);
-    if let Loss::Binary { power, .. } = loss {
-        power.to_bits().hash(&mut hasher);
-    }
-    let expects = loss.negatives().is_some_and(|negatives| !negatives.log_expected(0).is_empty());
-    expects.hash(&mut hasher);
-    hasher.finish()
-}
 
 impl Engine for CudaEngine {
     fn name(&self) -> &'static str {
@@ -34,7 +21,7 @@ impl Engine for CudaEngine {
     }
 
     fn config(&self) -> &EncoderConfig {
-        &self.config
+        &self.stager.config
     }
 
     fn layout(&self) -> &Arc<ParameterLayout> {
@@ -42,19 +29,19 @@ impl Engine for CudaEngine {
     }
 
     fn forward(&mut self, batch: &PackedBatch, mode: Mode) -> Result<()> {
-        let (pass, _) = self.stage(batch, mode, None)?;
+        let pass = self.place(&self.stager.lay_out(batch, mode, None)?, 0.0)?;
         self.run(&pass).forward()?;
         self.pass = Some(pass);
         Ok(())
     }
 
     fn hidden(&self) -> Result<Vec<f32>> {
-        let (pass, width) = (self.pass("hidden")?, self.config.hidden);
+        let (pass, width) = (self.pass("hidden")?, self.stager.config.hidden);
         self.download(pass.space.hidden, pass.staged.sizes.outputs, width, width)
     }
 
     fn transformed(&self) -> Result<Vec<f32>> {
-        let (pass, width) = (self.pass("transformed")?, self.config.hidden);
+        let (pass, width) = (self.pass("transformed")?, self.stager.config.hidden);
         let transformed = self.run(pass).transform()?;
         self.download(transformed, pass.staged.sizes.outputs, width, width)
     }
@@ -64,8 +51,9 @@ impl Engine for CudaEngine {
         let (run, rows, stride) = (self.run(pass), pass.staged.sizes.outputs, pass.space.head.stride);
         run.transform()?;
         let logits = self.device.allocate(rows * stride * self.shape.number().bytes())?;
-        let result =
-            run.output_layer(logits).and_then(|()| self.download(logits, rows, self.config.outputs, stride));
+        let result = run
+            .output_layer(logits)
+            .and_then(|()| self.download(logits, rows, self.stager.config.outputs, stride));
         self.device.free(logits);
         result
     }
@@ -74,7 +62,7 @@ impl Engine for CudaEngine {
         let training = self.pass.take_if(|pass| pass.mode == Mode::Training);
         let needs = "forward in training mode";
         let pass = training.ok_or(EncoderError::Order { call: "backward", needs })?;
-        let expected = pass.staged.sizes.outputs * self.config.hidden;
+        let expected = pass.staged.sizes.outputs * self.stager.config.hidden;
         if gradient.len() != expected {
             let found = gradient.len();
             return Err(EncoderError::Batch(format!("{found} gradient values for {expected} hidden values")));
@@ -86,24 +74,48 @@ impl Engine for CudaEngine {
     }
 
     fn loss_step(&mut self, batch: &PackedBatch, loss: &Loss<'_>) -> Result<f32> {
-        loss.validate(batch, self.config.outputs)?;
-        let (pass, demand) = self.stage(batch, Mode::Training, Some(loss))?;
-        let run = self.run(&pass);
-        self.device.repeat(key(&demand, loss), &|| {
-            run.forward()?;
-            run.loss(loss, true)?;
-            run.backward()
-        })?;
+        let laid_out = self.stager.lesson(batch, loss)?;
+        let pass = self.place(&laid_out, 0.0)?;
+        self.device.repeat(laid_out.key(false), &|| self.learn(&pass, loss))?;
         self.downloaded_loss(&pass)
     }
 
     fn loss(&mut self, batch: &PackedBatch, loss: &Loss<'_>) -> Result<f64> {
-        loss.validate(batch, self.config.outputs)?;
-        let (pass, _) = self.stage(batch, Mode::Inference, Some(loss))?;
+        let pass = self.place(&self.stager.lay_out(batch, Mode::Inference, Some(loss))?, 0.0)?;
         let run = self.run(&pass);
         run.forward()?;
         run.loss(loss, false)?;
         Ok(f64::from(self.downloaded_loss(&pass)?))
+    }
+
+    fn preparer(&self) -> Preparer {
+        Preparer::staging(self.stager.clone())
+    }
+
+    fn train_step(
+        &mut self,
+        batch: &PreparedBatch,
+        loss: &Loss<'_>,
+        rate: f64,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<(f32, GradientNorm)> {
+        let made;
+        let laid_out = if let Some(laid_out) = &batch.laid_out {
+            laid_out
+        } else {
+            made = self.stager.lesson(batch.batch(), loss)?;
+            &made
+        };
+        if laid_out.kind != kind(loss) {
+            return Err(EncoderError::Batch("was prepared for another loss".to_owned()));
+        }
+        let pass = self.place(laid_out, rate)?;
+        self.device.repeat(laid_out.key(true), &|| {
+            self.learn(&pass, loss)?;
+            self.update()
+        })?;
+        meanwhile();
+        Ok((self.downloaded_loss(&pass)?, self.finish_update()?))
     }
 
     fn gradients(&self) -> Result<Vec<f32>> {
@@ -112,12 +124,8 @@ impl Engine for CudaEngine {
 
     fn optimizer_step(&mut self, rate: f64) -> Result<GradientNorm> {
         self.write_step(rate)?;
-        let norm = self.update()?;
-        if !norm.is_finite() {
-            return Err(EncoderError::Diverged { step: self.step, norm });
-        }
-        self.step += 1;
-        Ok(GradientNorm { norm, clipped: norm > self.options.clip.unwrap_or(f64::INFINITY) })
+        self.update()?;
+        self.finish_update()
     }
 
     fn parameters(&self) -> Result<Parameters> {

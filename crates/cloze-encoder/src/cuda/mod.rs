@@ -16,28 +16,28 @@ mod padding;
 mod run;
 mod segments;
 mod shape;
+mod stager;
 mod staging;
 mod workspace;
 
-use crate::batch::PackedBatch;
 use crate::config::EncoderConfig;
 use crate::dropout::Dropout;
 use crate::engine::{Engine, Mode};
 use crate::error::{EncoderError, Result};
 use crate::layout::{ParameterLayout, same_layout};
 use crate::loss::Loss;
-use crate::optimizer::AdamWOptions;
+use crate::optimizer::{AdamWOptions, GradientNorm};
 use crate::parameters::Parameters;
 use crate::plan::Plan;
 use device::{Address, Arguments, Device, Number};
-use padding::Padded;
 use run::{Flat, Run};
 use shape::{Shape, launch, threads};
-use staging::{Bump, Filling, StagedBatch, Staging};
+use staging::{Bump, StagedBatch};
 use std::sync::Arc;
-use workspace::{Demand, Workspace};
+use workspace::Workspace;
 
 pub use gpu::Gpu;
+pub(crate) use stager::{LaidOut, Stager};
 
 /// Parts of the sum of squares.
 const SQUARES: usize = 512;
@@ -71,8 +71,7 @@ pub fn usable() -> Result<Vec<Gpu>> {
 
 /// See the [module's documentation](self).
 pub struct CudaEngine {
-    config: EncoderConfig,
-    plan: Plan,
+    stager: Arc<Stager>,
     layout: Arc<ParameterLayout>,
     shape: Shape,
     options: AdamWOptions,
@@ -175,8 +174,7 @@ impl CudaEngine {
         }
         device.upload(flat.decays, &decays)?;
         let mut engine = Self {
-            plan: Plan::new(&config, &layout),
-            config,
+            stager: Arc::new(Stager { plan: Plan::new(&config, &layout), config }),
             layout,
             shape,
             options,
@@ -198,15 +196,15 @@ impl CudaEngine {
 
     fn dropout(&self, mode: Mode) -> Dropout {
         match mode {
-            Mode::Training => Dropout::new(self.config.dropout, self.seed, self.step),
+            Mode::Training => Dropout::new(self.stager.config.dropout, self.seed, self.step),
             Mode::Inference => Dropout::new(0.0, 0, 0),
         }
     }
 
     fn run<'a>(&'a self, pass: &'a Pass) -> Run<'a> {
         Run {
-            config: &self.config,
-            plan: &self.plan,
+            config: &self.stager.config,
+            plan: &self.stager.plan,
             shape: self.shape,
             device: &*self.device,
             flat: &self.flat,
@@ -216,40 +214,23 @@ impl CudaEngine {
         }
     }
 
-    /// Stages a batch and makes room for its pass. With a `loss`, its negatives are staged too, and a batch to train on is
-    /// filled up to one of few sizes.
-    fn stage(&mut self, batch: &PackedBatch, mode: Mode, loss: Option<&Loss<'_>>) -> Result<(Pass, Demand)> {
-        batch.validate(&self.config)?;
+    /// Makes room for a pass and brings its batch and the step's learning rate to the device.
+    fn place(&mut self, laid_out: &LaidOut, rate: f64) -> Result<Pass> {
+        let LaidOut { bytes, staged, demand, mode, .. } = laid_out;
         self.pass = None;
-        let training = mode == Mode::Training;
-        let padded = match loss {
-            Some(_) if training => Some(Padded::new(batch, self.config.max_length)?),
-            _ => None,
-        };
-        let filling = Filling {
-            training,
-            counted: batch.outputs().len(),
-            sequences: padded.as_ref().map_or(batch.sequences(), |padded| padded.sequences),
-        };
-        let whole = padded.as_ref().map_or(batch, |padded| &padded.batch);
-        let mut staging = Staging::default();
-        let mut staged = StagedBatch::new(&mut staging, whole, &self.plan, self.config.hidden, filling);
-        if let Some(loss) = loss {
-            staged.add_negatives(&mut staging, [batch, whole], loss, &self.plan);
-        }
-        let demand = Demand {
-            sizes: staged.sizes,
-            staged: staging.bytes.len(),
-            training,
-            logits: loss.is_some_and(|loss| loss.negatives().is_none()),
-            candidates: staged.sampled.as_ref().map_or(0, |negatives| negatives.count + 1),
-            slots: staged.slots(),
-        };
-        self.reserve(Workspace::bytes(&self.config, &self.shape, &demand))?;
-        let space = Workspace::new(&self.config, &self.shape, &demand, self.arena.start);
-        self.device.upload(space.batch, &staging.bytes)?;
-        self.write_step(0.0)?;
-        Ok((Pass { staged, space, mode }, demand))
+        self.reserve(Workspace::bytes(&self.stager.config, &self.shape, demand))?;
+        let space = Workspace::new(&self.stager.config, &self.shape, demand, self.arena.start);
+        self.device.upload(space.batch, bytes)?;
+        self.write_step(rate)?;
+        Ok(Pass { staged: staged.clone(), space, mode: *mode })
+    }
+
+    /// Queues a training step's forward pass, loss and backward pass.
+    fn learn(&self, pass: &Pass, loss: &Loss<'_>) -> Result<()> {
+        let run = self.run(pass);
+        run.forward()?;
+        run.loss(loss, true)?;
+        run.backward()
     }
 
     /// Makes the arena hold `bytes` at least.
@@ -322,11 +303,11 @@ impl CudaEngine {
         self.device.upload(at, &bytes)
     }
 
-    /// One step of the optimizer, as [`Self::write_step`] told it. Returns the norm of the gradient.
-    fn update(&self) -> Result<f64> {
+    /// Queues one step of the optimizer, as [`Self::write_step`] told it.
+    fn update(&self) -> Result<()> {
         let (flat, len) = (&self.flat, self.layout.len());
         let parts = threads(len).grid[0].min(SQUARES);
-        let norm = flat.squares.offset(SQUARES * 8);
+        let norm = self.norm();
         let arguments = Arguments::new().address(flat.gradients).int(len).address(flat.squares);
         self.device.launch("sum_of_squares", launch(parts, 1), &arguments)?;
         let arguments = Arguments::new().address(flat.squares).int(parts).address(norm);
@@ -341,10 +322,24 @@ impl CudaEngine {
             len as u64,
         ];
         let arguments = Arguments::new().words(&words).address(flat.step).address(norm);
-        self.device.launch("adamw", threads(len.div_ceil(4)), &arguments)?;
+        self.device.launch("adamw", threads(len.div_ceil(4)), &arguments)
+    }
+
+    /// Where the optimizer leaves the norm of the gradient.
+    fn norm(&self) -> Address {
+        self.flat.squares.offset(SQUARES * 8)
+    }
+
+    /// Waits for the optimizer's step and counts it.
+    fn finish_update(&mut self) -> Result<GradientNorm> {
         let mut bytes = [0; 8];
-        self.device.download(norm, &mut bytes)?;
-        Ok(f64::from_le_bytes(bytes))
+        self.device.download(self.norm(), &mut bytes)?;
+        let norm = f64::from_le_bytes(bytes);
+        if !norm.is_finite() {
+            return Err(EncoderError::Diverged { step: self.step, norm });
+        }
+        self.step += 1;
+        Ok(GradientNorm { norm, clipped: norm > self.options.clip.unwrap_or(f64::INFINITY) })
     }
 
     /// The mean loss that a pass left.

@@ -1,6 +1,6 @@
 //! Every parameter of every form of the models gets a gradient from the batches that the model makes itself.
 
-use super::{Sampler, Tower, TowerTask};
+use super::{Lessons, Sampler, Tower};
 use crate::objective::Objective;
 use crate::{Bert4RecOptions, LossKind, SasRecOptions, Windows};
 use cloze_data::Sequences;
@@ -16,8 +16,13 @@ fn check<O: Objective + std::fmt::Debug>(options: &O) {
     let sequences = Sequences::from_lists(&lists, None).unwrap();
     let mut tower = Tower::new(options, CATALOGUE, 3).unwrap();
     let sampler = Sampler::new(sequences, CATALOGUE, options, 3);
-    let mut task = TowerTask { tower: &mut tower, sampler, cases: None };
-    (0..8).for_each(|step| assert!(task.learn(step).unwrap().0 > 0.0));
+    let training = options.training();
+    let mut lessons = Lessons::new(sampler, tower.engine.preparer(), training.loss, CATALOGUE);
+    for step in 0..8 {
+        let lesson = lessons.make(step).unwrap();
+        let loss = tower.engine.loss_step(lesson.batch.batch(), &lessons.loss(&lesson)).unwrap();
+        assert!(loss > 0.0);
+    }
     let gradients = tower.engine.gradients().unwrap();
     for entry in tower.engine.layout().entries().iter().filter(|entry| !gradient_is_zero(&entry.name)) {
         let values = &gradients[entry.range()];

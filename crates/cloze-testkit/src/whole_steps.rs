@@ -1,0 +1,65 @@
+//! Of the engines' contract: whole training steps with batches prepared beforehand.
+
+use crate::batches::{drawn, every_loss, negatives};
+use crate::engine_contract::{LENGTHS, Make, config, engine};
+use cloze_encoder::{Attention, EncoderConfig, Loss, Negatives, Norm, PreparedBatch, Sharing};
+
+/// Steps at which batches grow, shrink and come again.
+const SIZES: [usize; 5] = [2, 4, 4, 1, 4];
+
+/// A whole step ends with the bits of its parts, its batch prepared during the step before, dropout on.
+pub fn whole_steps_equal_their_parts(make: Make) {
+    let config = EncoderConfig { dropout: 0.2, ..config(Norm::Post, Attention::Both) };
+    let batch = |step: usize| drawn(&config, &LENGTHS[..SIZES[step]], 40 + step as u64);
+    // The negatives belong to a batch, so each loss stands for its kind.
+    every_loss(&config, &batch(0), |kind| {
+        let of = |step: usize| {
+            let sharing = kind.negatives().map_or(Sharing::Row, Negatives::sharing);
+            negatives(&config, &batch(step), sharing, step as u64)
+        };
+        let (mut whole, mut parts) = (engine(make, &config), engine(make, &config));
+        let preparer = whole.preparer();
+        let prepare =
+            |step: usize| preparer.prepare(batch(step), &with(kind, &of(step))).expect("a good batch");
+        let mut next = Some(prepare(0));
+        for step in 0..SIZES.len() {
+            let (drawn, negatives, rate) = (batch(step), of(step), 1e-2 / (1 + step) as f64);
+            let loss = with(kind, &negatives);
+            let prepared: PreparedBatch = next.take().expect("prepared in the step before");
+            assert_eq!(prepared.batch(), &drawn);
+            let found = whole
+                .train_step(&prepared, &loss, rate, &mut || {
+                    next = (step + 1 < SIZES.len()).then(|| prepare(step + 1));
+                })
+                .unwrap();
+            let expected = (parts.loss_step(&drawn, &loss).unwrap(), parts.optimizer_step(rate).unwrap());
+            assert_eq!(found, expected, "step {step}");
+        }
+        assert_eq!(whole.parameters().unwrap(), parts.parameters().unwrap());
+        assert_eq!(whole.optimizer_state().unwrap(), parts.optimizer_state().unwrap());
+    });
+}
+
+/// A loss of the same kind with other negatives.
+fn with<'a>(kind: &Loss<'_>, negatives: &'a Negatives) -> Loss<'a> {
+    match *kind {
+        Loss::Softmax => Loss::Softmax,
+        Loss::SampledSoftmax(_) => Loss::SampledSoftmax(negatives),
+        Loss::Binary { power, .. } => Loss::Binary { negatives, power },
+    }
+}
+
+/// A batch that was prepared for another loss is refused, or as good.
+pub fn prepared_batches_keep_their_loss(make: Make) {
+    let config = config(Norm::Post, Attention::Both);
+    let batch = drawn(&config, &LENGTHS, 3);
+    let negatives = negatives(&config, &batch, Sharing::Row, 5);
+    let mut engine = engine(make, &config);
+    let prepared = engine.preparer().prepare(batch.clone(), &Loss::Softmax).unwrap();
+    let sampled = Loss::SampledSoftmax(&negatives);
+    let expected = engine.loss(&batch, &sampled).unwrap();
+    match engine.train_step(&prepared, &sampled, 1e-3, &mut || {}) {
+        Ok((loss, _)) => assert!((f64::from(loss) - expected).abs() < 1e-2 * expected),
+        Err(error) => assert!(error.to_string().contains("another loss"), "{error}"),
+    }
+}
