@@ -234,7 +234,8 @@ mod tests {
             split_hash: "0".to_owned(),
             fit: "train".to_owned(),
         };
-        let data = TrainingData { sequences: &sequences, items: ITEMS, origin: &origin, validation };
+        let data =
+            TrainingData { sequences: &sequences, items: ITEMS, origin: &origin, validation, leak: None };
         let options = HybridOptions { alpha, lambda: 5.0, ..HybridOptions::default() };
         let mut reporter = Reporter::quiet();
         let fusion = Fusion::fit(&data, &options, &mut tower(), &mut Run::new(3, &mut reporter)).unwrap();

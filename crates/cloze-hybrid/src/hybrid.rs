@@ -1,7 +1,7 @@
 //! HybridBERT4Rec: a content tower and a collaborative side.
 
 use crate::fusion::Fusion;
-use crate::options::{HybridOptions, Variant};
+use crate::options::{HybridOptions, ItemProfiles, Variant};
 use crate::product::Product;
 use cloze_eval::{ModelError, Query, Recommender};
 use cloze_sequential::{Bert4Rec, Tower};
@@ -37,6 +37,10 @@ enum Collaborative {
 /// What becomes of the collaborative tower where the order of an item's users can't be known.
 const WITHOUT_TIMES: &str = "the data have no times: an item's users stand in the order of their numbers, so the \
                              collaborative tower sees who had an item, but not in which order";
+
+/// What the variant that leaks is good for.
+const LEAK: &str = "the held-out interactions were left in the items' user sequences, as printed: these figures show what that \
+                    leak is worth, and are to be compared with those of the variant paper only";
 
 const CBF: &str = "cbf.";
 
@@ -80,7 +84,12 @@ fn towers(
     let stored: HybridOptions = folder.options(HybridBert4Rec::NAME)?;
     options.cbf = stored.cbf.clone();
     let cbf = Tower::load(&folder, CBF, &options.cbf, data.items)?;
-    if options.variant == Variant::Fused || stored.variant == Variant::Fused {
+    // A tower that has seen what is held out is no other variant's.
+    let leaks = |options: &HybridOptions| options.variant == Variant::AsPrinted;
+    let has_tower = |options: &HybridOptions| {
+        options.variant != Variant::Fused && options.item_profiles == ItemProfiles::Tower
+    };
+    if !has_tower(options) || !has_tower(&stored) || leaks(options) != leaks(&stored) {
         return Ok((cbf, None));
     }
     (options.user_max_length, options.cf_steps) = (stored.user_max_length, stored.cf_steps);
@@ -114,6 +123,9 @@ impl Model for HybridBert4Rec {
         let mut options = options.clone();
         if options.variant != Variant::Fused && !data.sequences.has_times() {
             run.reporter.note(WITHOUT_TIMES);
+        }
+        if options.variant == Variant::AsPrinted {
+            run.reporter.note(LEAK);
         }
         let (mut cbf, cf) = towers(data, &mut options, run)?;
         let collaborative = if options.variant == Variant::Fused {

@@ -8,4 +8,4 @@ mod options;
 mod product;
 
 pub use hybrid::HybridBert4Rec;
-pub use options::{HybridOptions, Variant};
+pub use options::{HeadLoss, HybridOptions, ItemProfiles, Variant};

@@ -13,6 +13,9 @@ pub enum Variant {
     Fused,
     /// The literal reading: projected profiles of whole histories, frozen towers; only w and b are trained.
     Paper,
+    /// As `paper`, with the held-out interactions left in the items' user sequences, as the printed text leaves them: the user who
+    /// is asked for stands in the answer's own sequence. It shows what that leak is worth.
+    AsPrinted,
     /// As `paper` with the hidden states for profiles.
     Hidden,
     /// A trained linear map on either profile aligns the two spaces; each positive is predicted from the history
@@ -24,7 +27,7 @@ impl Variant {
     /// The vector that stands for a sequence.
     pub fn profile(self) -> Profile {
         match self {
-            Self::Fused | Self::Paper | Self::TrainedProjections => Profile::Projected,
+            Self::Fused | Self::Paper | Self::AsPrinted | Self::TrainedProjections => Profile::Projected,
             Self::Hidden => Profile::Hidden,
         }
     }
@@ -34,10 +37,33 @@ impl Variant {
         match self {
             Self::Fused => "hybridbert4rec",
             Self::Paper => "hybridbert4rec-paper",
+            Self::AsPrinted => "hybridbert4rec-as-printed",
             Self::Hidden => "hybridbert4rec-hidden",
             Self::TrainedProjections => "hybridbert4rec-trained-projections",
         }
     }
+}
+
+/// Where an item's profile comes from, in the variants of the paper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ItemProfiles {
+    /// The paper's collaborative tower over the item's users.
+    Tower,
+    /// The mean of its users' profiles: collaboration without a transformer. Zero where it has no user.
+    Users,
+    /// The content tower's own vector of the item: no collaboration at all.
+    Content,
+}
+
+/// What the head learns from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeadLoss {
+    /// The paper's: `−ln σ(s)` of a positive, `−ln σ(−s)` of each sampled negative.
+    Log,
+    /// `−ln softmax(s)` of a positive among all items.
+    Softmax,
 }
 
 /// Options of HybridBERT4Rec: those of BERT4Rec for both towers, with `max-length` and `steps` for the content tower,
@@ -69,10 +95,15 @@ pub struct HybridOptions {
     pub head_batch: usize,
     /// Learning rate of the head.
     pub head_learning_rate: f64,
-    /// Sampled negatives for each positive of the head.
+    /// What the head learns from.
+    pub head_loss: HeadLoss,
+    /// Sampled negatives for each positive of the head; the softmax takes none.
     pub head_negatives: usize,
-    /// Prefixes of each history that the trained projections learn from.
-    pub prefixes: usize,
+    /// Prefixes of each history that the head learns from, each with the item after it; 0: whole histories with the items in
+    /// them, as in the paper. `None`: 16 for trained projections, otherwise 0.
+    pub prefixes: Option<usize>,
+    /// Where item profiles come from.
+    pub item_profiles: ItemProfiles,
 }
 
 impl Default for HybridOptions {
@@ -89,17 +120,22 @@ impl Default for HybridOptions {
             head_steps: 2000,
             head_batch: 512,
             head_learning_rate: 1e-3,
+            head_loss: HeadLoss::Log,
             head_negatives: 4,
-            prefixes: 16,
+            prefixes: None,
+            item_profiles: ItemProfiles::Tower,
         }
     }
 }
 
+/// Prefixes of a history that trained projections learn from, unless the options say how many.
+const USUAL_PREFIXES: usize = 16;
+
 /// Lines of help beyond BERT4Rec's.
-const OWN_HELP: [(&str, &str); 12] = [
+const OWN_HELP: [(&str, &str); 14] = [
     (
         "variant",
-        "Collaborative side: fused (EASE); as the paper may be read: paper, hidden, trained-projections",
+        "Collaborative side: fused (EASE); as the paper may be read: paper, as-printed (with its leak), hidden, trained-projections",
     ),
     ("alpha", "fused: weight of EASE's score; none for the best on validation items"),
     ("lambda", "fused: EASE's weight of the squared norm"),
@@ -110,8 +146,16 @@ const OWN_HELP: [(&str, &str); 12] = [
     ("head-steps", "Optimizer steps of the head"),
     ("head-batch", "Positives a step of the head"),
     ("head-learning-rate", "Learning rate of the head"),
-    ("head-negatives", "Sampled negatives for each positive of the head"),
-    ("prefixes", "Prefixes of each history that the trained projections learn from"),
+    ("head-loss", "What the head learns from: log (sampled negatives, as the paper) or softmax (all items)"),
+    ("head-negatives", "Sampled negatives for each positive of the head, with the log loss"),
+    (
+        "prefixes",
+        "Prefixes of each history that the head learns from; 0: whole ones; none: as the variant has it",
+    ),
+    (
+        "item-profiles",
+        "An item's profile: tower (the paper's), users (mean of its users') or content (no collaboration)",
+    ),
 ];
 
 const HELP_LINES: usize = Bert4RecOptions::HELP.len() + OWN_HELP.len();
@@ -130,6 +174,11 @@ const fn joined() -> [(&'static str, &'static str); HELP_LINES] {
 impl HybridOptions {
     /// Every option with a line of help.
     pub const HELP: &'static [(&'static str, &'static str)] = &joined();
+
+    /// Prefixes of each history that the head learns from; 0 for whole histories.
+    pub(crate) fn cuts(&self) -> usize {
+        self.prefixes.unwrap_or(if self.variant == Variant::TrainedProjections { USUAL_PREFIXES } else { 0 })
+    }
 
     /// Options of the collaborative tower.
     pub fn cf(&self) -> Bert4RecOptions {
@@ -150,7 +199,6 @@ impl HybridOptions {
             ("head-steps", self.head_steps as usize),
             ("head-batch", self.head_batch),
             ("head-negatives", self.head_negatives),
-            ("prefixes", self.prefixes),
         ];
         if let Some((key, value)) = counts.into_iter().find(|(_, value)| *value == 0) {
             return Err(TrainError::option(key, value, "must be at least 1"));

@@ -58,7 +58,7 @@ fn options(variant: Variant) -> HybridOptions {
 
 fn fit<M: Model>(options: &M::Options, origin: &TrainedOn, reuse: Option<PathBuf>) -> Result<M, TrainError> {
     let sequences = sequences();
-    let data = TrainingData { sequences: &sequences, items: ITEMS, origin, validation: None };
+    let data = TrainingData { sequences: &sequences, items: ITEMS, origin, validation: None, leak: None };
     let mut reporter = Reporter::quiet();
     M::fit(&data, options, &mut Run { reuse, ..Run::new(3, &mut reporter) })
 }
@@ -109,7 +109,8 @@ fn a_folder_brings_the_same_scores_back() {
 fn final_loss(variant: Variant) -> f64 {
     let sequences = sequences();
     let origin = origin("train");
-    let data = TrainingData { sequences: &sequences, items: ITEMS, origin: &origin, validation: None };
+    let data =
+        TrainingData { sequences: &sequences, items: ITEMS, origin: &origin, validation: None, leak: None };
     let mut reporter = Reporter::quiet();
     let mut options = HybridOptions { head_steps: 600, cf_steps: 300, ..options(variant) };
     options.cbf.steps = 200;
@@ -155,7 +156,8 @@ fn the_chosen_weight_stays_with_the_model() {
     let split = LeaveOneOut::new(&sequences).unwrap();
     let origin = origin("train");
     let validation = Some(&split.validation[..]);
-    let data = TrainingData { sequences: &split.train, items: ITEMS, origin: &origin, validation };
+    let data =
+        TrainingData { sequences: &split.train, items: ITEMS, origin: &origin, validation, leak: None };
     let mut reporter = Reporter::quiet();
     let model =
         HybridBert4Rec::fit(&data, &options(Variant::Fused), &mut Run::new(3, &mut reporter)).unwrap();
@@ -207,6 +209,7 @@ fn held_out_items_change_no_weight_and_no_profile() {
             items: ITEMS,
             origin: &origin,
             validation: Some(validation),
+            leak: Some(&sequences),
         };
         let mut reporter = Reporter::quiet();
         // No look at the validation items in between: which parameters are best is the one thing that they decide.
@@ -231,7 +234,7 @@ fn data_without_times_are_noted() {
     let untimed = Sequences::from_lists(&lists, None).unwrap();
     let origin = origin("train");
     let notes = |sequences: &Sequences| {
-        let data = TrainingData { sequences, items: ITEMS, origin: &origin, validation: None };
+        let data = TrainingData { sequences, items: ITEMS, origin: &origin, validation: None, leak: None };
         let mut reporter = Reporter::quiet();
         HybridBert4Rec::fit(&data, &options(Variant::Paper), &mut Run::new(3, &mut reporter)).unwrap();
         reporter.notes().to_vec()
@@ -245,7 +248,13 @@ fn data_without_times_are_noted() {
 fn an_item_nobody_had_has_a_profile_and_a_score() {
     let sequences = sequences();
     let origin = origin("train");
-    let data = TrainingData { sequences: &sequences, items: ITEMS + 1, origin: &origin, validation: None };
+    let data = TrainingData {
+        sequences: &sequences,
+        items: ITEMS + 1,
+        origin: &origin,
+        validation: None,
+        leak: None,
+    };
     let mut reporter = Reporter::quiet();
     let mut run = Run::new(3, &mut reporter);
     let mut model = HybridBert4Rec::fit(&data, &options(Variant::Paper), &mut run).unwrap();

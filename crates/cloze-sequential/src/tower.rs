@@ -21,6 +21,9 @@ const INFERENCE_BATCH: usize = 64;
 /// Name of the output layer's bias in the encoder's layout.
 const OUTPUT_BIAS: &str = "cls.predictions.bias";
 
+/// Name of the token table there.
+const TOKENS: &str = "bert.embeddings.word_embeddings.weight";
+
 /// Which vector of the last row stands for the sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
@@ -133,6 +136,16 @@ impl<O: Objective> Tower<O> {
             Vec::new()
         };
         self.infer(histories, &blank, |engine| engine.logits())
+    }
+
+    /// The vectors of all tokens in the table that the input uses, `[catalogue, hidden]`; special ones are left out.
+    ///
+    /// # Errors
+    /// A failure of the engine.
+    pub fn token_vectors(&self) -> Result<Vec<f32>, TrainError> {
+        let parameters = self.engine.parameters()?;
+        let len = self.catalogue * self.engine.config().hidden;
+        Ok(parameters.get(TOKENS).unwrap_or_default().iter().copied().take(len).collect())
     }
 
     /// What `read` finds for the last row of each history's input, `blank` where there is no input.

@@ -21,6 +21,9 @@ pub struct TrainingData<'a> {
     pub origin: &'a TrainedOn,
     /// Each user's validation item, for early stopping only; absent where validation items are trained on.
     pub validation: Option<&'a [Option<u32>]>,
+    /// The same users with their held-out interactions too: for a form of a model that exists to show what a leak is worth, and
+    /// for nothing else.
+    pub leak: Option<&'a Sequences>,
 }
 
 /// The circumstances of a training run.

@@ -106,6 +106,9 @@ pub(crate) struct Row {
     fits: Option<Vec<String>>,
     /// At most so many seeds.
     seeds: Option<u64>,
+    /// Whether `--quick` runs the row too.
+    #[serde(default = "yes")]
+    quick: bool,
     /// Rough cost in seconds, on a data set of weight 1; the remaining time is estimated from it.
     weight: f64,
     /// The same with `--quick`.
@@ -127,14 +130,15 @@ impl Row {
     }
 
     /// Whether the row is run on this data set with this fit and seed.
-    pub(crate) fn includes(&self, dataset: &str, fit: &str, seed: u64) -> bool {
-        !self.without.iter().any(|name| name == dataset)
+    pub(crate) fn includes(&self, dataset: &str, fit: &str, seed: u64, quick: bool) -> bool {
+        (self.quick || !quick)
+            && !self.without.iter().any(|name| name == dataset)
             && self.fits.as_ref().is_none_or(|fits| fits.iter().any(|one| one == fit))
             && self.seeds.is_none_or(|seeds| seed < seeds)
     }
 
     fn is_everywhere(&self) -> bool {
-        self.without.is_empty() && self.fits.is_none() && self.seeds.is_none()
+        self.without.is_empty() && self.fits.is_none() && self.seeds.is_none() && self.quick
     }
 
     pub(crate) fn weight(&self, quick: bool) -> f64 {

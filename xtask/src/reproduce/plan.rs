@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::experiment::{Experiment, LEAVE_ONE_OUT, Options};
+use super::experiment::{Experiment, LEAVE_ONE_OUT, Options, Row};
 
 /// What one invocation asks for, with the experiment's defaults filled in.
 pub(crate) struct Request {
@@ -57,7 +57,8 @@ pub(crate) fn plan(experiment: &Experiment, request: &Request, cloze: &str) -> R
         for (split, fit) in request.parts(dataset) {
             for seed in 0..request.seeds {
                 let first = planned.len();
-                for row in experiment.rows.iter().filter(|row| row.includes(dataset, fit, seed)) {
+                let included = |row: &&Row| row.includes(dataset, fit, seed, request.quick);
+                for row in experiment.rows.iter().filter(included) {
                     let is_used = |other: &PlannedRow| Some(&other.configuration.name) == row.uses.as_ref();
                     let uses = planned[first..].iter().position(is_used).map(|place| first + place);
                     let configuration = Configuration {

@@ -260,7 +260,13 @@ impl Train {
             count(dataset.items.len()),
             count(sequences.interactions()),
         ));
-        let data = TrainingData { sequences: &sequences, items: dataset.items.len(), origin, validation };
+        let data = TrainingData {
+            sequences: &sequences,
+            items: dataset.items.len(),
+            origin,
+            validation,
+            leak: Some(&dataset.sequences),
+        };
         let mut run = Run {
             seed: self.common.seed,
             reporter,

@@ -86,7 +86,7 @@ impl Head {
         let (w, b) = (&self.values[..self.width], self.values[self.width]);
         let rows = scores.par_chunks_mut(items).zip(profiles.par_chunks(self.width));
         rows.for_each(|(row, p)| {
-            let weighted: Vec<f32> = self.map(self.user_map(), p).iter().zip(w).map(|(p, w)| p * w).collect();
+            let weighted: Vec<f32> = self.map_user(p).iter().zip(w).map(|(p, w)| p * w).collect();
             let columns = mapped_items.chunks_exact(self.width);
             row.iter_mut().zip(columns).for_each(|(score, q)| *score = dot(&weighted, q) + b);
         });
@@ -99,7 +99,7 @@ impl Head {
         let (w, b) = (&self.values[..n], self.values[n]);
         let mut loss = 0.0;
         for example in examples {
-            let p = self.map(self.user_map(), example.profile);
+            let p = self.map_user(example.profile);
             let mut dp = vec![0.0; n];
             for (number, &item) in example.items.iter().enumerate() {
                 let raw = &profiles[item as usize * n..(item as usize + 1) * n];
@@ -117,11 +117,26 @@ impl Head {
                     dp[k] += ds * w[k] * q[k];
                     dq[k] = ds * w[k] * p[k];
                 }
-                self.map_gradient(self.item_map(), &dq, raw, gradient);
+                self.item_map_gradient(&dq, raw, gradient);
             }
-            self.map_gradient(self.user_map(), &dp, example.profile, gradient);
+            self.user_map_gradient(&dp, example.profile, gradient);
         }
         loss / pairs as f64
+    }
+
+    /// A user's profile as the head sees it, p̂.
+    pub(super) fn map_user(&self, profile: &[f32]) -> Vec<f32> {
+        self.map(self.user_map(), profile)
+    }
+
+    /// Adds the gradient of the users' map where p̂ has the gradient `upstream`.
+    pub(super) fn user_map_gradient(&self, upstream: &[f32], profile: &[f32], gradient: &mut [f32]) {
+        self.map_gradient(self.user_map(), upstream, profile, gradient);
+    }
+
+    /// The same of the items' map.
+    pub(super) fn item_map_gradient(&self, upstream: &[f32], profile: &[f32], gradient: &mut [f32]) {
+        self.map_gradient(self.item_map(), upstream, profile, gradient);
     }
 
     /// Gradient of `M x + m` with respect to M and m.
@@ -150,10 +165,10 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn wave(n: usize, phase: f32) -> Vec<f32> {
+    pub(in super::super) fn wave(n: usize, phase: f32) -> Vec<f32> {
         (0..n).map(|i| (i as f32 * 0.7 + phase).sin()).collect()
     }
 

@@ -3,26 +3,27 @@
 
 mod head;
 mod pairs;
+mod profiles;
+mod softmax;
 mod task;
 
-use crate::options::{HybridOptions, Variant};
+use crate::options::{HybridOptions, ItemProfiles, Variant};
 use cloze_encoder::{AdamW, AdamWOptions, Schedule};
 use cloze_sequential::{Tower, validation_cases};
 use cloze_train::{ModelFolder, NamedTensor, Plan, Run, TrainError, TrainingData, train};
 use head::Head;
 use pairs::Pairs;
+use profiles::{of_items, of_users};
 use task::HeadTask;
 
 const CF: &str = "cf.";
 const HEAD: &str = "head";
 const PROFILES: &str = "profiles.items";
 
-/// Histories between two steps of the progress bar.
-const TOGETHER: usize = 1024;
-
 /// Tower, head, and the item profiles that both lead to.
 pub(crate) struct Product {
-    cf: Tower,
+    /// Where item profiles are its.
+    cf: Option<Tower>,
     head: Head,
     /// Raw item profiles q, `[items, width]`.
     profiles: Vec<f32>,
@@ -42,16 +43,7 @@ impl Product {
         given: Option<Tower>,
         run: &mut Run<'_>,
     ) -> Result<Self, TrainError> {
-        let item_sequences = data.sequences.transpose(data.items)?;
-        let mut cf = if let Some(tower) = given {
-            tower
-        } else {
-            let mut tower = Tower::new(&options.cf(), data.sequences.len(), run.seed)?;
-            tower.train("collaborative", &item_sequences, None, run)?;
-            tower
-        };
-        let users: Vec<&[u32]> = item_sequences.iter().collect();
-        let profiles = cf.profiles(&users, options.variant.profile())?;
+        let (cf, profiles) = of_items(data, options, cbf, given, run)?;
         let mut head = Head::new(options.cbf.hidden, projects(options));
         train_head(&mut head, &profiles, data, options, cbf, run)?;
         let mapped = head.map_items(&profiles);
@@ -78,7 +70,7 @@ impl Product {
     }
 
     pub(crate) fn tensors(&self) -> Result<Vec<NamedTensor<'static>>, TrainError> {
-        let mut tensors = self.cf.tensors(CF)?;
+        let mut tensors = self.cf.as_ref().map_or_else(|| Ok(Vec::new()), |tower| tower.tensors(CF))?;
         let (head, width) = (self.head.values(), self.head.width());
         tensors.push(NamedTensor::f32(HEAD, &[head.len()], head.to_vec()));
         let shape = [self.profiles.len() / width, width];
@@ -89,7 +81,8 @@ impl Product {
     pub(crate) fn load(folder: &ModelFolder, options: &HybridOptions) -> Result<Self, TrainError> {
         let (items, users) = (folder.vocabularies.items.len(), folder.vocabularies.users.len());
         let (width, projects) = (options.cbf.hidden, projects(options));
-        let cf = Self::tower(folder, options, users)?;
+        let has_tower = options.item_profiles == ItemProfiles::Tower;
+        let cf = has_tower.then(|| Self::tower(folder, options, users)).transpose()?;
         let values = folder.f32(HEAD, Some(&[Head::len(width, projects)]))?;
         let head = Head::from_values(width, projects, values)
             .ok_or_else(|| TrainError::Data("the head has another size than its options say".to_owned()))?;
@@ -111,29 +104,20 @@ fn train_head(
     cbf: &mut Tower,
     run: &mut Run<'_>,
 ) -> Result<(), TrainError> {
-    let (pairs, histories) = if projects(o) {
-        Pairs::of_prefixes(data.sequences, data.items, o.prefixes, o.head_negatives, run.seed)
-    } else {
-        Pairs::of_whole_histories(data.sequences, data.items, o.head_negatives, run.seed)
+    let (pairs, histories) = match o.cuts() {
+        0 => Pairs::of_whole_histories(data.sequences, data.items, o.head_negatives, run.seed),
+        cuts => Pairs::of_prefixes(data.sequences, data.items, cuts, o.head_negatives, run.seed),
     };
     if pairs.is_empty() {
         return Err(TrainError::Data("no user has two interactions: there is nothing to predict".to_owned()));
     }
-    let profile = o.variant.profile();
-    let mut users = Vec::with_capacity(histories.len() * o.cbf.hidden);
-    // With a bar: there may be a hundred thousand prefixes.
-    run.reporter.start("profiles", histories.len() as u64, "histories");
-    for chunk in histories.chunks(TOGETHER) {
-        users.extend(cbf.profiles(chunk, profile)?);
-        run.reporter.advance_to((users.len() / o.cbf.hidden) as u64, String::new);
-    }
-    run.reporter.finish(&format!("{} user profiles", histories.len()));
+    let users = of_users(&histories, o, cbf, run)?;
 
     let held = data.validation.filter(|targets| targets.iter().any(Option::is_some));
     let cases = held.map(|targets| validation_cases(data.sequences, targets, data.items)).transpose()?;
     let validation = match cases {
         Some(cases) => {
-            let profiles = cbf.profiles(cases.histories(), profile)?;
+            let profiles = cbf.profiles(cases.histories(), o.variant.profile())?;
             Some((cases, profiles))
         }
         None => None,
@@ -145,6 +129,7 @@ fn train_head(
     };
     let options = AdamWOptions { weight_decay: 0.0, ..AdamWOptions::default() };
     let optimizer = AdamW::flat(head.values().len(), options);
-    let mut task = HeadTask { head, optimizer, pairs, users, items, validation, batch: o.head_batch };
+    let mut task =
+        HeadTask { head, optimizer, pairs, users, items, validation, batch: o.head_batch, loss: o.head_loss };
     train(&mut task, "head", &plan, run)
 }

@@ -2,6 +2,7 @@
 
 use super::head::{Example, Head};
 use super::pairs::Pairs;
+use crate::options::HeadLoss;
 use cloze_encoder::{AdamW, OptimizerState};
 use cloze_eval::{Cases, EvaluationOptions, Metric, ModelError, Protocol, Query, Recommender, evaluate};
 use cloze_train::{Step, Task, TrainError};
@@ -17,6 +18,7 @@ pub(super) struct HeadTask<'a> {
     /// Validation users with their profiles.
     pub(super) validation: Option<(Cases<'a>, Vec<f32>)>,
     pub(super) batch: usize,
+    pub(super) loss: HeadLoss,
 }
 
 impl Task for HeadTask<'_> {
@@ -31,7 +33,10 @@ impl Task for HeadTask<'_> {
             })
             .collect();
         let mut gradient = vec![0.0; self.head.values().len()];
-        let loss = self.head.loss(&examples, self.items, &mut gradient);
+        let loss = match self.loss {
+            HeadLoss::Log => self.head.loss(&examples, self.items, &mut gradient),
+            HeadLoss::Softmax => self.head.softmax_loss(&examples, self.items, &mut gradient),
+        };
         let norm = self.optimizer.update(self.head.values_mut(), &gradient, rate)?;
         Ok(Step { loss, norm, items: examples.iter().map(|example| example.items.len()).sum() })
     }

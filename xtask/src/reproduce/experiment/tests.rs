@@ -109,14 +109,15 @@ fn two_rows_of_one_name_are_refused() {
 #[test]
 fn a_row_is_run_where_it_says_and_a_used_row_everywhere() {
     let text = format!(
-        "{SMALL}[[row]]\nname = \"check\"\nmodel = \"bert4rec\"\nweight = 1\nwithout = [\"b\"]\nfits = [\"train\"]\nseeds = 1\n"
+        "{SMALL}[[row]]\nname = \"check\"\nmodel = \"bert4rec\"\nweight = 1\nwithout = [\"b\"]\nfits = [\"train\"]\nseeds = 1\nquick = false\n"
     );
     let experiment = parse(&text).unwrap();
     let check = &experiment.rows[1];
-    assert!(check.includes("a", "train", 0));
+    assert!(check.includes("a", "train", 0, false));
+    assert!(!check.includes("a", "train", 0, true));
     for (dataset, fit, seed) in [("b", "train", 0), ("a", "train+validation", 0), ("a", "train", 1)] {
-        assert!(!check.includes(dataset, fit, seed), "{dataset} {fit} {seed}");
-        assert!(experiment.rows[0].includes(dataset, fit, seed));
+        assert!(!check.includes(dataset, fit, seed, false), "{dataset} {fit} {seed}");
+        assert!(experiment.rows[0].includes(dataset, fit, seed, true));
     }
     let user = "[[row]]\nname = \"user\"\nmodel = \"bert4rec\"\nweight = 1\nuses = \"check\"\n";
     let error = parse(&format!("{text}{user}")).unwrap_err().to_string();
