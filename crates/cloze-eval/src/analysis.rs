@@ -21,7 +21,7 @@ pub struct Analysis {
     pub comparisons: Vec<Comparison>,
     /// What the models' lists are like.
     pub lists: Vec<ListRow>,
-    /// By popularity of the target and by length of the history.
+    /// By popularity of the target, by length of the history, and by familiarity of the target's categories.
     pub breakdowns: Vec<BreakdownRow>,
 }
 
@@ -70,14 +70,18 @@ fn list_row(seeds: &[&Evaluation]) -> Option<ListRow> {
     let first = all.first()?;
     let mean = |field: fn(&ListStatistics) -> f64| all.iter().map(field).sum::<f64>() / all.len() as f64;
     // Distances of different kinds have no mean.
-    let distances: Option<Vec<f64>> =
-        all.iter().map(|one| one.distance.filter(|_| one.distance_by == first.distance_by)).collect();
+    let distance = |one: &ListStatistics| one.distance.filter(|_| one.distance_by == first.distance_by);
+    let mean_of_all = |field: &dyn Fn(&ListStatistics) -> Option<f64>| {
+        let values: Option<Vec<f64>> = all.iter().map(field).collect();
+        values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
+    };
     let statistics = ListStatistics {
         coverage: mean(|one| one.coverage),
         popularity: mean(|one| one.popularity),
         novelty: mean(|one| one.novelty),
         gini: mean(|one| one.gini),
-        distance: distances.map(|values| values.iter().sum::<f64>() / values.len() as f64),
+        distance: mean_of_all(&distance),
+        unfamiliarity: mean_of_all(&|one| one.unfamiliarity),
         ..first.clone()
     };
     let meta = &seeds[0].meta;

@@ -1,4 +1,4 @@
-//! Figures of parts of the users: by popularity of the target and by length of the history.
+//! Figures of parts of the users: by popularity and familiarity of the target and by length of the history.
 
 use std::fmt;
 
@@ -25,16 +25,22 @@ pub enum Factor {
     TargetPopularity,
     /// Number of items in the history.
     HistoryLength,
+    /// Familiarity of the target's categories, in percent: see [`ProtocolRanks::target_familiarities`].
+    TargetFamiliarity,
 }
 
 impl Factor {
-    /// Both, in the order of the report.
-    pub const ALL: [Self; 2] = [Self::TargetPopularity, Self::HistoryLength];
+    /// All, in the order of the report.
+    pub const ALL: [Self; 3] = [Self::TargetPopularity, Self::HistoryLength, Self::TargetFamiliarity];
 
-    fn values(self, ranks: &ProtocolRanks) -> Vec<u64> {
+    /// The value of each user that has one; none at all where they are not known.
+    fn values(self, ranks: &ProtocolRanks) -> Vec<Option<u64>> {
         match self {
-            Self::TargetPopularity => ranks.target_counts.clone(),
-            Self::HistoryLength => ranks.history_lengths.iter().map(|&length| u64::from(length)).collect(),
+            Self::TargetPopularity => ranks.target_counts.iter().copied().map(Some).collect(),
+            Self::HistoryLength => ranks.history_lengths.iter().map(|&length| Some(length.into())).collect(),
+            Self::TargetFamiliarity => {
+                ranks.target_familiarities.iter().map(|percent| percent.map(u64::from)).collect()
+            }
         }
     }
 }
@@ -44,6 +50,7 @@ impl fmt::Display for Factor {
         f.pad(match self {
             Self::TargetPopularity => "popularity of the target",
             Self::HistoryLength => "length of the history",
+            Self::TargetFamiliarity => "familiarity of the target (%)",
         })
     }
 }
@@ -112,9 +119,10 @@ fn of_factor(
     let values = by.values(seeds[0]);
     let means = METRICS.map(|metric| user_means(seeds, metric));
     let mut rows = Vec::new();
-    for (from, to) in buckets(&values, by == Factor::TargetPopularity) {
-        let inside: Vec<usize> =
-            (0..values.len()).filter(|&user| (from..=to).contains(&values[user])).collect();
+    let known: Vec<u64> = values.iter().copied().flatten().collect();
+    for (from, to) in buckets(&known, by == Factor::TargetPopularity) {
+        let within = |user: &usize| values[*user].is_some_and(|value| (from..=to).contains(&value));
+        let inside: Vec<usize> = (0..values.len()).filter(within).collect();
         let columns: Vec<Vec<f64>> =
             means.iter().map(|column| inside.iter().map(|&user| column[user]).collect()).collect();
         for (metric, interval) in METRICS.into_iter().zip(bootstrap.intervals(&columns)?) {

@@ -1,5 +1,6 @@
 //! The users to evaluate: what each has seen and what is to be found.
 
+use crate::categories::Categories;
 use crate::error::EvalError;
 
 /// Histories and held-out items of the evaluated users. Borrows the histories, so nothing large is copied.
@@ -9,6 +10,7 @@ pub struct Cases<'a> {
     histories: Vec<&'a [u32]>,
     targets: Vec<u32>,
     popularity: Vec<u64>,
+    categories: Option<&'a Categories>,
 }
 
 impl<'a> Cases<'a> {
@@ -43,9 +45,25 @@ impl<'a> Cases<'a> {
         if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(EvalError::DuplicateUser { user: pair[0] });
         }
-        let cases = Self { users, histories, targets, popularity };
+        let cases = Self { users, histories, targets, popularity, categories: None };
         cases.check_items()?;
         Ok(cases)
+    }
+
+    /// The same cases with the items' categories: an evaluation then says how familiar targets and lists are.
+    ///
+    /// # Errors
+    /// [`EvalError::CatalogueMismatch`] when they are those of another catalogue.
+    pub fn with_categories(self, categories: &'a Categories) -> Result<Self, EvalError> {
+        let (model_items, data_items) = (categories.catalogue(), self.catalogue());
+        if model_items != data_items {
+            return Err(EvalError::CatalogueMismatch {
+                model: "of categories".to_owned(),
+                model_items,
+                data_items,
+            });
+        }
+        Ok(Self { categories: Some(categories), ..self })
     }
 
     fn check_items(&self) -> Result<(), EvalError> {
@@ -92,6 +110,11 @@ impl<'a> Cases<'a> {
     /// The held-out items, in the order of [`Cases::users`].
     pub fn targets(&self) -> &[u32] {
         &self.targets
+    }
+
+    /// The items' categories, where they are known.
+    pub fn categories(&self) -> Option<&'a Categories> {
+        self.categories
     }
 
     /// Count of each item in training.

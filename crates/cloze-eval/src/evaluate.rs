@@ -106,7 +106,7 @@ pub fn evaluate_with(
     let ranker = Ranker { model: &name, samplers: &samplers, exclude_seen: options.exclude_seen, lists };
 
     let catalogue = cases.catalogue();
-    let mut counter = Counter::new(cases.popularity(), distances);
+    let mut counter = Counter::new(cases.popularity(), distances, cases.categories());
     let width = samplers.len();
     let mut places = vec![Place::default(); cases.len() * width];
     let mut lists = Vec::with_capacity(options.batch.min(cases.len()));
@@ -156,11 +156,14 @@ fn rank_batch(
         .zip(scores.par_chunks_exact(catalogue))
         .zip(places.par_chunks_exact_mut(ranker.samplers.len()))
         .map_init(
-            || Marks::new(catalogue),
-            |marks, ((case, row), places)| {
+            || (Marks::new(catalogue), Vec::new()),
+            |(marks, shares), ((case, row), places)| {
                 let (user, target) = (cases.users()[case], cases.targets()[case]);
                 let case = Case { user, history: cases.histories()[case], target };
-                ranker.rank(marks, case, row, places).map(|list| counter.values(list))
+                if let Some(categories) = cases.categories() {
+                    categories.shares(case.history, shares);
+                }
+                ranker.rank(marks, case, row, places).map(|list| counter.values(list, shares))
             },
         )
         .collect_into_vec(lists);
@@ -186,7 +189,19 @@ fn by_protocol(
         ranks: column(at, |place| place.rank),
         target_counts: cases.targets().iter().map(|&item| cases.popularity()[item as usize]).collect(),
         history_lengths: cases.histories().iter().map(|history| history.len() as u32).collect(),
+        target_familiarities: familiarities(cases),
         lists: lists.filter(|_| protocol == Protocol::Full).cloned(),
     };
     options.protocols.iter().enumerate().map(one).collect()
+}
+
+/// The users' familiarity with their targets, in percent.
+fn familiarities(cases: &Cases<'_>) -> Vec<Option<u32>> {
+    let Some(categories) = cases.categories() else { return Vec::new() };
+    let mut shares = Vec::new();
+    let percent = |(history, &target): (&&[u32], &u32)| {
+        categories.shares(history, &mut shares);
+        categories.familiarity(&shares, target).map(|share| (100.0 * share).round() as u32)
+    };
+    cases.histories().iter().zip(cases.targets()).map(percent).collect()
 }

@@ -25,6 +25,9 @@ pub struct ProtocolRanks {
     pub target_counts: Vec<u64>,
     /// Length of each user's history; empty for an evaluation that was stored without.
     pub history_lengths: Vec<u32>,
+    /// How familiar each user is with the target's categories, in percent: the mean over them of the share of the history that
+    /// has the category; `None` for a target without categories. Empty where categories are not known.
+    pub target_familiarities: Vec<Option<u32>>,
     /// What the users' top-10 lists are like: under [`Protocol::Full`] only.
     pub lists: Option<ListStatistics>,
 }

@@ -50,7 +50,8 @@ fn comparison_tables(text: &mut String, rows: &[&Comparison]) {
 }
 
 fn list_table(text: &mut String, part: Part<'_>, analysis: &Analysis) {
-    let mut table = Table::new(&["<model", "coverage", "popularity", "novelty (bits)", "Gini", "distance"]);
+    let mut table =
+        Table::new(&["<model", "coverage", "popularity", "novelty (bits)", "Gini", "distance", "unfamiliar"]);
     for row in analysis.lists.iter().filter(|row| part.has(&row.dataset, &row.split, row.fit)) {
         let of = &row.statistics;
         table.row(vec![
@@ -60,6 +61,7 @@ fn list_table(text: &mut String, part: Part<'_>, analysis: &Analysis) {
             format!("{:.2}", of.novelty),
             figure(of.gini),
             of.distance.map_or_else(|| "-".to_owned(), figure),
+            of.unfamiliarity.map_or_else(|| "-".to_owned(), figure),
         ]);
     }
     if !table.is_empty() {
@@ -97,6 +99,9 @@ fn breakdown_table(text: &mut String, by: Factor, protocol: Protocol, rows: &[&B
         .filter(|row| row.by == by && row.protocol == protocol && row.metric == Metric::Ndcg(10))
         .collect();
     let buckets = buckets_of(&rows, by);
+    if buckets.is_empty() {
+        return;
+    }
     let names: Vec<String> = buckets.iter().map(|&(from, to, _)| bucket_name(by, from, to)).collect();
     let titles: Vec<&str> = std::iter::once("<model").chain(names.iter().map(String::as_str)).collect();
     let mut table = Table::new(&titles);
@@ -132,6 +137,7 @@ models are equally good. A baseline that is chosen for being the best is favoure
 beforehand where it matters.\n\
 Beyond accuracy: coverage = share of the catalogue in any list; popularity = mean training count; novelty = mean\n\
 self-information; Gini of how often items are listed (0 even, 1 all on one); distance = mean of 1 - cosine within\n\
-a list, of the users who have both items in training unless item vectors were given.\n\
+a list, of the users who have both items in training unless item vectors were given; unfamiliar = mean of 1 -\n\
+familiarity. Familiarity of an item: share of the user's history that has its categories, mean over these.\n\
 Breakdowns: buckets end at quartiles of the users' values; cold = never in training.\n"
 }

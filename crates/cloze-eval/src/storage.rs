@@ -28,6 +28,8 @@ const META: &str = "evaluation.json";
 /// Columns that evaluations of earlier versions lack.
 const TARGET_COUNT: &str = "target_count";
 const HISTORY_LENGTH: &str = "history_length";
+/// The same, and those of data without categories. Its cells are missing where a target has none.
+const TARGET_FAMILIARITY: &str = "target_familiarity";
 /// Raised when the layout changes, so that an old file is refused and not misread.
 const FORMAT: u32 = 1;
 
@@ -56,8 +58,8 @@ impl Evaluation {
     /// Writes `users.parquet` and `evaluation.json` into a folder, which is made if it is missing.
     ///
     /// The Parquet file has the columns `user`, `target` (dense ids, u32), `protocol` (text), `candidates`,
-    /// `rank` (u32), each of [`Metric::ALL`] under its name (f64), and where they are known `target_count` (u64)
-    /// and `history_length` (u32). Both files are written to temporary names; only then do they replace an older
+    /// `rank` (u32), each of [`Metric::ALL`] under its name (f64), and where they are known `target_count` (u64),
+    /// `history_length` and `target_familiarity` (u32). Both files are written to temporary names; only then do they replace an older
     /// evaluation, `evaluation.json` last: while it is missing, the evaluation is not complete.
     ///
     /// # Errors
@@ -118,16 +120,19 @@ impl Evaluation {
     }
 
     fn to_parquet(&self, path: &Path, ids: Option<Ids<'_>>) -> Result<Vec<u8>, EvalError> {
-        let detailed = self.protocols.iter().all(|ranks| !ranks.target_counts.is_empty());
-        let schema = Arc::new(schema(detailed, ids.is_some()));
+        let optional = Optional {
+            details: self.protocols.iter().all(|ranks| !ranks.target_counts.is_empty()),
+            familiarities: self.protocols.iter().all(|ranks| !ranks.target_familiarities.is_empty()),
+        };
+        let schema = Arc::new(schema(optional, ids.is_some()));
         let failed = |source| EvalError::Parquet { path: path.to_path_buf(), source };
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let mut bytes = Vec::new();
         let mut writer =
             ArrowWriter::try_new(&mut bytes, Arc::clone(&schema), Some(properties)).map_err(failed)?;
         for ranks in &self.protocols {
-            self.check_lengths(ranks, detailed)?;
-            let batch = RecordBatch::try_new(Arc::clone(&schema), columns(ranks, detailed, ids)?)
+            self.check_lengths(ranks, optional)?;
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns(ranks, optional, ids)?)
                 .map_err(|error| failed(ParquetError::External(Box::new(error))))?;
             writer.write(&batch).map_err(failed)?;
         }
@@ -135,13 +140,13 @@ impl Evaluation {
         Ok(bytes)
     }
 
-    fn check_lengths(&self, ranks: &ProtocolRanks, detailed: bool) -> Result<(), EvalError> {
+    fn check_lengths(&self, ranks: &ProtocolRanks, optional: Optional) -> Result<(), EvalError> {
         let expected = self.meta.users;
-        let details =
-            if detailed { [ranks.target_counts.len(), ranks.history_lengths.len()] } else { [expected; 2] };
+        let if_stored = |stored: bool, length: usize| if stored { length } else { expected };
         let lengths = [
-            ("target counts", details[0]),
-            ("history lengths", details[1]),
+            ("target counts", if_stored(optional.details, ranks.target_counts.len())),
+            ("history lengths", if_stored(optional.details, ranks.history_lengths.len())),
+            ("target familiarities", if_stored(optional.familiarities, ranks.target_familiarities.len())),
             ("user ids", ranks.users.len()),
             ("targets", ranks.targets.len()),
             ("candidate counts", ranks.candidates.len()),
@@ -166,12 +171,20 @@ impl StoredProtocol {
             ranks: Vec::new(),
             target_counts: Vec::new(),
             history_lengths: Vec::new(),
+            target_familiarities: Vec::new(),
             lists: self.lists.clone(),
         }
     }
 }
 
-fn schema(detailed: bool, ids: bool) -> Schema {
+/// Which of the columns that not every evaluation has are there.
+#[derive(Debug, Clone, Copy, Default)]
+struct Optional {
+    details: bool,
+    familiarities: bool,
+}
+
+fn schema(optional: Optional, ids: bool) -> Schema {
     let mut fields = vec![
         Field::new("user", DataType::UInt32, false),
         Field::new("target", DataType::UInt32, false),
@@ -180,9 +193,12 @@ fn schema(detailed: bool, ids: bool) -> Schema {
         Field::new("rank", DataType::UInt32, false),
     ];
     fields.extend(Metric::ALL.map(|metric| Field::new(metric.to_string(), DataType::Float64, false)));
-    if detailed {
+    if optional.details {
         fields.push(Field::new(TARGET_COUNT, DataType::UInt64, false));
         fields.push(Field::new(HISTORY_LENGTH, DataType::UInt32, false));
+    }
+    if optional.familiarities {
+        fields.push(Field::new(TARGET_FAMILIARITY, DataType::UInt32, true));
     }
     if ids {
         fields.push(Field::new("user_id", DataType::Utf8, false));
@@ -190,7 +206,11 @@ fn schema(detailed: bool, ids: bool) -> Schema {
     Schema::new(fields)
 }
 
-fn columns(ranks: &ProtocolRanks, detailed: bool, ids: Option<Ids<'_>>) -> Result<Vec<ArrayRef>, EvalError> {
+fn columns(
+    ranks: &ProtocolRanks,
+    optional: Optional,
+    ids: Option<Ids<'_>>,
+) -> Result<Vec<ArrayRef>, EvalError> {
     let numbers = |values: &[u32]| Arc::new(UInt32Array::from(values.to_vec())) as ArrayRef;
     let protocol = ranks.protocol.to_string();
     let mut columns = vec![
@@ -201,9 +221,12 @@ fn columns(ranks: &ProtocolRanks, detailed: bool, ids: Option<Ids<'_>>) -> Resul
         numbers(&ranks.ranks),
     ];
     columns.extend(Metric::ALL.map(|metric| Arc::new(Float64Array::from(ranks.values(metric))) as ArrayRef));
-    if detailed {
+    if optional.details {
         columns.push(Arc::new(UInt64Array::from(ranks.target_counts.clone())));
         columns.push(numbers(&ranks.history_lengths));
+    }
+    if optional.familiarities {
+        columns.push(Arc::new(UInt32Array::from(ranks.target_familiarities.clone())));
     }
     if let Some(ids) = ids {
         let of = |&user: &u32| ids.get(user as usize).map(String::as_str);
@@ -235,7 +258,7 @@ fn read_users(path: &Path, protocols: &mut [ProtocolRanks]) -> Result<(), EvalEr
 }
 
 fn check_schema(path: &Path, found: &Schema) -> Result<(), EvalError> {
-    for expected in schema(false, false).fields() {
+    for expected in schema(Optional::default(), false).fields() {
         let problem = match found.field_with_name(expected.name()) {
             Err(_) => format!("lacks the column \"{}\" of an evaluation", expected.name()),
             Ok(field) if field.data_type() != expected.data_type() => {
@@ -259,6 +282,8 @@ fn read_batch(path: &Path, batch: &RecordBatch, protocols: &mut [ProtocolRanks])
     let detailed = batch.column_by_name(TARGET_COUNT).is_some();
     let counts = detailed.then(|| column::<UInt64Array>(path, batch, TARGET_COUNT)).transpose()?;
     let lengths = detailed.then(|| numbers(HISTORY_LENGTH)).transpose()?;
+    let familiar = batch.column_by_name(TARGET_FAMILIARITY).is_some();
+    let familiarities = familiar.then(|| nullable(path, batch, TARGET_FAMILIARITY)).transpose()?;
     let known: Vec<String> = protocols.iter().map(|ranks| ranks.protocol.to_string()).collect();
     for row in 0..batch.num_rows() {
         let name = names.value(row);
@@ -279,6 +304,8 @@ fn read_batch(path: &Path, batch: &RecordBatch, protocols: &mut [ProtocolRanks])
         to.ranks.push(rank);
         to.target_counts.extend(counts.map(|counts| counts.value(row)));
         to.history_lengths.extend(lengths.map(|lengths| lengths.value(row)));
+        let percent = |column: &UInt32Array| column.is_valid(row).then(|| column.value(row));
+        to.target_familiarities.extend(familiarities.map(percent));
     }
     Ok(())
 }
@@ -288,11 +315,23 @@ fn column<'a, T: Array + 'static>(
     batch: &'a RecordBatch,
     name: &str,
 ) -> Result<&'a T, EvalError> {
+    let array = nullable::<T>(path, batch, name)?;
+    if array.null_count() > 0 {
+        let problem = format!("column \"{name}\" has missing values");
+        return Err(EvalError::Content { path: path.to_path_buf(), problem });
+    }
+    Ok(array)
+}
+
+/// As [`column`], where values may be missing.
+fn nullable<'a, T: Array + 'static>(
+    path: &Path,
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a T, EvalError> {
     let array = batch.column_by_name(name).and_then(|array| array.as_any().downcast_ref::<T>());
-    let problem = match array {
-        Some(array) if array.null_count() == 0 => return Ok(array),
-        Some(_) => format!("column \"{name}\" has missing values"),
-        None => format!("column \"{name}\" cannot be read"),
-    };
-    Err(EvalError::Content { path: path.to_path_buf(), problem })
+    array.ok_or_else(|| EvalError::Content {
+        path: path.to_path_buf(),
+        problem: format!("column \"{name}\" cannot be read"),
+    })
 }

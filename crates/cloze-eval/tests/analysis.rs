@@ -4,8 +4,9 @@
 mod common;
 
 use cloze_eval::{
-    Analysis, Bootstrap, Cases, Evaluation, EvaluationOptions, Factor, Finding, Heading, ItemDistances,
-    Metric, Protocol, analyse, evaluate, evaluate_with, html, report_with, results, write_analysis,
+    Analysis, Bootstrap, Cases, Categories, Evaluation, EvaluationOptions, Factor, Finding, Heading,
+    ItemDistances, Metric, Protocol, analyse, evaluate, evaluate_with, html, report_with, results,
+    write_analysis,
 };
 use common::{Fixed, evaluation};
 
@@ -70,7 +71,9 @@ fn breakdowns_hold_every_user_once_and_cold_targets_apart() {
     let rows = analysed(&[evaluation("a", 0, &ranks)], None).breakdowns;
     let of = |by: Factor| rows.iter().filter(move |row| row.by == by && row.metric == Metric::Ndcg(10));
     for by in Factor::ALL {
-        assert_eq!(of(by).map(|row| row.users).sum::<usize>(), 70, "{by}");
+        // One user in ten has a target without categories.
+        let users = if by == Factor::TargetFamiliarity { 63 } else { 70 };
+        assert_eq!(of(by).map(|row| row.users).sum::<usize>(), users, "{by}");
     }
     let popularity: Vec<_> = of(Factor::TargetPopularity).map(|row| (row.from, row.to, row.users)).collect();
     assert_eq!(popularity, [(0, 0, 10), (10, 20, 20), (30, 30, 10), (40, 50, 20), (60, 60, 10)]);
@@ -101,6 +104,19 @@ fn lists_of_a_full_ranking_are_counted_without_the_history() {
     // sum (2j - 13) x_j: j = 1 is 0; 2, 3 are 1 each; 4..=12 are 2 each.
     assert!((lists.gini - (-9.0 - 7.0 + 2.0 * 27.0) / 240.0).abs() < 1e-15);
     assert_eq!((found[1].target_counts[0], found[1].history_lengths[0]), (2, 1));
+
+    assert!(lists.unfamiliarity.is_none() && found[1].target_familiarities.is_empty());
+    let genres: Vec<Vec<&str>> =
+        (0..12).map(|item| vec![if item % 2 == 1 { "odd" } else { "even" }]).collect();
+    let categories = Categories::new(&genres);
+    let known = cases.clone().with_categories(&categories).unwrap();
+    let found = evaluate(&mut Fixed::row(&scores), &known, &options, &mut |_, _| {}).unwrap();
+    // Half of either list is odd, as is all that user 0 had; to user 1 nothing is familiar.
+    assert_eq!(found[1].lists.clone().unwrap().unfamiliarity, Some(0.75));
+    assert_eq!(found[0].target_familiarities, [Some(100), Some(0)]);
+    let short = Categories::new(&genres[1..]);
+    let error = cases.clone().with_categories(&short).unwrap_err().to_string();
+    assert_eq!(error, "model of categories scores 11 items, the data has 12");
 
     let other = ItemDistances::vectors(1, &[1.0; 5]).unwrap();
     let error = evaluate_with(&mut Fixed::row(&scores), &cases, &options, Some(&other), &mut |_, _| {});

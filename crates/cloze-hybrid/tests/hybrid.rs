@@ -3,7 +3,7 @@
 
 use cloze_data::{LeaveOneOut, Sequences, Vocabulary};
 use cloze_eval::{Query, Recommender};
-use cloze_hybrid::{HybridBert4Rec, HybridOptions, Variant};
+use cloze_hybrid::{HeadLoss, HybridBert4Rec, HybridOptions, ItemProfiles, Variant};
 use cloze_sequential::{Bert4Rec, Bert4RecOptions};
 use cloze_train::{
     Card, Model, ModelFolder, Reporter, Run, TrainError, TrainedOn, TrainingData, Vocabularies, folder,
@@ -58,7 +58,8 @@ fn options(variant: Variant) -> HybridOptions {
 
 fn fit<M: Model>(options: &M::Options, origin: &TrainedOn, reuse: Option<PathBuf>) -> Result<M, TrainError> {
     let sequences = sequences();
-    let data = TrainingData { sequences: &sequences, items: ITEMS, origin, validation: None, leak: None };
+    let leak = Some(&sequences);
+    let data = TrainingData { sequences: &sequences, items: ITEMS, origin, validation: None, leak };
     let mut reporter = Reporter::quiet();
     M::fit(&data, options, &mut Run { reuse, ..Run::new(3, &mut reporter) })
 }
@@ -93,13 +94,25 @@ fn weights(model: &impl Model, prefix: &str) -> String {
 
 #[test]
 fn a_folder_brings_the_same_scores_back() {
-    for variant in [Variant::Fused, Variant::Paper, Variant::Hidden, Variant::TrainedProjections] {
-        let mut model: HybridBert4Rec = fit(&options(variant), &origin("train"), None).unwrap();
+    let forms = [
+        options(Variant::Fused),
+        options(Variant::Paper),
+        options(Variant::AsPrinted),
+        options(Variant::Hidden),
+        options(Variant::TrainedProjections),
+        HybridOptions { prefixes: Some(4), ..options(Variant::Paper) },
+        HybridOptions { head_loss: HeadLoss::Softmax, ..options(Variant::TrainedProjections) },
+        HybridOptions { item_profiles: ItemProfiles::Users, ..options(Variant::TrainedProjections) },
+        HybridOptions { item_profiles: ItemProfiles::Content, ..options(Variant::TrainedProjections) },
+    ];
+    for form in forms {
+        let variant = form.variant;
+        let mut model: HybridBert4Rec = fit(&form, &origin("train"), None).unwrap();
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("model");
         write(&path, &model, origin("train"));
         let mut again = HybridBert4Rec::load(&ModelFolder::open(&path).unwrap()).unwrap();
-        assert_eq!(scores(&mut model, &[0, 5, 3]), scores(&mut again, &[0, 5, 3]), "{variant:?}");
+        assert_eq!(scores(&mut model, &[0, 5, 3]), scores(&mut again, &[0, 5, 3]), "{form:?}");
         assert_eq!(model.item_profiles(), again.item_profiles());
         assert_eq!(model.name(), variant.model_name());
     }
@@ -225,6 +238,43 @@ fn held_out_items_change_no_weight_and_no_profile() {
             assert!(fitted(variant, held_out) == first, "{variant:?}: the held-out items were learned from");
         }
     }
+}
+
+/// The leak: held-out items change the collaborative tower of the variant that leaks, and that is said.
+#[test]
+fn as_printed_learns_from_what_is_held_out_and_says_so() {
+    let sequences = sequences();
+    let split = LeaveOneOut::new(&sequences).unwrap();
+    let origin = origin("train");
+    let fitted = |leak: Option<&Sequences>| {
+        let data =
+            TrainingData { sequences: &split.train, items: ITEMS, origin: &origin, validation: None, leak };
+        let mut reporter = Reporter::quiet();
+        let run = &mut Run::new(3, &mut reporter);
+        let model = HybridBert4Rec::fit(&data, &options(Variant::AsPrinted), run)?;
+        Ok::<_, TrainError>((weights(&model, "cf."), weights(&model, "cbf."), reporter.notes().to_vec()))
+    };
+    let (leaking, clean) = (fitted(Some(&sequences)).unwrap(), fitted(Some(&split.train)).unwrap());
+    assert!(leaking.0 != clean.0, "the held-out users of an item are in its sequence");
+    assert!(leaking.1 == clean.1, "the content tower sees the training part only");
+    assert!(leaking.2.iter().any(|note| note.contains("leak")), "{:?}", leaking.2);
+    let error = fitted(None).unwrap_err().to_string();
+    assert!(error.contains("as-printed needs the held-out interactions"), "{error}");
+}
+
+/// The collaborative tower of a leaking model has seen what is held out: another variant trains its own.
+#[test]
+fn a_leaking_tower_is_no_other_variants() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("hybrid");
+    let leaking: HybridBert4Rec = fit(&options(Variant::AsPrinted), &origin("train"), None).unwrap();
+    write(&path, &leaking, origin("train"));
+    let longer = HybridOptions { cf_steps: 41, ..options(Variant::Paper) };
+    let clean: HybridBert4Rec = fit(&longer, &origin("train"), Some(path.clone())).unwrap();
+    assert_eq!(weights(&clean, "cbf."), weights(&leaking, "cbf."));
+    assert!(weights(&clean, "cf.") != weights(&leaking, "cf."));
+    let again: HybridBert4Rec = fit(&options(Variant::AsPrinted), &origin("train"), Some(path)).unwrap();
+    assert_eq!(weights(&again, "cf."), weights(&leaking, "cf."));
 }
 
 #[test]

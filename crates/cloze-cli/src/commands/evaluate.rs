@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
 use cloze_data::{Dataset, Sequences, Split, SplitSpec, load};
 use cloze_eval::{
-    Bootstrap, Cases, Coverage, Evaluation, EvaluationOptions, Fit, ItemDistances, Meta, Protocol,
-    ProtocolRanks, Recommender, Target, analyse, evaluate_with, report_with, results,
+    Bootstrap, Cases, Categories, Coverage, Evaluation, EvaluationOptions, Fit, ItemDistances, Meta,
+    Protocol, ProtocolRanks, Recommender, Target, analyse, evaluate_with, report_with, results,
 };
 use cloze_train::{ModelFolder, Reporter};
 use serde_json::Value;
@@ -135,7 +135,8 @@ impl Evaluate {
             output: path.join(self.default_name()),
         };
         let histories = self.histories(parts.as_ref());
-        let cases = self.cases(parts.as_ref(), &histories, &dataset)?;
+        let categories = dataset.details.genres.as_deref().map(Categories::new);
+        let cases = self.cases(parts.as_ref(), &histories, &dataset, categories.as_ref())?;
         let setting = Setting { dataset: &dataset, split: parts.as_ref(), cases: &cases };
         self.evaluate(&self.options(), model.as_mut(), subject, &setting, reporter)
     }
@@ -146,7 +147,8 @@ impl Evaluate {
         let split = self.split.clone().unwrap_or_default();
         let parts = split.of(&dataset.sequences)?;
         let histories = self.histories(parts.as_ref());
-        let cases = self.cases(parts.as_ref(), &histories, &dataset)?;
+        let categories = dataset.details.genres.as_deref().map(Categories::new);
+        let cases = self.cases(parts.as_ref(), &histories, &dataset, categories.as_ref())?;
         let began = Instant::now();
         let (mut predictions, unknown) = self.predictions.load(&dataset, reporter)?;
         let coverage = Coverage { unknown, ..predictions.coverage(&cases) };
@@ -193,19 +195,29 @@ impl Evaluate {
     }
 
     /// The users who are held out, with the popularity of items in the training part.
-    fn cases<'a>(&self, split: &dyn Split, histories: &'a Sequences, dataset: &Dataset) -> Result<Cases<'a>> {
+    fn cases<'a>(
+        &self,
+        split: &dyn Split,
+        histories: &'a Sequences,
+        dataset: &Dataset,
+        categories: Option<&'a Categories>,
+    ) -> Result<Cases<'a>> {
         let targets = match self.target {
             TargetArg::Test => split.test(),
             TargetArg::Validation => split.validation(),
         };
         let held =
             || targets.iter().enumerate().filter_map(|(user, target)| target.map(|target| (user, target)));
-        Ok(Cases::new(
+        let cases = Cases::new(
             held().map(|(user, _)| user as u32).collect(),
             held().map(|(user, _)| histories.get(user)).collect(),
             held().map(|(_, target)| target).collect(),
             split.train().counts(dataset.items.len()),
-        )?)
+        )?;
+        Ok(match categories {
+            Some(categories) => cases.with_categories(categories)?,
+            None => cases,
+        })
     }
 
     /// What the model was fitted on; refuses to look for items that it was fitted on.

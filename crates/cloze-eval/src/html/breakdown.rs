@@ -1,4 +1,4 @@
-//! Plots by popularity of the target and by length of the history.
+//! Plots by popularity and familiarity of the target and by length of the history.
 
 use std::fmt::Write;
 
@@ -36,6 +36,9 @@ impl Section<'_> {
 
     fn breakdown(&self, page: &mut String, by: Factor, rows: &[&BreakdownRow]) {
         let buckets = buckets_of(rows, by);
+        if buckets.is_empty() {
+            return;
+        }
         let names: Vec<String> = buckets.iter().map(|&(from, to, _)| bucket_name(by, from, to)).collect();
         let point = |model: &str, from: u64, to: u64| {
             let same =
@@ -56,6 +59,7 @@ impl Section<'_> {
         let unit = match by {
             Factor::TargetPopularity => "interactions of the target in training",
             Factor::HistoryLength => "items in the user's history",
+            Factor::TargetFamiliarity => "% of the history in the target's categories, mean over these",
         };
         let users: Vec<String> =
             names.iter().zip(&buckets).map(|(name, bucket)| format!("{name}: {}", count(bucket.2))).collect();

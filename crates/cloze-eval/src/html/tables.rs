@@ -167,7 +167,7 @@ impl<'a> Section<'a> {
             return;
         }
         page.push_str("<h3>Beyond accuracy</h3>\n");
-        let titles = ["<model", "coverage", "popularity", "novelty (bits)", "Gini", "distance"];
+        let titles = ["<model", "coverage", "popularity", "novelty (bits)", "Gini", "distance", "unfamiliar"];
         open(page, "The users' top 10 of the whole catalogue", &titles);
         for one in rows {
             let of = &one.statistics;
@@ -180,6 +180,7 @@ impl<'a> Section<'a> {
                     format!("{:.2}", of.novelty),
                     figure(of.gini),
                     of.distance.map_or_else(|| "-".to_owned(), figure),
+                    of.unfamiliarity.map_or_else(|| "-".to_owned(), figure),
                 ],
             );
         }

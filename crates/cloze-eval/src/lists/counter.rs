@@ -1,5 +1,6 @@
 //! Counters that grow with the catalogue, not with the users.
 
+use crate::categories::Categories;
 use crate::lists::{ItemDistances, K, List, ListStatistics};
 
 /// Collects lists.
@@ -8,6 +9,7 @@ pub(crate) struct Counter<'a> {
     /// Self-information of each item, in bits.
     information: Vec<f64>,
     distances: Option<&'a ItemDistances>,
+    categories: Option<&'a Categories>,
     /// Number of lists that each item is in.
     exposure: Vec<u64>,
     users: usize,
@@ -16,6 +18,8 @@ pub(crate) struct Counter<'a> {
     popularity_sum: f64,
     information_sum: f64,
     distance_sum: f64,
+    categorised: usize,
+    unfamiliarity_sum: f64,
 }
 
 /// What the counter needs of one user.
@@ -24,15 +28,21 @@ pub(crate) struct ListValues {
     popularity: f64,
     information: f64,
     distance: Option<f64>,
+    unfamiliarity: Option<f64>,
 }
 
 impl<'a> Counter<'a> {
-    pub(crate) fn new(popularity: &'a [u64], distances: Option<&'a ItemDistances>) -> Self {
+    pub(crate) fn new(
+        popularity: &'a [u64],
+        distances: Option<&'a ItemDistances>,
+        categories: Option<&'a Categories>,
+    ) -> Self {
         let total = popularity.iter().sum::<u64>().max(1) as f64;
         Self {
             popularity,
             information: popularity.iter().map(|&count| (total / count.max(1) as f64).log2()).collect(),
             distances,
+            categories,
             exposure: vec![0; popularity.len()],
             users: 0,
             short: 0,
@@ -40,11 +50,13 @@ impl<'a> Counter<'a> {
             popularity_sum: 0.0,
             information_sum: 0.0,
             distance_sum: 0.0,
+            categorised: 0,
+            unfamiliarity_sum: 0.0,
         }
     }
 
-    /// The part of the work that many threads can do.
-    pub(crate) fn values(&self, list: List) -> ListValues {
+    /// The part of the work that many threads can do; `shares` are those of the user's history.
+    pub(crate) fn values(&self, list: List, shares: &[f64]) -> ListValues {
         let mean = |of: &dyn Fn(usize) -> f64| {
             list.iter().map(|&item| of(item as usize)).sum::<f64>() / list.len().max(1) as f64
         };
@@ -52,6 +64,7 @@ impl<'a> Counter<'a> {
             popularity: mean(&|item| self.popularity[item] as f64),
             information: mean(&|item| self.information[item]),
             distance: self.distances.and_then(|distances| distances.within(&list)),
+            unfamiliarity: self.categories.and_then(|categories| unfamiliarity(categories, shares, &list)),
             list,
         }
     }
@@ -68,6 +81,10 @@ impl<'a> Counter<'a> {
         if let Some(distance) = values.distance {
             self.paired += 1;
             self.distance_sum += distance;
+        }
+        if let Some(unfamiliarity) = values.unfamiliarity {
+            self.categorised += 1;
+            self.unfamiliarity_sum += unfamiliarity;
         }
         for &item in &*values.list {
             self.exposure[item as usize] += 1;
@@ -87,9 +104,17 @@ impl<'a> Counter<'a> {
             novelty: self.information_sum / users,
             gini: gini(&mut self.exposure),
             distance: (self.paired > 0).then(|| self.distance_sum / self.paired as f64),
+            unfamiliarity: (self.categorised > 0).then(|| self.unfamiliarity_sum / self.categorised as f64),
             distance_by: self.distances.map(|distances| distances.name().to_owned()),
         })
     }
+}
+
+/// Mean over the items that have categories.
+fn unfamiliarity(categories: &Categories, shares: &[f64], list: &List) -> Option<f64> {
+    let known = || list.iter().filter_map(|&item| categories.familiarity(shares, item));
+    let count = known().count();
+    (count > 0).then(|| 1.0 - known().sum::<f64>() / count as f64)
 }
 
 /// The Gini coefficient; orders the values.
@@ -117,9 +142,10 @@ mod tests {
     #[test]
     fn statistics_of_two_lists_by_hand() {
         let popularity = [4, 2, 2, 0];
-        let mut counter = Counter::new(&popularity, None);
+        let categories = Categories::new(&[vec!["a", "b"], vec!["a"], vec!["b"], vec![]]);
+        let mut counter = Counter::new(&popularity, None, Some(&categories));
         for list in [vec![0, 1], vec![3], vec![]] {
-            let values = counter.values(list.into_iter().collect());
+            let values = counter.values(list.into_iter().collect(), &[0.75, 0.25]);
             counter.add(&values);
         }
         let found = counter.finish().unwrap();
@@ -131,5 +157,7 @@ mod tests {
         // Exposure 0, 1, 1, 1: (-3*0 - 1 + 1 + 3) / (4*3).
         assert!((found.gini - 0.25).abs() < 1e-15);
         assert_eq!(found.distance, None);
+        // Familiarity (0.75 + 0.25) / 2 and 0.75; the list of an item without category says nothing.
+        assert_eq!(found.unfamiliarity, Some(1.0 - 0.625));
     }
 }

@@ -47,6 +47,11 @@ pub struct ListStatistics {
     /// `None` when no distances were given, or no list has a pair.
     #[serde(default)]
     pub distance: Option<f64>,
+    /// Mean over users of the mean over `L(u)` of one minus the user's familiarity with an item, which is the mean over the
+    /// item's categories of the share of the history that has the category: how much of a list is beyond what the user
+    /// always takes. `None` when no categories were given.
+    #[serde(default)]
+    pub unfamiliarity: Option<f64>,
     /// What the distance is between: `co-occurrence` or `vectors`.
     #[serde(default)]
     pub distance_by: Option<String>,

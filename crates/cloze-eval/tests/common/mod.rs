@@ -76,6 +76,9 @@ pub(crate) fn evaluation(model: &str, seed: u64, ranks: &[u32]) -> Evaluation {
             ranks: ranks.to_vec(),
             target_counts: (0..ranks.len() as u64).map(|user| user % 7 * 10).collect(),
             history_lengths: (0..ranks.len() as u32).map(|user| 3 + user % 50).collect(),
+            target_familiarities: (0..ranks.len() as u32)
+                .map(|user| (user % 10 > 0).then_some(user % 10 * 10))
+                .collect(),
             lists: None,
         }],
     }

@@ -95,7 +95,9 @@ fn means(users: &[f32], width: usize, data: &TrainingData<'_>) -> Vec<f32> {
     }
     let counts = data.sequences.counts(data.items);
     for (sum, &count) in sums.chunks_exact_mut(width).zip(&counts) {
-        sum.iter_mut().for_each(|value| *value /= count.max(1) as f32);
+        for value in sum.iter_mut() {
+            *value /= count.max(1) as f32;
+        }
     }
     sums
 }

@@ -62,7 +62,9 @@ fn cross_entropy(row: &mut [f32], target: usize, scale: f32) -> f64 {
         sum += f64::from(*score);
     }
     let factor = scale / sum as f32;
-    row.iter_mut().for_each(|value| *value *= factor);
+    for value in row.iter_mut() {
+        *value *= factor;
+    }
     row[target] -= scale;
     sum.ln() - f64::from(asked - largest)
 }

@@ -1,0 +1,77 @@
+//! How familiar a user is with an item's categories: what a list offers beyond what its user always takes.
+
+use std::collections::HashMap;
+
+/// The categories of each item, as genres of films: any number of them, also none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Categories {
+    count: usize,
+    of: Vec<Vec<u32>>,
+}
+
+impl Categories {
+    /// Numbers the names; `items` has those of each item by dense id. A name that an item has twice counts once.
+    pub fn new<S: AsRef<str>>(items: &[Vec<S>]) -> Self {
+        let mut numbers = HashMap::new();
+        let of = items
+            .iter()
+            .map(|names| {
+                let mut own: Vec<u32> = names
+                    .iter()
+                    .map(|name| {
+                        let next = numbers.len() as u32;
+                        *numbers.entry(name.as_ref()).or_insert(next)
+                    })
+                    .collect();
+                own.sort_unstable();
+                own.dedup();
+                own
+            })
+            .collect();
+        Self { count: numbers.len(), of }
+    }
+
+    /// Number of items.
+    pub fn catalogue(&self) -> usize {
+        self.of.len()
+    }
+
+    /// Writes the share of the history that has each category; nothing is allocated once `shares` has grown.
+    pub(crate) fn shares(&self, history: &[u32], shares: &mut Vec<f64>) {
+        shares.clear();
+        shares.resize(self.count, 0.0);
+        for &item in history {
+            for &category in &self.of[item as usize] {
+                shares[category as usize] += 1.0;
+            }
+        }
+        for share in shares.iter_mut() {
+            *share /= history.len().max(1) as f64;
+        }
+    }
+
+    /// Mean of the shares over the item's categories, in [0, 1]; `None` for an item without any.
+    pub(crate) fn familiarity(&self, shares: &[f64], item: u32) -> Option<f64> {
+        let own = &self.of[item as usize];
+        let sum: f64 = own.iter().map(|&category| shares[category as usize]).sum();
+        (!own.is_empty()).then(|| sum / own.len() as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn familiarity_is_the_mean_share_of_an_items_categories() {
+        let categories =
+            Categories::new(&[vec!["drama", "war", "drama"], vec!["drama"], vec!["comedy"], vec![]]);
+        let mut shares = Vec::new();
+        categories.shares(&[0, 1, 1, 3], &mut shares);
+        // Drama is three of four, war one of four.
+        let of = |item| categories.familiarity(&shares, item);
+        assert_eq!([of(0), of(1), of(2), of(3)], [Some(0.5), Some(0.75), Some(0.0), None]);
+        categories.shares(&[], &mut shares);
+        assert_eq!(categories.familiarity(&shares, 0), Some(0.0), "nothing is familiar to a newcomer");
+    }
+}
