@@ -8,6 +8,7 @@ mod commands;
 mod data_args;
 mod interruption;
 mod models;
+mod neighbours;
 mod options;
 mod output;
 mod predictions;

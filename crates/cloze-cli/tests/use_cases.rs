@@ -333,11 +333,26 @@ fn a_recommendation_is_explained_by_its_terms_and_by_the_history() {
         let lost: Vec<f64> =
             line["because"].as_array().unwrap().iter().map(|item| item["lift"].as_f64().unwrap()).collect();
         assert!(lost.len() > 1 && lost.is_sorted_by(|a, b| a >= b), "{line}");
+        let near = line["near"].as_array().unwrap();
+        assert!(near.len() <= 20 && !near.contains(&"u7".into()), "{line}");
     }
+    assert!(text.contains("of the 20 users with the nearest profiles"), "{text}");
+    let alone = world.ok(&[&ask[..], &["--neighbours", "0"]].concat());
+    assert!(!alone.contains("nearest"), "{alone}");
+    // Without the data there is no telling what the nearest users had; the rest can be said.
+    let away = ["recommend", "hybrid", "--history", "i1", "--explain", "--data", "elsewhere"];
+    let run = world.command().args(away).output().unwrap();
+    let (text, notes) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(
+        run.status.success() && text.contains("because of") && !text.contains("nearest"),
+        "{text}{notes}"
+    );
+    assert!(notes.contains("nearest users are left out") && notes.contains("elsewhere"), "{notes}");
     // A model whose score is no sum has the history's part alone.
     world.train("item-knn", "knn");
     let text = world.ok(&["recommend", "knn", "--history", "i1", "i2", "--explain"]);
     assert!(text.contains("because of") && !text.contains("content"), "{text}");
+    assert!(!text.contains("nearest"), "it makes no profiles: {text}");
 }
 
 #[test]

@@ -95,6 +95,14 @@ pub trait Recommender {
     fn parts(&mut self, _query: &Query<'_>) -> Result<Vec<(&'static str, Vec<f32>)>, ModelError> {
         Ok(Vec::new())
     }
+
+    /// A vector for each query by which users can be compared, `[queries, width]`; empty for a model that makes none.
+    ///
+    /// # Errors
+    /// As [`Recommender::score`].
+    fn profiles(&mut self, _queries: &[Query<'_>]) -> Result<Vec<f32>, ModelError> {
+        Ok(Vec::new())
+    }
 }
 
 /// The `k` best items for a user with their scores, best first; equal scores in the order of ids.

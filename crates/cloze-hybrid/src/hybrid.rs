@@ -185,6 +185,11 @@ impl Recommender for HybridBert4Rec {
         Ok(())
     }
 
+    fn profiles(&mut self, queries: &[Query<'_>]) -> Result<Vec<f32>, ModelError> {
+        let histories: Vec<&[u32]> = queries.iter().map(|query| query.history).collect();
+        Ok(self.user_profiles(&histories)?)
+    }
+
     fn parts(&mut self, query: &Query<'_>) -> Result<Vec<(&'static str, Vec<f32>)>, ModelError> {
         match &self.collaborative {
             Collaborative::Fusion(fusion) => Ok(fusion.terms(query.history, &mut self.cbf)?),

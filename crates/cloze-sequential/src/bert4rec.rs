@@ -64,4 +64,8 @@ impl Recommender for Bert4Rec {
     fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
         Scorer(&mut self.tower).score(queries, scores)
     }
+
+    fn profiles(&mut self, queries: &[Query<'_>]) -> Result<Vec<f32>, ModelError> {
+        Scorer(&mut self.tower).profiles(queries)
+    }
 }

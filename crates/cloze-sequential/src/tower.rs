@@ -311,6 +311,11 @@ impl<O: Objective> Recommender for Scorer<'_, O> {
         scores.copy_from_slice(&self.0.logits(&histories)?);
         Ok(())
     }
+
+    fn profiles(&mut self, queries: &[Query<'_>]) -> Result<Vec<f32>, ModelError> {
+        let histories: Vec<&[u32]> = queries.iter().map(|query| query.history).collect();
+        Ok(self.0.profiles(&histories, Profile::Projected)?)
+    }
 }
 
 #[cfg(test)]

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use clap::{Args, value_parser};
-use cloze_data::{Dataset, Vocabulary};
+use cloze_data::Vocabulary;
 use cloze_eval::{Explanation, Query, Recommender, explain, recommend};
 use cloze_train::{ModelFolder, Reporter};
 use serde_json::{Value, json};
 
 use crate::data_args::DataArgs;
+use crate::neighbours::{Near, nearest};
 use crate::output::{print, print_json};
 use crate::table::{Column, Table};
 use crate::text::{WIDTH, count, did_you_mean, wrap};
@@ -53,6 +54,9 @@ pub(crate) struct Recommend {
     /// Say of each item what its score is made of, and which items of the history it rests on
     #[arg(long)]
     explain: bool,
+    /// With --explain: also say which of this many nearest users had an item; 0 leaves it out
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    neighbours: usize,
     /// Print the recommendations as JSON
     #[arg(long)]
     json: bool,
@@ -66,16 +70,35 @@ pub(crate) struct Recommend {
 impl Recommend {
     pub(crate) fn run(self) -> Result<()> {
         let (folder, mut model) = trained::open(&self.model)?;
-        let (user, history) = match &self.user {
-            Some(user) => self.of_user(user, &folder)?,
-            None => (None, self.typed(&folder.vocabularies.items)?),
+        let data =
+            || trained::data(&folder, self.dataset.as_deref(), &self.data.options(), &mut Reporter::stderr());
+        let (user, history, dataset) = match &self.user {
+            Some(user) => {
+                let dense = known_user(user, &folder)?;
+                let dataset = data()?.0;
+                (Some(dense), dataset.sequences.get(dense as usize).to_vec(), Some(dataset))
+            }
+            None => (None, self.typed(&folder.vocabularies.items)?, None),
         };
         let query = Query { user, history: &history };
         let best = recommend(model.as_mut(), &query, self.top as usize, !self.keep_seen)?;
         let items: Vec<u32> = best.iter().map(|&(item, _)| item).collect();
         let why = if self.explain { explain(model.as_mut(), &query, &items, TRIED)? } else { Vec::new() };
-        let answer =
-            Answer { model: model.as_ref(), folder: &folder, history: &history, best: &best, why: &why };
+        let near = if self.explain && self.neighbours > 0 {
+            // A typed history needs no data; only this does.
+            let dataset = dataset.map_or_else(|| data().map(|(dataset, _)| dataset), Ok);
+            nearest(model.as_mut(), &query, dataset, self.neighbours)?
+        } else {
+            None
+        };
+        let answer = Answer {
+            model: model.as_ref(),
+            folder: &folder,
+            history: &history,
+            best: &best,
+            why: &why,
+            near: near.as_ref(),
+        };
         if self.json {
             print_json(&answer.json(self.user.as_deref()))
         } else {
@@ -83,24 +106,20 @@ impl Recommend {
         }
     }
 
-    /// A user's whole sequence.
-    fn of_user(&self, user: &str, folder: &ModelFolder) -> Result<(Option<u32>, Vec<u32>)> {
-        // Before the data are loaded: the model knows its users.
-        let known = &folder.vocabularies.users;
-        let Some(dense) = known.get(user) else {
-            let hint = did_you_mean(user, known.ids().iter().map(String::as_str));
-            let total = count(known.len());
-            bail!("unknown user {user:?}{hint}; {} has {total} users", folder.card.trained_on.dataset);
-        };
-        let data: (Dataset, _) =
-            trained::data(folder, self.dataset.as_deref(), &self.data.options(), &mut Reporter::stderr())?;
-        Ok((Some(dense), data.0.sequences.get(dense as usize).to_vec()))
-    }
-
     fn typed(&self, items: &Vocabulary) -> Result<Vec<u32>> {
         let find = |text: &String| items.find(text).map_err(|error| anyhow!("--history: {error}"));
         self.history.iter().map(find).collect()
     }
+}
+
+/// Before the data are loaded: the model knows its users.
+fn known_user(user: &str, folder: &ModelFolder) -> Result<u32> {
+    let known = &folder.vocabularies.users;
+    known.get(user).ok_or_else(|| {
+        let hint = did_you_mean(user, known.ids().iter().map(String::as_str));
+        let total = count(known.len());
+        anyhow!("unknown user {user:?}{hint}; {} has {total} users", folder.card.trained_on.dataset)
+    })
 }
 
 /// The recommendations, with what they are based on.
@@ -111,6 +130,8 @@ struct Answer<'a> {
     best: &'a [(u32, f32)],
     /// Of each of the best items, where it was asked for.
     why: &'a [Explanation],
+    /// The users who are nearest, where they were asked for and the model can tell.
+    near: Option<&'a Near>,
 }
 
 impl Answer<'_> {
@@ -133,8 +154,10 @@ impl Answer<'_> {
     }
 
     fn reasons(&self) -> String {
-        let mut table =
-            Table::new(&[("rank", Column::Number), ("terms", Column::Text), ("because of", Column::Wrapped)]);
+        let mut columns =
+            vec![("rank", Column::Number), ("terms", Column::Text), ("because of", Column::Wrapped)];
+        columns.extend(self.near.map(|_| ("near", Column::Number)));
+        let mut table = Table::new(&columns);
         for (rank, why) in (1..).zip(self.why) {
             let rank: usize = rank;
             let terms: Vec<String> =
@@ -146,9 +169,12 @@ impl Answer<'_> {
             let or = |list: &[String], none: &str| {
                 if list.is_empty() { none.to_owned() } else { list.join(", ") }
             };
-            table.row([rank.to_string(), or(&terms, "-"), or(&because, "nothing in the history")]);
+            let mut cells = vec![rank.to_string(), or(&terms, "-"), or(&because, "nothing in the history")];
+            cells.extend(self.near.map(|near| near.who_had(why.item).count().to_string()));
+            table.row(cells);
         }
-        format!("\n{}\n\n{}", wrap(WHY, WIDTH).join("\n"), table.render())
+        let near = self.near.map_or_else(String::new, |near| format!(" {}", near.legend()));
+        format!("\n{}\n\n{}", wrap(&format!("{WHY}{near}"), WIDTH).join("\n"), table.render())
     }
 
     /// One sentence: which model, for whom, from which items.
@@ -196,6 +222,9 @@ impl Answer<'_> {
                     line["terms"] =
                         why.parts.iter().map(|(name, lift)| ((*name).to_owned(), json!(lift))).collect();
                     line["because"] = why.because.iter().map(lost).collect();
+                    if let Some(near) = self.near {
+                        line["near"] = near.who_had(item).collect();
+                    }
                 }
                 line
             })

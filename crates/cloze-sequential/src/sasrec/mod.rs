@@ -68,4 +68,8 @@ impl Recommender for SasRec {
     fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
         Scorer(&mut self.tower).score(queries, scores)
     }
+
+    fn profiles(&mut self, queries: &[Query<'_>]) -> Result<Vec<f32>, ModelError> {
+        Scorer(&mut self.tower).profiles(queries)
+    }
 }
