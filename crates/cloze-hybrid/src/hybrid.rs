@@ -82,6 +82,11 @@ fn towers(
         return Ok((tower, None));
     }
     let stored: HybridOptions = folder.options(HybridBert4Rec::NAME)?;
+    if stored.variant == Variant::EndToEnd {
+        let problem =
+            "has towers that were trained end to end: give the folder of another variant, or of its BERT4Rec";
+        return Err(TrainError::Reuse { path: folder.path().to_owned(), problem: problem.to_owned() });
+    }
     options.cbf = stored.cbf.clone();
     let cbf = Tower::load(&folder, CBF, &options.cbf, data.items)?;
     // A tower that has seen what is held out is no other variant's.

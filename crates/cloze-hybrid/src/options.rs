@@ -21,6 +21,9 @@ pub enum Variant {
     /// A trained linear map on either profile aligns the two spaces; each positive is predicted from the history
     /// before it.
     TrainedProjections,
+    /// From there on end to end: the towers learn from the head's loss too, a softmax over the items of a batch. Profiles are
+    /// hidden states.
+    EndToEnd,
 }
 
 impl Variant {
@@ -28,7 +31,7 @@ impl Variant {
     pub fn profile(self) -> Profile {
         match self {
             Self::Fused | Self::Paper | Self::AsPrinted | Self::TrainedProjections => Profile::Projected,
-            Self::Hidden => Profile::Hidden,
+            Self::Hidden | Self::EndToEnd => Profile::Hidden,
         }
     }
 
@@ -40,6 +43,7 @@ impl Variant {
             Self::AsPrinted => "hybridbert4rec-as-printed",
             Self::Hidden => "hybridbert4rec-hidden",
             Self::TrainedProjections => "hybridbert4rec-trained-projections",
+            Self::EndToEnd => "hybridbert4rec-end-to-end",
         }
     }
 }
@@ -100,10 +104,16 @@ pub struct HybridOptions {
     /// Sampled negatives for each positive of the head; the softmax takes none.
     pub head_negatives: usize,
     /// Prefixes of each history that the head learns from, each with the item after it; 0: whole histories with the items in
-    /// them, as in the paper. `None`: 16 for trained projections, otherwise 0.
+    /// them, as in the paper. `None`: 16 for trained projections and end to end, otherwise 0.
     pub prefixes: Option<usize>,
     /// Where item profiles come from.
     pub item_profiles: ItemProfiles,
+    /// Steps that towers and head take together.
+    pub joint_steps: u64,
+    /// Prefixes a step of these.
+    pub joint_batch: usize,
+    /// Learning rate of towers and head then.
+    pub joint_learning_rate: f64,
 }
 
 impl Default for HybridOptions {
@@ -124,6 +134,9 @@ impl Default for HybridOptions {
             head_negatives: 4,
             prefixes: None,
             item_profiles: ItemProfiles::Tower,
+            joint_steps: 1500,
+            joint_batch: 256,
+            joint_learning_rate: 5e-4,
         }
     }
 }
@@ -132,10 +145,10 @@ impl Default for HybridOptions {
 const USUAL_PREFIXES: usize = 16;
 
 /// Lines of help beyond BERT4Rec's.
-const OWN_HELP: [(&str, &str); 14] = [
+const OWN_HELP: [(&str, &str); 17] = [
     (
         "variant",
-        "Collaborative side: fused (EASE); as the paper may be read: paper, as-printed (with its leak), hidden, trained-projections",
+        "Collaborative side: fused (EASE); as the paper may be read: paper, as-printed (with its leak), hidden, trained-projections, end-to-end",
     ),
     ("alpha", "fused: weight of EASE's score; none for the best on validation items"),
     ("lambda", "fused: EASE's weight of the squared norm"),
@@ -156,6 +169,9 @@ const OWN_HELP: [(&str, &str); 14] = [
         "item-profiles",
         "An item's profile: tower (the paper's), users (mean of its users') or content (no collaboration)",
     ),
+    ("joint-steps", "end-to-end: steps that towers and head take together, after the head's own"),
+    ("joint-batch", "end-to-end: prefixes a step, each asking for its item among those of the step"),
+    ("joint-learning-rate", "end-to-end: learning rate of towers and head together"),
 ];
 
 const HELP_LINES: usize = Bert4RecOptions::HELP.len() + OWN_HELP.len();
@@ -177,7 +193,8 @@ impl HybridOptions {
 
     /// Prefixes of each history that the head learns from; 0 for whole histories.
     pub(crate) fn cuts(&self) -> usize {
-        self.prefixes.unwrap_or(if self.variant == Variant::TrainedProjections { USUAL_PREFIXES } else { 0 })
+        let aligned = matches!(self.variant, Variant::TrainedProjections | Variant::EndToEnd);
+        self.prefixes.unwrap_or(if aligned { USUAL_PREFIXES } else { 0 })
     }
 
     /// Options of the collaborative tower.
@@ -199,12 +216,18 @@ impl HybridOptions {
             ("head-steps", self.head_steps as usize),
             ("head-batch", self.head_batch),
             ("head-negatives", self.head_negatives),
+            ("joint-steps", self.joint_steps as usize),
+            ("joint-batch", self.joint_batch),
         ];
         if let Some((key, value)) = counts.into_iter().find(|(_, value)| *value == 0) {
             return Err(TrainError::option(key, value, "must be at least 1"));
         }
         // What a step makes in memory.
-        let sizes = [("head-batch", self.head_batch), ("head-negatives", self.head_negatives)];
+        let sizes = [
+            ("head-batch", self.head_batch),
+            ("head-negatives", self.head_negatives),
+            ("joint-batch", self.joint_batch),
+        ];
         if let Some((key, value)) = sizes.into_iter().find(|(_, value)| *value > 1_000_000) {
             return Err(TrainError::option(key, value, "must be at most 1000000"));
         }
@@ -214,11 +237,17 @@ impl HybridOptions {
         if let Some(alpha) = self.alpha.filter(|alpha| !(0.0..=1e6).contains(alpha)) {
             return Err(TrainError::option("alpha", alpha, "must be from 0 to 1000000"));
         }
-        let rate = self.head_learning_rate;
-        if rate > 0.0 && rate.is_finite() {
-            Ok(())
-        } else {
-            Err(TrainError::option("head-learning-rate", rate, "must be positive"))
+        if self.variant == Variant::EndToEnd && self.item_profiles != ItemProfiles::Tower {
+            let rule = "must be tower with --variant end-to-end, which trains it";
+            return Err(TrainError::option("item-profiles", "users or content", rule));
+        }
+        let rates = [
+            ("head-learning-rate", self.head_learning_rate),
+            ("joint-learning-rate", self.joint_learning_rate),
+        ];
+        match rates.into_iter().find(|(_, rate)| !(*rate > 0.0 && rate.is_finite())) {
+            Some((key, rate)) => Err(TrainError::option(key, rate, "must be positive")),
+            None => Ok(()),
         }
     }
 }

@@ -100,6 +100,7 @@ fn a_folder_brings_the_same_scores_back() {
         options(Variant::AsPrinted),
         options(Variant::Hidden),
         options(Variant::TrainedProjections),
+        HybridOptions { joint_steps: 5, ..options(Variant::EndToEnd) },
         HybridOptions { prefixes: Some(4), ..options(Variant::Paper) },
         HybridOptions { head_loss: HeadLoss::Softmax, ..options(Variant::TrainedProjections) },
         HybridOptions { item_profiles: ItemProfiles::Users, ..options(Variant::TrainedProjections) },
@@ -262,6 +263,45 @@ fn as_printed_learns_from_what_is_held_out_and_says_so() {
     assert!(error.contains("as-printed needs the held-out interactions"), "{error}");
 }
 
+/// Softmax loss among the items of a batch, before and after; both towers take part.
+#[test]
+fn end_to_end_training_moves_both_towers_and_learns() {
+    let sequences = sequences();
+    let origin = origin("train");
+    let data =
+        TrainingData { sequences: &sequences, items: ITEMS, origin: &origin, validation: None, leak: None };
+    let fitted = |joint_steps| {
+        let mut reporter = Reporter::quiet();
+        let options = HybridOptions {
+            joint_steps,
+            joint_batch: 64,
+            joint_learning_rate: 5e-3,
+            ..options(Variant::EndToEnd)
+        };
+        let model = HybridBert4Rec::fit(&data, &options, &mut Run::new(3, &mut reporter)).unwrap();
+        let losses: Vec<f64> =
+            reporter.records().iter().filter(|one| one.phase == "end-to-end").map(|one| one.loss).collect();
+        (weights(&model, "cbf."), weights(&model, "cf."), losses)
+    };
+    let (short, long) = (fitted(1), fitted(300));
+    assert!(short.0 != long.0 && short.1 != long.1);
+    let (first, last) = (short.2[0], *long.2.last().unwrap());
+    assert!(last < 0.6 * first, "{first} became {last}");
+    let again = fitted(1);
+    assert!(again == short, "the same seed gives the same bits");
+}
+
+#[test]
+fn towers_trained_end_to_end_are_no_other_variants() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("hybrid");
+    let form = HybridOptions { joint_steps: 1, ..options(Variant::EndToEnd) };
+    let model: HybridBert4Rec = fit(&form, &origin("train"), None).unwrap();
+    write(&path, &model, origin("train"));
+    let error = fit::<HybridBert4Rec>(&options(Variant::Paper), &origin("train"), Some(path)).err().unwrap();
+    assert!(error.to_string().contains("end to end"), "{error}");
+}
+
 /// The collaborative tower of a leaking model has seen what is held out: another variant trains its own.
 #[test]
 fn a_leaking_tower_is_no_other_variants() {
@@ -325,6 +365,13 @@ fn impossible_options_are_errors_that_name_them() {
         (HybridOptions { alpha: Some(f64::NAN), ..options(Variant::Fused) }, "alpha"),
         (HybridOptions { lambda: 0.0, ..options(Variant::Fused) }, "lambda"),
         (HybridOptions { decay: 1.5, ..options(Variant::Fused) }, "decay"),
+        (HybridOptions { joint_steps: 0, ..options(Variant::EndToEnd) }, "joint-steps"),
+        (HybridOptions { joint_batch: usize::MAX, ..options(Variant::EndToEnd) }, "joint-batch"),
+        (
+            HybridOptions { joint_learning_rate: f64::NAN, ..options(Variant::EndToEnd) },
+            "joint-learning-rate",
+        ),
+        (HybridOptions { item_profiles: ItemProfiles::Users, ..options(Variant::EndToEnd) }, "item-profiles"),
     ] {
         let error = fit::<HybridBert4Rec>(&broken, &origin("train"), None).err().unwrap().to_string();
         assert!(error.contains(word), "{error}");

@@ -155,19 +155,9 @@ impl<O: Objective> Tower<O> {
         blank: &[f32],
         read: impl Fn(&dyn Engine) -> cloze_encoder::error::Result<Vec<f32>>,
     ) -> Result<Vec<f32>, TrainError> {
-        let Training { max_length, shuffle, .. } = self.options.training();
         let mut all = Vec::new();
         for chunk in histories.chunks(INFERENCE_BATCH) {
-            let mut batch = PackedBatch::new();
-            let mut given = Vec::with_capacity(chunk.len());
-            for history in chunk {
-                let history = if shuffle { Cow::Owned(shuffled(history)) } else { Cow::Borrowed(*history) };
-                let input = self.options.input(&history, self.catalogue);
-                given.push(!input.is_empty());
-                if let Some(last) = input.len().checked_sub(1) {
-                    batch.push(&input, (max_length - input.len()) as u32, &[last as u32], &[])?;
-                }
-            }
+            let (batch, given) = self.input_batch(chunk)?;
             let found = if batch.sequences() == 0 {
                 Vec::new()
             } else {
@@ -184,6 +174,22 @@ impl<O: Objective> Tower<O> {
             }
         }
         Ok(all)
+    }
+
+    /// The histories' inputs, the last row of each asked for, and whether each history has one.
+    fn input_batch(&self, histories: &[&[u32]]) -> Result<(PackedBatch, Vec<bool>), TrainError> {
+        let Training { max_length, shuffle, .. } = self.options.training();
+        let mut batch = PackedBatch::new();
+        let mut given = Vec::with_capacity(histories.len());
+        for history in histories {
+            let history = if shuffle { Cow::Owned(shuffled(history)) } else { Cow::Borrowed(*history) };
+            let input = self.options.input(&history, self.catalogue);
+            given.push(!input.is_empty());
+            if let Some(last) = input.len().checked_sub(1) {
+                batch.push(&input, (max_length - input.len()) as u32, &[last as u32], &[])?;
+            }
+        }
+        Ok((batch, given))
     }
 
     /// The weights, their names behind `prefix`.
@@ -277,20 +283,19 @@ impl<O: Objective> Task for TowerTask<'_, O> {
     }
 
     fn parameters(&self) -> Result<Vec<f32>, TrainError> {
-        Ok(self.tower.engine.parameters()?.values().to_vec())
+        self.tower.parameters()
     }
 
     fn load_parameters(&mut self, parameters: &[f32]) -> Result<(), TrainError> {
-        let layout = self.tower.engine.layout().clone();
-        Ok(self.tower.engine.load(&Parameters::from_flat(layout, parameters.to_vec())?)?)
+        self.tower.load_parameters(parameters)
     }
 
     fn optimizer(&self) -> Result<OptimizerState, TrainError> {
-        Ok(self.tower.engine.optimizer_state()?)
+        self.tower.optimizer()
     }
 
     fn load_optimizer(&mut self, state: OptimizerState) -> Result<(), TrainError> {
-        Ok(self.tower.engine.load_optimizer_state(state)?)
+        self.tower.load_optimizer(state)
     }
 }
 
@@ -317,6 +322,8 @@ impl<O: Objective> Recommender for Scorer<'_, O> {
         Ok(self.0.profiles(&histories, Profile::Projected)?)
     }
 }
+
+mod outside;
 
 #[cfg(test)]
 mod gradients;

@@ -139,6 +139,32 @@ impl Head {
         self.map_gradient(self.item_map(), upstream, profile, gradient);
     }
 
+    /// Gradients of raw user profiles, `[rows, width]`, where p̂ has the gradients `upstream`.
+    pub(super) fn user_profile_gradient(&self, upstream: &[f32]) -> Vec<f32> {
+        self.input_gradient(self.user_map(), upstream)
+    }
+
+    /// The same of item profiles.
+    pub(super) fn item_profile_gradient(&self, upstream: &[f32]) -> Vec<f32> {
+        self.input_gradient(self.item_map(), upstream)
+    }
+
+    /// `Mᵀ d` for each row d.
+    fn input_gradient(&self, start: usize, upstream: &[f32]) -> Vec<f32> {
+        if !self.projects {
+            return upstream.to_vec();
+        }
+        let n = self.width;
+        let matrix = &self.values[start..start + n * n];
+        let mut all = vec![0.0; upstream.len()];
+        all.par_chunks_exact_mut(n).zip(upstream.par_chunks_exact(n)).for_each(|(out, d)| {
+            for (row, &d) in matrix.chunks_exact(n).zip(d) {
+                out.iter_mut().zip(row).for_each(|(out, m)| *out += d * m);
+            }
+        });
+        all
+    }
+
     /// Gradient of `M x + m` with respect to M and m.
     fn map_gradient(&self, start: usize, upstream: &[f32], x: &[f32], gradient: &mut [f32]) {
         if !self.projects {

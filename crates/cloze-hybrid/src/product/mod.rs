@@ -2,6 +2,7 @@
 //! profile with a user's.
 
 mod head;
+mod joint;
 mod pairs;
 mod profiles;
 mod softmax;
@@ -12,6 +13,7 @@ use cloze_encoder::{AdamW, AdamWOptions, Schedule};
 use cloze_sequential::{Tower, validation_cases};
 use cloze_train::{ModelFolder, NamedTensor, Plan, Run, TrainError, TrainingData, train};
 use head::Head;
+use joint::{Towers, train_together};
 use pairs::Pairs;
 use profiles::{of_items, of_users};
 use task::HeadTask;
@@ -19,6 +21,9 @@ use task::HeadTask;
 const CF: &str = "cf.";
 const HEAD: &str = "head";
 const PROFILES: &str = "profiles.items";
+
+/// Looks at the validation items in a phase.
+const VALIDATIONS: u64 = 10;
 
 /// Tower, head, and the item profiles that both lead to.
 pub(crate) struct Product {
@@ -43,9 +48,14 @@ impl Product {
         given: Option<Tower>,
         run: &mut Run<'_>,
     ) -> Result<Self, TrainError> {
-        let (cf, profiles) = of_items(data, options, cbf, given, run)?;
+        let (mut cf, mut profiles) = of_items(data, options, cbf, given, run)?;
         let mut head = Head::new(options.cbf.hidden, projects(options));
         train_head(&mut head, &profiles, data, options, cbf, run)?;
+        if let (Variant::EndToEnd, Some(tower)) = (options.variant, &mut cf) {
+            train_together(Towers { cbf, cf: tower }, &mut head, data, options, run)?;
+            let users = data.sequences.transpose(data.items)?;
+            profiles = tower.profiles(&users.iter().collect::<Vec<_>>(), options.variant.profile())?;
+        }
         let mapped = head.map_items(&profiles);
         Ok(Self { cf, head, profiles, mapped })
     }
@@ -93,7 +103,7 @@ impl Product {
 }
 
 fn projects(options: &HybridOptions) -> bool {
-    options.variant == Variant::TrainedProjections
+    matches!(options.variant, Variant::TrainedProjections | Variant::EndToEnd)
 }
 
 fn train_head(
@@ -125,7 +135,7 @@ fn train_head(
     let looks = validation.is_some() && o.cbf.validate_every > 0;
     let plan = Plan {
         schedule: Schedule { peak: o.head_learning_rate, warmup: 0, steps: o.head_steps },
-        validate_every: if looks { o.head_steps.div_ceil(10) } else { 0 },
+        validate_every: if looks { o.head_steps.div_ceil(VALIDATIONS) } else { 0 },
     };
     let options = AdamWOptions { weight_decay: 0.0, ..AdamWOptions::default() };
     let optimizer = AdamW::flat(head.values().len(), options);

@@ -68,6 +68,22 @@ impl<'a> Pairs<'a> {
         self.positives.is_empty()
     }
 
+    /// How often each item is asked for.
+    pub(crate) fn counts(&self) -> Vec<u32> {
+        let mut counts = vec![0; self.items];
+        for positive in &self.positives {
+            counts[positive.item as usize] += 1;
+        }
+        counts
+    }
+
+    /// `count` positives drawn for step `step`.
+    pub(crate) fn positives(&self, step: u64, count: usize) -> Vec<Positive> {
+        let mut generator = ChaCha8Rng::seed_from_u64(self.seed);
+        generator.set_stream(step);
+        (0..count).map(|_| self.positives[generator.random_range(0..self.positives.len())]).collect()
+    }
+
     /// `count` positives drawn for step `step`, each with its item and then its negatives: items that the user has
     /// not in training, or, for the user who has them all, none.
     pub(crate) fn batch(&self, step: u64, count: usize) -> Vec<(u32, Vec<u32>)> {

@@ -77,10 +77,11 @@ impl Task for HeadTask<'_> {
 }
 
 /// Scores one fixed batch of users from their profiles.
-struct Fixed<'a> {
-    head: &'a Head,
-    profiles: &'a [f32],
-    mapped: Vec<f32>,
+pub(super) struct Fixed<'a> {
+    pub(super) head: &'a Head,
+    pub(super) profiles: &'a [f32],
+    /// Item profiles as the head sees them.
+    pub(super) mapped: Vec<f32>,
 }
 
 impl Recommender for Fixed<'_> {
