@@ -1,8 +1,11 @@
 //! How long work shows itself: bars with remaining time on a terminal, a line now and then elsewhere.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Seconds between two lines where the output is no terminal.
@@ -34,6 +37,8 @@ pub struct Reporter {
     style: Style,
     phase: String,
     bar: Option<ProgressBar>,
+    /// Units of the phase that another process did.
+    skipped: Arc<AtomicU64>,
     last_line: Instant,
     records: Vec<Record>,
     notes: Vec<String>,
@@ -59,7 +64,8 @@ impl Reporter {
 
     fn new(style: Style) -> Self {
         let (phase, records, notes) = (String::new(), Vec::new(), Vec::new());
-        Self { style, phase, bar: None, last_line: Instant::now(), records, notes }
+        let skipped = Arc::default();
+        Self { style, phase, bar: None, skipped, last_line: Instant::now(), records, notes }
     }
 
     /// Begins a phase of `total` units; `unit` is their plural, such as `steps`.
@@ -71,8 +77,16 @@ impl Reporter {
             Style::Lines | Style::Quiet => ProgressDrawTarget::hidden(),
         };
         let template =
-            format!("{{prefix:>12}} {{bar:24}} {{pos}}/{{len}} {unit} · {{elapsed}}, {{eta}} left {{msg}}");
+            format!("{{prefix:>12}} {{bar:24}} {{pos}}/{{len}} {unit} · {{elapsed}}, {{left}} left {{msg}}");
         let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.skipped.store(0, Ordering::Relaxed);
+        let skipped = Arc::clone(&self.skipped);
+        let style = style.with_key("left", move |state: &ProgressState, text: &mut dyn fmt::Write| {
+            let total = state.len().unwrap_or(0);
+            let left = left(state.elapsed(), skipped.load(Ordering::Relaxed), state.pos(), total);
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{:#}", HumanDuration(left));
+        });
         let bar = ProgressBar::with_draw_target(Some(total), target)
             .with_style(style)
             .with_prefix(phase.to_owned());
@@ -88,9 +102,9 @@ impl Reporter {
             bar.set_message(message());
         } else if line_due {
             self.last_line = Instant::now();
-            let left = indicatif::HumanDuration(bar.eta());
             let (total, phase) = (bar.length().unwrap_or(0), &self.phase);
-            line(&format!("{phase}: {done}/{total}, about {left} left {}", message()));
+            let left = left(bar.elapsed(), self.skipped.load(Ordering::Relaxed), done, total);
+            line(&format!("{phase}: {done}/{total}, about {} left {}", HumanDuration(left), message()));
         }
     }
 
@@ -98,7 +112,7 @@ impl Reporter {
     pub(crate) fn skip_to(&mut self, done: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
-            bar.reset_eta();
+            self.skipped.store(done, Ordering::Relaxed);
         }
     }
 
@@ -157,6 +171,13 @@ impl Reporter {
     }
 }
 
+/// What is left at the mean pace of this process. Not at the latest pace, which a validation or a checkpoint between two steps
+/// makes look hopeless.
+fn left(elapsed: Duration, skipped: u64, done: u64, total: u64) -> Duration {
+    let pace = elapsed.as_secs_f64() / done.saturating_sub(skipped).max(1) as f64;
+    Duration::try_from_secs_f64(pace * total.saturating_sub(done) as f64).unwrap_or(Duration::MAX)
+}
+
 /// A line on standard error; a closed one is no reason to stop a training run.
 fn line(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
@@ -182,5 +203,20 @@ impl cloze_data::Progress for Reporter {
 
     fn note(&mut self, text: &str) {
         self.say(&format!("note: {text}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_goes_by_the_mean_pace_of_this_process() {
+        let seconds = Duration::from_secs;
+        assert_eq!(left(seconds(10), 0, 5, 20), seconds(30));
+        assert_eq!(left(seconds(10), 100, 105, 120), seconds(30), "what was skipped took no time");
+        assert_eq!(left(seconds(10), 0, 20, 20), seconds(0));
+        assert_eq!(left(seconds(0), 0, 0, 0), seconds(0));
+        assert_eq!(left(seconds(u64::MAX), 0, 1, u64::MAX), Duration::MAX, "no panic");
     }
 }
