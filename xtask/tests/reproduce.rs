@@ -75,30 +75,36 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// Rows of a quick run.
+const QUICK_ROWS: usize = 7;
+
 #[test]
 fn every_row_is_trained_evaluated_and_compared() {
     let case = Case::new("every_row");
     let output = case.succeed(&["--data-dir", "/raw"]);
     assert_eq!(case.calls("data"), ["data fetch ml-100k --data-dir /raw"]);
     let trained = case.calls("train");
-    assert_eq!(trained.len(), 6);
+    assert_eq!(trained.len(), QUICK_ROWS);
     assert!(trained[2].starts_with(
         "train bert4rec --data ml-100k --data-dir /raw --split leave-one-out --fit train --seed 0 --resume --output "
     ));
     assert!(trained[2].contains("/rows/ml-100k/bert4rec-train-s0-") && trained[2].contains(" --hidden "));
-    assert!(!trained[3].contains(" --variant ") && trained[3].contains(" --reuse "), "{trained:?}");
-    assert!(trained[4].contains(" --variant paper ") && trained[4].contains(" --reuse "), "{trained:?}");
+    let hybrids: Vec<&String> =
+        trained.iter().filter(|call| call.starts_with("train hybridbert4rec ")).collect();
+    assert!(!hybrids[0].contains(" --variant ") && hybrids[1].contains(" --variant paper "), "{trained:?}");
+    assert!(hybrids.iter().all(|call| call.contains(" --reuse ")), "{trained:?}");
     let evaluated = case.calls("evaluate");
-    assert_eq!(evaluated.len(), 6);
+    assert_eq!(evaluated.len(), QUICK_ROWS);
     assert!(evaluated.iter().all(|call| call.contains(" --data-dir /raw --output ")), "{evaluated:?}");
-    assert!(evaluated[5].contains("/model --name hybridbert4rec-trained-projections "), "{evaluated:?}");
-    assert_eq!(case.results().len(), 6);
+    let last = evaluated.last().unwrap();
+    assert!(last.contains("/model --name hybridbert4rec-trained-projections "), "{evaluated:?}");
+    assert_eq!(case.results().len(), QUICK_ROWS);
     assert!(
         String::from_utf8_lossy(&output.stdout).contains("the table"),
         "the comparison's output goes through"
     );
     assert!(
-        stderr(&output).contains("[3/6] ml-100k · bert4rec · seed 0 (elapsed 0:0"),
+        stderr(&output).contains(&format!("[3/{QUICK_ROWS}] ml-100k · bert4rec · seed 0 (elapsed 0:0")),
         "{}",
         stderr(&output)
     );
@@ -115,11 +121,11 @@ fn finished_rows_are_kept_until_a_fresh_run() {
         (0, 0, 1)
     );
     assert!(stderr(&output).contains("kept from an earlier run"), "{}", stderr(&output));
-    assert_eq!(case.results().len(), 6);
+    assert_eq!(case.results().len(), QUICK_ROWS);
     case.succeed(&["--fresh"]);
-    assert_eq!(case.calls("train").len(), 6);
+    assert_eq!(case.calls("train").len(), QUICK_ROWS);
     case.succeed(&["--seeds", "2"]);
-    assert_eq!(case.calls("train").len(), 6, "only the second seed is new");
+    assert_eq!(case.calls("train").len(), QUICK_ROWS, "only the second seed is new");
 }
 
 #[test]
@@ -191,9 +197,10 @@ fn an_interrupted_row_goes_on_and_the_rows_before_it_are_kept() {
     assert_eq!((case.calls("train").len(), case.calls("evaluate").len()), (3, 2));
     let output = case.succeed(&[]);
     let trained = case.calls("train");
-    assert_eq!(trained.len(), 4, "{trained:?}");
+    assert_eq!(trained.len(), QUICK_ROWS - 2, "{trained:?}");
     assert!(trained[0].starts_with("train bert4rec ") && trained[0].contains(" --resume "), "{trained:?}");
-    assert!(stderr(&output).contains("[2/6] ml-100k · item-knn · seed 0: kept"), "{}", stderr(&output));
+    let kept = format!("[2/{QUICK_ROWS}] ml-100k · item-knn · seed 0: kept");
+    assert!(stderr(&output).contains(&kept), "{}", stderr(&output));
 }
 
 #[test]
@@ -220,9 +227,9 @@ fn a_failed_row_stops_only_the_rows_that_use_it() {
     let output = case.run(&[], ("FAKE_FAILS", "bert4rec"));
     assert!(!output.status.success());
     let message = stderr(&output);
-    assert!(message.contains("error: 4 of 6 rows failed"), "{message}");
+    assert!(message.contains(&format!("error: 4 of {QUICK_ROWS} rows failed")), "{message}");
     assert!(message.contains("hybridbert4rec · seed 0: not run, because ml-100k · bert4rec"), "{message}");
-    assert_eq!(case.results().len(), 2);
+    assert_eq!(case.results().len(), QUICK_ROWS - 4);
     let report = case.read("report.md");
     assert!(report.contains("bert4rec · seed 0: failed: bert4rec diverged"), "{report}");
 }

@@ -99,14 +99,14 @@ pub(crate) struct Row {
     name: Option<String>,
     /// An earlier row whose trained model is passed as `--reuse`: same data set, fit and seed.
     pub(crate) uses: Option<String>,
-    /// Data sets on which the row is not run, where all of the experiment's would be too much.
+    /// Data sets on which the row is not run unless it is named, where all of the experiment's would be too much.
     #[serde(default)]
     without: Vec<String>,
     /// The only fits of the row.
     fits: Option<Vec<String>>,
     /// At most so many seeds.
     seeds: Option<u64>,
-    /// Whether `--quick` runs the row too.
+    /// Whether `--quick` runs the row too, unless it is named.
     #[serde(default = "yes")]
     quick: bool,
     /// Rough cost in seconds, on a data set of weight 1; the remaining time is estimated from it.
@@ -244,7 +244,7 @@ fn unknown_key_hint(message: &str) -> String {
 }
 
 impl Experiment {
-    /// Keeps the named rows and those whose models they use.
+    /// Keeps the named rows and those whose models they use. A named row is run wherever it is asked for.
     ///
     /// # Errors
     /// If there is no such row; the message names the nearest.
@@ -262,6 +262,10 @@ impl Experiment {
             }
         }
         self.rows.retain(|row| wanted.is_empty() || kept.contains(row.name()));
+        for row in self.rows.iter_mut().filter(|row| wanted.iter().any(|name| name == row.name())) {
+            row.without.clear();
+            row.quick = true;
+        }
         Ok(())
     }
 
