@@ -2,9 +2,10 @@
 
 use crate::fusion::Fusion;
 use crate::options::{HybridOptions, ItemProfiles, Variant};
-use crate::product::Product;
+use crate::product::{Head, Product};
+use crate::store::Side;
 use cloze_eval::{ModelError, Query, Recommender};
-use cloze_sequential::{Bert4Rec, Tower};
+use cloze_sequential::{Bert4Rec, Profile, Tower};
 use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
 
 /// HybridBERT4Rec (Channarong et al. 2022), as it works and as it is printed: see [`Variant`].
@@ -59,6 +60,30 @@ impl HybridBert4Rec {
     /// An item beyond the catalogue.
     pub fn user_profiles(&mut self, histories: &[&[u32]]) -> Result<Vec<f32>, TrainError> {
         self.cbf.profiles(histories, self.options.variant.profile())
+    }
+
+    /// The tower that makes the profiles of one side, with the vector that stands for a sequence; `None` where no tower does.
+    pub(crate) fn tower(&mut self, side: Side) -> Option<(&mut Tower, Profile)> {
+        let tower = match (side, &mut self.collaborative) {
+            (_, Collaborative::Fusion(_)) => None,
+            (Side::User, Collaborative::Product(_)) => Some(&mut self.cbf),
+            (Side::Item, Collaborative::Product(product)) => product.tower_mut(),
+        };
+        tower.map(|tower| (tower, self.options.variant.profile()))
+    }
+
+    /// Number of users and of items: of tokens that either tower knows. No user where there is no collaborative tower.
+    pub(crate) fn sizes(&mut self) -> [usize; 2] {
+        let items = self.cbf.catalogue();
+        [self.tower(Side::Item).map_or(0, |(tower, _)| tower.catalogue()), items]
+    }
+
+    /// The head that joins two profiles, where there is one.
+    pub(crate) fn head(&self) -> Option<&Head> {
+        match &self.collaborative {
+            Collaborative::Fusion(_) => None,
+            Collaborative::Product(product) => Some(product.head()),
+        }
     }
 }
 

@@ -6,6 +6,10 @@ mod fusion;
 mod hybrid;
 mod options;
 mod product;
+mod search;
+mod store;
 
 pub use hybrid::HybridBert4Rec;
 pub use options::{HeadLoss, HybridOptions, ItemProfiles, Variant};
+pub use search::ItemSearch;
+pub use store::{ProfileStore, Side, StoreError};

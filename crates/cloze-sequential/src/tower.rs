@@ -2,7 +2,7 @@
 //! HybridBERT4Rec, users for its collaborative tower.
 
 use crate::lessons::{Lesson, Lessons};
-use crate::objective::{Objective, Training};
+use crate::objective::Objective;
 use crate::options::Bert4RecOptions;
 use crate::sampler::Sampler;
 use cloze_data::Sequences;
@@ -176,14 +176,20 @@ impl<O: Objective> Tower<O> {
         Ok(all)
     }
 
+    /// What the encoder sees of a history, its last tokens and special ones: equal inputs have equal profiles.
+    pub fn input(&self, history: &[u32]) -> Vec<u32> {
+        let shuffle = self.options.training().shuffle;
+        let history = if shuffle { Cow::Owned(shuffled(history)) } else { Cow::Borrowed(history) };
+        self.options.input(&history, self.catalogue)
+    }
+
     /// The histories' inputs, the last row of each asked for, and whether each history has one.
     fn input_batch(&self, histories: &[&[u32]]) -> Result<(PackedBatch, Vec<bool>), TrainError> {
-        let Training { max_length, shuffle, .. } = self.options.training();
+        let max_length = self.options.training().max_length;
         let mut batch = PackedBatch::new();
         let mut given = Vec::with_capacity(histories.len());
         for history in histories {
-            let history = if shuffle { Cow::Owned(shuffled(history)) } else { Cow::Borrowed(*history) };
-            let input = self.options.input(&history, self.catalogue);
+            let input = self.input(history);
             given.push(!input.is_empty());
             if let Some(last) = input.len().checked_sub(1) {
                 batch.push(&input, (max_length - input.len()) as u32, &[last as u32], &[])?;

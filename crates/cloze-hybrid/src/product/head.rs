@@ -83,13 +83,18 @@ impl Head {
     /// Scores s of all items for each user profile, `[users, items]`: one matrix product with the mapped items.
     pub(crate) fn rank(&self, profiles: &[f32], mapped_items: &[f32], scores: &mut [f32]) {
         let items = mapped_items.len() / self.width;
-        let (w, b) = (&self.values[..self.width], self.values[self.width]);
         let rows = scores.par_chunks_mut(items).zip(profiles.par_chunks(self.width));
         rows.for_each(|(row, p)| {
-            let weighted: Vec<f32> = self.map_user(p).iter().zip(w).map(|(p, w)| p * w).collect();
+            let (weighted, b) = self.query(p);
             let columns = mapped_items.chunks_exact(self.width);
             row.iter_mut().zip(columns).for_each(|(score, q)| *score = dot(&weighted, q) + b);
         });
+    }
+
+    /// What a user profile asks of mapped items: `w ∗ p̂` and b, so that `s = (w ∗ p̂) · q̂ + b`.
+    pub(crate) fn query(&self, profile: &[f32]) -> (Vec<f32>, f32) {
+        let w = &self.values[..self.width];
+        (self.map_user(profile).iter().zip(w).map(|(p, w)| p * w).collect(), self.values[self.width])
     }
 
     /// Mean log loss `−ln r` of positives and `−ln (1 − r)` of negatives, and its gradient added to `gradient`.
@@ -180,7 +185,7 @@ impl Head {
 }
 
 /// Eight sums side by side: the compiler turns them into vector instructions.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (a, rest_a) = a.as_chunks::<8>();
     let (b, rest_b) = b.as_chunks::<8>();
     let mut sums = [0.0f32; 8];

@@ -12,7 +12,7 @@ use crate::options::{HybridOptions, ItemProfiles, Variant};
 use cloze_encoder::{AdamW, AdamWOptions, Schedule};
 use cloze_sequential::{Tower, validation_cases};
 use cloze_train::{ModelFolder, NamedTensor, Plan, Run, TrainError, TrainingData, train};
-use head::Head;
+pub(crate) use head::{Head, dot};
 use joint::{Towers, train_together};
 use pairs::Pairs;
 use profiles::{of_items, of_users};
@@ -63,6 +63,16 @@ impl Product {
     /// Raw item profiles, `[items, width]`.
     pub(crate) fn profiles(&self) -> &[f32] {
         &self.profiles
+    }
+
+    /// The head.
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The collaborative tower, where item profiles are its.
+    pub(crate) fn tower_mut(&mut self) -> Option<&mut Tower> {
+        self.cf.as_mut()
     }
 
     /// Scores of all items for each user profile, `[users, items]`.
