@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use cloze_encoder::engine;
 
-use crate::commands::{compare, data, doctor, evaluate, prepare, recommend, train};
+use crate::commands::{compare, data, doctor, evaluate, prepare, profiles, recommend, train};
 use crate::output::note;
 
 const EXAMPLES: &str = "\
@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Compare(compare::Compare),
     /// Recommend items for a user or a history
     Recommend(recommend::Recommend),
+    /// Keep the profiles of a hybrid's users and items, and renew them with new interactions
+    Profiles(profiles::Profiles),
     /// Show what this machine offers
     Doctor(doctor::Doctor),
 }
@@ -89,6 +91,7 @@ impl Command {
             Self::Evaluate(command) => command.run(),
             Self::Compare(command) => command.run(),
             Self::Recommend(command) => command.run(),
+            Self::Profiles(command) => command.run(),
             Self::Doctor(command) => command.run(),
         }
     }

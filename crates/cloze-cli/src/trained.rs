@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use cloze_data::{DataOptions, Dataset, Split, SplitSpec, Vocabulary, load};
 use cloze_eval::Recommender;
-use cloze_train::{ModelFolder, Reporter};
+use cloze_hybrid::HybridBert4Rec;
+use cloze_train::{Model as _, ModelFolder, Reporter};
 
 use crate::models;
+use crate::text::{count, did_you_mean};
 
 /// Opens a model folder and loads its model, whichever it is.
 pub(crate) fn open(path: &Path) -> Result<(ModelFolder, Box<dyn Recommender>)> {
@@ -17,6 +19,30 @@ pub(crate) fn open(path: &Path) -> Result<(ModelFolder, Box<dyn Recommender>)> {
     })?;
     let model = entry.load(&folder)?;
     Ok((folder, model))
+}
+
+/// Opens a model folder for what only HybridBERT4Rec has.
+pub(crate) fn hybrid(path: &Path) -> Result<(ModelFolder, HybridBert4Rec)> {
+    let folder = ModelFolder::open(path)?;
+    let (kind, name) = (&folder.card.model, HybridBert4Rec::NAME);
+    ensure!(
+        kind == name,
+        "{} is a {kind}: profiles of users and items are kept of {name} only (--variant trained-projections and others)",
+        path.display()
+    );
+    let model = HybridBert4Rec::load(&folder)?;
+    folder.check_all_read()?;
+    Ok((folder, model))
+}
+
+/// A user's number: asked before any data are loaded.
+pub(crate) fn known_user(user: &str, folder: &ModelFolder) -> Result<u32> {
+    let known = &folder.vocabularies.users;
+    known.get(user).ok_or_else(|| {
+        let hint = did_you_mean(user, known.ids().iter().map(String::as_str));
+        let total = count(known.len());
+        anyhow!("unknown user {user:?}{hint}; {} has {total} users", folder.card.trained_on.dataset)
+    })
 }
 
 /// The split that a model was trained on.

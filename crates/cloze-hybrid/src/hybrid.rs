@@ -62,6 +62,14 @@ impl HybridBert4Rec {
         self.cbf.profiles(histories, self.options.variant.profile())
     }
 
+    /// Profiles of items with these users, `[items, width]`; `None` where no tower makes them.
+    ///
+    /// # Errors
+    /// A user beyond those that it was trained with.
+    pub fn profiles_of_items(&mut self, users: &[&[u32]]) -> Result<Option<Vec<f32>>, TrainError> {
+        self.tower(Side::Item).map(|(tower, profile)| tower.profiles(users, profile)).transpose()
+    }
+
     /// The tower that makes the profiles of one side, with the vector that stands for a sequence; `None` where no tower does.
     pub(crate) fn tower(&mut self, side: Side) -> Option<(&mut Tower, Profile)> {
         let tower = match (side, &mut self.collaborative) {

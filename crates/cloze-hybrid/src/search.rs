@@ -248,7 +248,7 @@ mod tests {
     use rand::{Rng as _, SeedableRng as _};
     use rand_chacha::ChaCha8Rng;
 
-    /// A ranking of everything.
+    /// A ranking of everything, sorted.
     fn naive(vectors: &[f32], query: &[f32], bias: f32, k: usize, excluded: &[u32]) -> Vec<(u32, u32)> {
         let mut all: Vec<(u32, f32)> = (0..)
             .zip(vectors.chunks_exact(query.len()))

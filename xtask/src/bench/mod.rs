@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the hot paths timed on this machine, beside the programs that they are compared with.
 
 mod encoder;
+mod hybrid;
 mod table;
 
 use std::{
@@ -52,6 +53,8 @@ enum Part {
     Ingest,
     /// The ranking of MovieLens 1M's size; peer: numpy
     Eval,
+    /// A hybrid's profile store and the search in it, beside both towers for each pair
+    Hybrid,
 }
 
 /// One measurement: what was measured, and figures by name.
@@ -70,6 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             Part::Encoder => ("encoder", encoder::measure(&shell, arguments)?),
             Part::Ingest => ("ingest", ingest(&shell, arguments)?),
             Part::Eval => ("eval", eval(&shell, arguments)?),
+            Part::Hybrid => ("hybrid", hybrid::measure(&shell)?),
         };
         println!("\n{name}\n\n{}", table::render(&rows));
         results.insert(name, rows);

@@ -6,5 +6,6 @@ pub(crate) mod describe;
 pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod prepare;
+pub(crate) mod profiles;
 pub(crate) mod recommend;
 pub(crate) mod train;

@@ -1,11 +1,12 @@
 //! `cloze recommend`: the best items for a user of the data, or for a history typed on the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use clap::{Args, value_parser};
 use cloze_data::Vocabulary;
-use cloze_eval::{Explanation, Query, Recommender, explain, recommend};
+use cloze_eval::{Explanation, Query, Recommender as _, explain, recommend};
+use cloze_hybrid::{ProfileStore, Side};
 use cloze_train::{ModelFolder, Reporter};
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use crate::data_args::DataArgs;
 use crate::neighbours::{Near, nearest};
 use crate::output::{print, print_json};
 use crate::table::{Column, Table};
-use crate::text::{WIDTH, count, did_you_mean, wrap};
+use crate::text::{WIDTH, count, wrap};
 use crate::trained;
 
 const EXAMPLES: &str = "\
@@ -21,7 +22,8 @@ Examples:
   cloze recommend runs/knn --user 196
   cloze recommend runs/knn --history 'Toy Story (1995)' --history 'Aladdin (1992)'
   cloze recommend runs/knn --history 1 95 --top 5 --json
-  cloze recommend runs/hybrid --user 196 --explain";
+  cloze recommend runs/hybrid --user 196 --explain
+  cloze recommend runs/hybrid --user 196 --store profiles.redb   (see cloze profiles)";
 
 /// How many items of the history are shown.
 const SHOWN: usize = 5;
@@ -51,6 +53,9 @@ pub(crate) struct Recommend {
     /// Recommend items of the history too
     #[arg(long)]
     keep_seen: bool,
+    /// Take the user's profile and history from this store, with what was added to it since training
+    #[arg(long, value_name = "FILE", requires = "user", conflicts_with = "explain")]
+    store: Option<PathBuf>,
     /// Say of each item what its score is made of, and which items of the history it rests on
     #[arg(long)]
     explain: bool,
@@ -69,12 +74,15 @@ pub(crate) struct Recommend {
 
 impl Recommend {
     pub(crate) fn run(self) -> Result<()> {
+        if let (Some(store), Some(user)) = (&self.store, &self.user) {
+            return self.from_store(store, user);
+        }
         let (folder, mut model) = trained::open(&self.model)?;
         let data =
             || trained::data(&folder, self.dataset.as_deref(), &self.data.options(), &mut Reporter::stderr());
         let (user, history, dataset) = match &self.user {
             Some(user) => {
-                let dense = known_user(user, &folder)?;
+                let dense = trained::known_user(user, &folder)?;
                 let dataset = data()?.0;
                 (Some(dense), dataset.sequences.get(dense as usize).to_vec(), Some(dataset))
             }
@@ -92,13 +100,27 @@ impl Recommend {
             None
         };
         let answer = Answer {
-            model: model.as_ref(),
+            model: model.name(),
             folder: &folder,
             history: &history,
             best: &best,
             why: &why,
             near: near.as_ref(),
         };
+        self.print(&answer)
+    }
+
+    /// Without a tower and without the data.
+    fn from_store(&self, path: &Path, user: &str) -> Result<()> {
+        let (folder, mut hybrid) = trained::hybrid(&self.model)?;
+        let (dense, model) = (trained::known_user(user, &folder)?, hybrid.name());
+        let mut store = ProfileStore::open(path, &mut hybrid)?;
+        let best = store.recommend(dense, self.top as usize, self.keep_seen)?;
+        let history = store.sequence(Side::User, dense)?;
+        self.print(&Answer { model, folder: &folder, history: &history, best: &best, why: &[], near: None })
+    }
+
+    fn print(&self, answer: &Answer<'_>) -> Result<()> {
         if self.json {
             print_json(&answer.json(self.user.as_deref()))
         } else {
@@ -112,19 +134,9 @@ impl Recommend {
     }
 }
 
-/// Before the data are loaded: the model knows its users.
-fn known_user(user: &str, folder: &ModelFolder) -> Result<u32> {
-    let known = &folder.vocabularies.users;
-    known.get(user).ok_or_else(|| {
-        let hint = did_you_mean(user, known.ids().iter().map(String::as_str));
-        let total = count(known.len());
-        anyhow!("unknown user {user:?}{hint}; {} has {total} users", folder.card.trained_on.dataset)
-    })
-}
-
 /// The recommendations, with what they are based on.
 struct Answer<'a> {
-    model: &'a dyn Recommender,
+    model: String,
     folder: &'a ModelFolder,
     history: &'a [u32],
     best: &'a [(u32, f32)],
@@ -192,7 +204,7 @@ impl Answer<'_> {
             n if n <= SHOWN => format!("{n} items: {}", last.join("; ")),
             n => format!("{} items, the last of them: {}", count(n), last.join("; ")),
         };
-        format!("{} ({}{synthetic}) for {whom}, based on {of}", self.model.name(), card.trained_on.dataset)
+        format!("{} ({}{synthetic}) for {whom}, based on {of}", self.model, card.trained_on.dataset)
     }
 
     /// `title (id)`, or the id alone.
@@ -231,7 +243,7 @@ impl Answer<'_> {
             .collect();
         let trained_on = &self.folder.card.trained_on;
         json!({
-            "model": self.model.name(),
+            "model": self.model,
             "dataset": trained_on.dataset,
             "user": user,
             "history": history,

@@ -79,6 +79,15 @@ impl<'m> ProfileStore<'m> {
         }
     }
 
+    /// Whether the model has profiles to store.
+    ///
+    /// # Errors
+    /// [`StoreError::NoProfiles`].
+    pub fn check_model(model: &mut HybridBert4Rec) -> Result<(), StoreError> {
+        let has = |side: &Side| model.tower(*side).is_some();
+        if Side::BOTH.iter().all(has) { Ok(()) } else { Err(StoreError::NoProfiles) }
+    }
+
     /// Opens a store that may be unfinished.
     fn open_any(path: &Path, model: &'m mut HybridBert4Rec) -> Result<Self, StoreError> {
         let fingerprint = fingerprint(model)?;
@@ -194,9 +203,7 @@ impl<'m> ProfileStore<'m> {
 /// Everything that decides what the model makes of a sequence, and how it joins profiles: options and weights, in hexadecimal
 /// digits.
 fn fingerprint(model: &mut HybridBert4Rec) -> Result<String, StoreError> {
-    if Side::BOTH.into_iter().any(|side| model.tower(side).is_none()) {
-        return Err(StoreError::NoProfiles);
-    }
+    ProfileStore::check_model(model)?;
     let options = serde_json::to_string(model.options())
         .map_err(|error| TrainError::Data(format!("the options cannot be written: {error}")))?;
     let mut hasher = Sha256::new();

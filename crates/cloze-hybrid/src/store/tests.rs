@@ -163,13 +163,19 @@ fn profiles_are_those_that_the_towers_make_of_the_sequences() {
 fn an_interaction_touches_one_user_and_one_item_and_no_other_byte() {
     let mut world = World::new();
     let mut store = world.build("store", &lists(true));
+    // Two who share their profile with nobody: of those who do, the test below.
+    let alone = |side, n: usize| {
+        let all: Vec<_> = (0..n as u32).map(|number| store.profile(side, number).unwrap()).collect();
+        (0..n).find(|&i| all.iter().filter(|one| **one == all[i]).count() == 1).unwrap() as u32
+    };
+    let (user, item) = (alone(Side::User, USERS), alone(Side::Item, ITEMS));
     let before = dump(&store);
-    store.observe(2, 7, Some(1000)).unwrap();
+    store.observe(user, item, Some(1000)).unwrap();
     let found = differences(&before, &dump(&store));
     let one = |number: u32| vec![number.to_le_bytes().to_vec()];
-    assert_eq!(found["user sequences"], one(2));
-    assert_eq!(found["item sequences"], one(7));
-    assert_eq!((&found["user keys"], &found["item keys"]), (&one(2), &one(7)));
+    assert_eq!(found["user sequences"], one(user));
+    assert_eq!(found["item sequences"], one(item));
+    assert_eq!((&found["user keys"], &found["item keys"]), (&one(user), &one(item)));
     assert_eq!(found["profiles"].len(), 4, "two old profiles gone, two new ones");
     assert_eq!(found["profiles"], found["owners"]);
     assert_eq!(found.len(), 6, "{found:?}");

@@ -1,0 +1,55 @@
+//! A hybrid's profile store: everything once, one interaction, one question; and what they cost without a store.
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+use super::{Row, example, parse};
+
+/// What has a target, and the target in milliseconds on two cores. By the end of the name: before it stands the data set.
+const TARGETS: [(&str, f64); 4] = [
+    (", all profiles", 5000.0),
+    (", one update", 5.0),
+    (", top 10 of 3416 items", 0.2),
+    (", top 10 of 1000000 items", 15.0),
+];
+/// The data set that the targets are for.
+const DATA: &str = "ml-1m";
+
+/// MovieLens 1M where `CLOZE_DATA_DIR` or the cache has it, otherwise generated data of its size.
+pub(super) fn measure(shell: &Shell) -> Result<Vec<Row>> {
+    let program = example(shell, "profiles")?;
+    let real = cmd!(shell, "{program} {DATA}").quiet().read();
+    let output = match real {
+        Ok(output) => output,
+        Err(_) => {
+            eprintln!("{DATA} could not be measured: on generated data of its size instead");
+            cmd!(shell, "{program}").quiet().read()?
+        }
+    };
+    let mut rows = parse(&output)?;
+    add_targets(&mut rows);
+    Ok(rows)
+}
+
+fn add_targets(rows: &mut [Row]) {
+    for row in rows {
+        let name = row["benchmark"].as_str().unwrap_or_default();
+        if let Some((_, target)) = TARGETS.iter().find(|(end, _)| name.ends_with(end)) {
+            row.insert("target_ms".to_owned(), (*target).into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_a_target_gets_it_and_the_naive_way_none() {
+        let row = |name: &str| Row::from([("benchmark".to_owned(), name.into())]);
+        let mut rows = [row("ml-1m, one update"), row("ml-1m, both towers for a pair, of 256")];
+        add_targets(&mut rows);
+        assert_eq!(rows[0]["target_ms"], 5.0);
+        assert!(!rows[1].contains_key("target_ms"));
+    }
+}
