@@ -236,7 +236,7 @@ fn products(steps: &[i16], codes: &[i8]) -> i32 {
     whole + few_products(rest_of_steps, rest_of_codes)
 }
 
-#[inline(always)]
+#[inline]
 fn few_products(steps: &[i16], codes: &[i8]) -> i32 {
     steps.iter().zip(codes).map(|(&step, &code)| i32::from(step) * i32::from(code)).sum()
 }

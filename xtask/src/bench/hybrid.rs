@@ -18,14 +18,11 @@ const DATA: &str = "ml-1m";
 /// MovieLens 1M where `CLOZE_DATA_DIR` or the cache has it, otherwise generated data of its size.
 pub(super) fn measure(shell: &Shell) -> Result<Vec<Row>> {
     let program = example(shell, "profiles")?;
-    let real = cmd!(shell, "{program} {DATA}").quiet().read();
-    let output = match real {
-        Ok(output) => output,
-        Err(_) => {
-            eprintln!("{DATA} could not be measured: on generated data of its size instead");
-            cmd!(shell, "{program}").quiet().read()?
-        }
-    };
+    let output = cmd!(shell, "{program} {DATA}").quiet().read().or_else(|_| {
+        // The program has said why.
+        eprintln!("{DATA} cannot be measured: generated data of its size instead");
+        cmd!(shell, "{program}").quiet().read()
+    })?;
     let mut rows = parse(&output)?;
     add_targets(&mut rows);
     Ok(rows)

@@ -98,34 +98,34 @@ impl<'m> ProfileStore<'m> {
 
     /// Writes what was computed, and forgets the profiles that nobody has any more.
     pub(super) fn write(&self, change: &Change, writing: &WriteTransaction) -> Result<(), StoreError> {
-        self.write_change(change, writing).map_err(|error| self.failed(error))
+        write_change(change, writing).map_err(|error| self.failed(error))
     }
+}
 
-    fn write_change(&self, change: &Change, writing: &WriteTransaction) -> Result<(), redb::Error> {
-        let mut keys = writing.open_table(change.side.keys())?;
-        let mut profiles = writing.open_table(PROFILES)?;
-        let mut owners = writing.open_table(OWNERS)?;
-        for (key, bytes) in &change.profiles {
-            profiles.insert(key, bytes.as_slice())?;
-        }
-        for (number, key) in &change.keys {
-            let old = keys.insert(number, key)?.map(|old| old.value());
-            if old == Some(*key) {
-                continue;
-            }
-            let count = owners.get(key)?.map_or(0, |count| count.value());
-            owners.insert(key, count + 1)?;
-            let Some(old) = old else { continue };
-            let left = owners.get(old)?.map_or(0, |count| count.value()).saturating_sub(1);
-            if left > 0 {
-                owners.insert(old, left)?;
-            } else {
-                owners.remove(old)?;
-                profiles.remove(old)?;
-            }
-        }
-        Ok(())
+fn write_change(change: &Change, writing: &WriteTransaction) -> Result<(), redb::Error> {
+    let mut keys = writing.open_table(change.side.keys())?;
+    let mut profiles = writing.open_table(PROFILES)?;
+    let mut owners = writing.open_table(OWNERS)?;
+    for (key, bytes) in &change.profiles {
+        profiles.insert(key, bytes.as_slice())?;
     }
+    for (number, key) in &change.keys {
+        let old = keys.insert(number, key)?.map(|old| old.value());
+        if old == Some(*key) {
+            continue;
+        }
+        let count = owners.get(key)?.map_or(0, |count| count.value());
+        owners.insert(key, count + 1)?;
+        let Some(old) = old else { continue };
+        let left = owners.get(old)?.map_or(0, |count| count.value()).saturating_sub(1);
+        if left > 0 {
+            owners.insert(old, left)?;
+        } else {
+            owners.remove(old)?;
+            profiles.remove(old)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether nothing was stored at `path` yet.

@@ -16,6 +16,7 @@ mod tests;
 pub use error::StoreError;
 
 use crate::hybrid::HybridBert4Rec;
+use crate::product::Head;
 use crate::search::ItemSearch;
 use cloze_sequential::{Profile, Tower};
 use cloze_train::{Model as _, TrainError, Values};
@@ -113,8 +114,9 @@ impl<'m> ProfileStore<'m> {
     /// # Errors
     /// An unknown user, or a damaged file.
     pub fn recommend(&mut self, user: u32, k: usize, keep_seen: bool) -> Result<Vec<(u32, f32)>, StoreError> {
-        let profile = self.profile(Side::User, user)?;
-        let seen = if keep_seen { Vec::new() } else { self.sequence(Side::User, user)? };
+        let reading = self.read()?;
+        let profile = self.profile_in(&reading, Side::User, user)?;
+        let seen = if keep_seen { Vec::new() } else { self.sequence_in(&reading, Side::User, user)? };
         let (query, bias) = self.model.head().ok_or(StoreError::NoProfiles)?.query(&profile);
         if self.search.is_none() {
             self.search = Some(self.make_search()?);
@@ -147,12 +149,7 @@ impl<'m> ProfileStore<'m> {
     /// # Errors
     /// An unknown number, or a damaged file.
     pub fn sequence(&self, side: Side, number: u32) -> Result<Vec<u32>, StoreError> {
-        self.check_known(side, number)?;
-        let reading = self.read()?;
-        let table = reading.open_table(side.sequences()).map_err(|error| self.failed(error))?;
-        let bytes = table.get(number).map_err(|error| self.failed(error))?;
-        let found = bytes.and_then(|bytes| Timed::decode(bytes.value()));
-        Ok(found.ok_or_else(|| self.lacks("sequence", side, number))?.ids())
+        self.sequence_in(&self.read()?, side, number)
     }
 
     /// Whether interactions have times, so that a new one needs one.
@@ -160,9 +157,22 @@ impl<'m> ProfileStore<'m> {
         self.origin.times
     }
 
+    fn sequence_in(
+        &self,
+        reading: &ReadTransaction,
+        side: Side,
+        number: u32,
+    ) -> Result<Vec<u32>, StoreError> {
+        self.check_known(side, number)?;
+        let table = reading.open_table(side.sequences()).map_err(|error| self.failed(error))?;
+        let bytes = table.get(number).map_err(|error| self.failed(error))?;
+        let found = bytes.and_then(|bytes| Timed::decode(bytes.value()));
+        Ok(found.ok_or_else(|| self.lacks("sequence", side, number))?.ids())
+    }
+
     fn profile_in(&self, reading: &ReadTransaction, side: Side, number: u32) -> Result<Vec<f32>, StoreError> {
         self.check_known(side, number)?;
-        let width = self.model.head().map_or(0, |head| head.width());
+        let width = self.width();
         let keys = reading.open_table(side.keys()).map_err(|error| self.failed(error))?;
         let profiles = reading.open_table(PROFILES).map_err(|error| self.failed(error))?;
         let key = keys.get(number).map_err(|error| self.failed(error))?;
@@ -180,6 +190,11 @@ impl<'m> ProfileStore<'m> {
     fn known(&self, side: Side) -> usize {
         let [users, items] = self.sizes;
         if side == Side::User { users } else { items }
+    }
+
+    /// Width of a profile.
+    fn width(&self) -> usize {
+        self.model.head().map_or(0, Head::width)
     }
 
     fn check_known(&self, side: Side, number: u32) -> Result<(), StoreError> {
@@ -209,10 +224,12 @@ fn fingerprint(model: &mut HybridBert4Rec) -> Result<String, StoreError> {
     let mut hasher = Sha256::new();
     hasher.update(options);
     for tensor in model.tensors()? {
-        hasher.update(tensor.name.as_bytes());
+        hasher.update(&tensor.name);
         if let Values::F32(values) = &tensor.values {
             hasher.update((values.len() as u64).to_le_bytes());
-            values.iter().for_each(|value| hasher.update(value.to_le_bytes()));
+            for value in values.iter() {
+                hasher.update(value.to_le_bytes());
+            }
         }
     }
     Ok(format!("{:x}", hasher.finalize()))

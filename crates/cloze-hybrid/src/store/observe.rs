@@ -60,7 +60,7 @@ impl ProfileStore<'_> {
         self.write(&change, writing)?;
         let profiles = writing.open_table(PROFILES).map_err(|error| self.failed(error))?;
         let bytes = profiles.get(change.keys[0].1).map_err(|error| self.failed(error))?;
-        let width = self.model.head().map_or(0, |head| head.width());
+        let width = self.width();
         let profile = bytes.and_then(|bytes| decode_profile(bytes.value(), width));
         profile.ok_or_else(|| self.lacks("profile", side, number))
     }

@@ -54,7 +54,9 @@ impl Side {
         let mut hasher = Sha256::new();
         hasher.update(model);
         hasher.update([self as u8]);
-        input.iter().for_each(|token| hasher.update(token.to_le_bytes()));
+        for token in input {
+            hasher.update(token.to_le_bytes());
+        }
         hasher.finalize().into()
     }
 }
@@ -75,8 +77,12 @@ impl Timed {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let bytes = |(id, time): &(u32, i64)| [&id.to_le_bytes()[..], &time.to_le_bytes()].concat();
-        self.0.iter().flat_map(bytes).collect()
+        let mut bytes = Vec::with_capacity(self.0.len() * Self::BYTES);
+        for (id, time) in &self.0 {
+            bytes.extend_from_slice(&id.to_le_bytes());
+            bytes.extend_from_slice(&time.to_le_bytes());
+        }
+        bytes
     }
 
     pub(super) fn ids(&self) -> Vec<u32> {
