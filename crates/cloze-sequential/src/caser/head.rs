@@ -2,6 +2,7 @@
 
 use super::network::Network;
 use super::products::{add_scaled, dot, matrix, matrix_mut, multiply, multiply_add};
+use cloze_encoder::cpu::exponentials;
 use cloze_encoder::{Loss, Negatives, Sharing};
 
 /// The targets of a block of windows.
@@ -81,7 +82,9 @@ impl Network {
             loss += wanted.iter().map(|&item| -f64::from(row[item as usize])).sum::<f64>();
             let log_sum = normalize(row, each * wanted.len() as f32);
             loss += log_sum * wanted.len() as f64;
-            wanted.iter().for_each(|&item| row[item as usize] -= each);
+            for &item in wanted {
+                row[item as usize] -= each;
+            }
         }
         multiply(matrix_mut(djoint, width), matrix(scores, items), matrix(self.output(), width));
         let doutput = matrix_mut(&mut gradient[layout.output.clone()], width);
@@ -135,19 +138,12 @@ impl Network {
 
 /// Scores become probabilities times `factor`; the logarithm of the sum of exponentials.
 fn normalize(scores: &mut [f32], factor: f32) -> f64 {
-    let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    for part in scores.chunks_mut(256) {
-        let mut sums = 0.0f32;
-        for score in part {
-            *score = (*score - largest).exp();
-            sums += *score;
-        }
-        sum += f64::from(sums);
+    let (largest, sum) = exponentials(scores);
+    let scale = factor / sum;
+    for score in scores {
+        *score *= scale;
     }
-    let scale = (f64::from(factor) / sum) as f32;
-    scores.iter_mut().for_each(|score| *score *= scale);
-    f64::from(largest) + sum.ln()
+    f64::from(largest) + f64::from(sum).ln()
 }
 
 /// `log(e^{s⁺} + Σⱼ e^{sⱼ} / nⱼ) − s⁺`.

@@ -28,7 +28,7 @@ const INFERENCE_BLOCK: usize = 64;
 
 /// Caser (Tang & Wang 2018, arXiv 1809.07426): convolutions over a user's last items, taken for an image.
 ///
-/// - Scores: `W′ [z; P_u] + b′`, P_u the user's vector and `z = φ(W o + b)`. With E the vectors of the last L items,
+/// - Scores: `W′ [z; P_u] + b′`, `P_u` the user's vector and `z = φ(W o + b)`. With E the vectors of the last L items,
 ///   `[L, d]`, o is what the filters give: `Σₗ F̃ₖₗ Eₗ` of each of `n_v` vertical ones, and `maxₚ φ(Fₖ · E[p..p + h] + bₖ)`
 ///   of each of `n_h` horizontal ones of every height h from 1 to L.
 /// - Training: windows of L items, each with the next T as targets, mean over all targets. The paper's loss is `bce`:
@@ -36,7 +36,7 @@ const INFERENCE_BLOCK: usize = 64;
 ///   cross-entropy over the whole catalogue.
 /// - Where a history has fewer than L items, the places in front are filled with zeros that learn nothing.
 /// - Who has no vector, as a history that is typed in has none, gets the mean of all users' vectors. Scores are linear in
-///   P_u, so these are the mean over all users of the scores that they would get with this history.
+///   `P_u`, so these are the mean over all users of the scores that they would get with this history.
 ///
 /// Where the paper or its authors' code has something else: the learning rate falls (theirs is constant), gradients are
 /// clipped, biases start at 0, windows may reach over the ends of a history (`edges`), and the binary loss is weighed as

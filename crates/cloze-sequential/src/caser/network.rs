@@ -108,7 +108,7 @@ impl Network {
         Ok(())
     }
 
-    /// P_u; empty without user vectors.
+    /// `P_u`; empty without user vectors.
     pub(super) fn user(&self, user: u32) -> &[f32] {
         if self.shape.users == 0 {
             return &[];
