@@ -3,6 +3,7 @@
 //! next item.
 
 mod bert4rec;
+mod caser;
 mod lessons;
 mod loss;
 mod objective;
@@ -12,6 +13,7 @@ mod sasrec;
 mod tower;
 
 pub use bert4rec::Bert4Rec;
+pub use caser::{Caser, CaserActivation, CaserOptions};
 pub use loss::{LossKind, TrainingLoss};
 pub use objective::{Objective, Training, Windows};
 pub use options::Bert4RecOptions;

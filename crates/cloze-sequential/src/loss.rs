@@ -58,7 +58,8 @@ impl TrainingLoss {
         check("calibration", t, (0.0..=1.0).contains(&t), "must be in [0, 1]")
     }
 
-    fn count(&self) -> usize {
+    /// Negatives of a target.
+    pub(crate) fn count(&self) -> usize {
         match (self.negatives, self.kind) {
             (0, LossKind::Bce) => 1,
             (0, _) => 256,

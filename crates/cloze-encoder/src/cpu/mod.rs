@@ -11,6 +11,7 @@
 mod amx;
 mod backward;
 mod bfloat16;
+mod exponentials;
 mod forward;
 mod head;
 mod kernels;
@@ -24,6 +25,7 @@ mod state;
 mod weights;
 mod worker;
 
+pub use exponentials::exponentials;
 pub use level::Level;
 
 use crate::batch::PackedBatch;

@@ -35,9 +35,12 @@ fn hybridbert4rec_reuses_its_towers_and_leaves_ablations_out_of_a_quick_run() {
     let experiment = load(&workspace::root().join("xtask/experiments"), "hybridbert4rec").unwrap();
     for row in &experiment.rows {
         let uses = match row.name() {
-            "hybridbert4rec" | "hybridbert4rec-paper" | "hybridbert4rec-as-printed" => Some("bert4rec"),
-            // Item profiles of their own.
-            "hybridbert4rec-softmax-users" | "hybridbert4rec-softmax-content" => Some("bert4rec"),
+            // The last two have item profiles of their own.
+            "hybridbert4rec"
+            | "hybridbert4rec-paper"
+            | "hybridbert4rec-as-printed"
+            | "hybridbert4rec-softmax-users"
+            | "hybridbert4rec-softmax-content" => Some("bert4rec"),
             name if name.starts_with("hybridbert4rec") => Some("hybridbert4rec-paper"),
             _ => None,
         };

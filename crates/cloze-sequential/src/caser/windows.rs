@@ -1,0 +1,199 @@
+//! What Caser learns from: windows of items with the items that follow them.
+
+use super::network::PAD;
+use super::options::CaserOptions;
+use crate::loss::{LossKind, TrainingLoss};
+use cloze_data::Sequences;
+use cloze_encoder::{EncoderError, Loss, Negatives, Sharing};
+use cloze_train::TrainError;
+use rand::{Rng as _, SeedableRng as _, seq::SliceRandom as _};
+use rand_chacha::ChaCha8Rng;
+
+/// Streams of the generator: orders of epochs and draws of steps never share numbers.
+const ORDER_STREAM: u64 = 1 << 62;
+const NEGATIVE_STREAM: u64 = 1 << 61;
+
+/// Draws for a negative that the user does not have, before one that the user has is taken.
+const TRIES: usize = 100;
+
+/// The windows of one step.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Batch {
+    /// `[windows, L]`, the latest item last; [`PAD`] in front where there are fewer.
+    pub(super) inputs: Vec<u32>,
+    /// Each window's user.
+    pub(super) users: Vec<u32>,
+    /// The items to predict, window by window.
+    pub(super) targets: Vec<u32>,
+    /// Where each window's targets begin and, at last, end.
+    pub(super) ends: Vec<u32>,
+}
+
+/// Draws batches of windows. Batch number n is a function of the seed and n alone, so a run can go on from any step.
+pub(super) struct Windows {
+    sequences: Sequences,
+    /// Windows of all users before each one, and of all.
+    counts: Vec<u32>,
+    length: usize,
+    targets: usize,
+    edges: bool,
+    batch: usize,
+    loss: TrainingLoss,
+    /// Every user's items in ascending order, where negatives must be none of them.
+    sorted: Vec<Vec<u32>>,
+    /// The order of one epoch, kept until another is asked for.
+    epoch: Option<(u64, Vec<u32>)>,
+    catalogue: usize,
+    seed: u64,
+}
+
+impl Windows {
+    /// The windows of every user's sequence of items below `catalogue`.
+    ///
+    /// # Errors
+    /// No window, or more than 2³².
+    pub(super) fn new(
+        sequences: &Sequences,
+        catalogue: usize,
+        options: &CaserOptions,
+        seed: u64,
+    ) -> Result<Self, TrainError> {
+        let loss = options.training_loss();
+        let sorted = |items: &[u32]| {
+            let mut items = items.to_vec();
+            items.sort_unstable();
+            items
+        };
+        let outside = loss.kind == LossKind::Bce;
+        let mut windows = Self {
+            sequences: sequences.clone(),
+            counts: vec![0],
+            length: options.max_length,
+            targets: options.targets,
+            edges: options.edges,
+            batch: options.batch,
+            loss,
+            sorted: if outside { sequences.iter().map(sorted).collect() } else { Vec::new() },
+            epoch: None,
+            catalogue,
+            seed,
+        };
+        let mut all = 0_u32;
+        for sequence in sequences.iter() {
+            let more = u32::try_from(windows.places(sequence.len()).len()).ok();
+            let Some(sum) = more.and_then(|more| all.checked_add(more)) else {
+                return Err(TrainError::Data(format!("there are more than {} windows", u32::MAX)));
+            };
+            all = sum;
+            windows.counts.push(all);
+        }
+        if all == 0 {
+            let nothing = "no user has two interactions left to train on: there is no next item to predict";
+            return Err(TrainError::Data(nothing.to_owned()));
+        }
+        Ok(windows)
+    }
+
+    /// Where the targets of the windows of a sequence of `items` begin.
+    fn places(&self, items: usize) -> std::ops::Range<usize> {
+        let whole = self.length + self.targets;
+        match items {
+            0 | 1 => 0..0,
+            _ if self.edges => 1..items,
+            // As the authors do: one window, filled up in front.
+            _ if items < whole => {
+                let place = items.saturating_sub(self.targets).max(1);
+                place..place + 1
+            }
+            _ => self.length..items - self.targets + 1,
+        }
+    }
+
+    /// Whether a user has a window.
+    pub(super) fn has(&self, user: usize) -> bool {
+        self.counts[user] < self.counts[user + 1]
+    }
+
+    /// Batch number `step`: windows in the drawn order of their epoch, epochs one after the other.
+    pub(super) fn batch(&mut self, step: u64) -> Batch {
+        let mut batch = Batch {
+            inputs: Vec::with_capacity(self.batch * self.length),
+            users: Vec::with_capacity(self.batch),
+            targets: Vec::with_capacity(self.batch * self.targets),
+            ends: vec![0],
+        };
+        for offset in 0..self.batch as u64 {
+            let number = self.drawn(step * self.batch as u64 + offset);
+            let user = self.counts.partition_point(|&before| before <= number) - 1;
+            let sequence = self.sequences.get(user);
+            let place = self.places(sequence.len()).start + (number - self.counts[user]) as usize;
+            push_window(&mut batch.inputs, &sequence[..place], self.length);
+            batch.users.push(user as u32);
+            batch.targets.extend(sequence[place..].iter().take(self.targets));
+            batch.ends.push(batch.targets.len() as u32);
+        }
+        batch
+    }
+
+    /// The negatives of batch number `step`, where the loss has any: a function of the seed and `step` alone.
+    ///
+    /// # Errors
+    /// None for a catalogue with items.
+    pub(super) fn negatives(&self, step: u64, batch: &Batch) -> Result<Option<Negatives>, EncoderError> {
+        let (count, items) = (self.loss.count(), self.catalogue as u32);
+        let mut generator = self.generator(NEGATIVE_STREAM + step);
+        let mut uniform =
+            |lists: usize| (0..lists * count).map(|_| generator.random_range(0..items)).collect::<Vec<u32>>();
+        Ok(Some(match self.loss.kind {
+            LossKind::Softmax => return Ok(None),
+            LossKind::SampledSoftmax => {
+                let ids = uniform(batch.users.len());
+                let log_expected = vec![(count as f32 / items as f32).ln(); ids.len()];
+                Negatives::new(Sharing::Sequence, count, ids, log_expected)?
+            }
+            LossKind::Gbce => Negatives::new(Sharing::Row, count, uniform(batch.targets.len()), Vec::new())?,
+            LossKind::Bce => {
+                let mut ids = Vec::with_capacity(batch.targets.len() * count);
+                for (ends, &user) in batch.ends.windows(2).zip(&batch.users) {
+                    let seen = &self.sorted[user as usize];
+                    for _ in 0..(ends[1] - ends[0]) as usize * count {
+                        let mut draws = (0..TRIES).map(|_| generator.random_range(0..items));
+                        let free = draws.find(|item| seen.binary_search(item).is_err());
+                        ids.push(free.unwrap_or_else(|| generator.random_range(0..items)));
+                    }
+                }
+                Negatives::new(Sharing::Row, count, ids, Vec::new())?
+            }
+        }))
+    }
+
+    /// The loss over the negatives that [`Self::negatives`] gave.
+    pub(super) fn loss<'a>(&self, negatives: Option<&'a Negatives>) -> Loss<'a> {
+        self.loss.over(negatives, self.catalogue)
+    }
+
+    fn generator(&self, stream: u64) -> ChaCha8Rng {
+        let mut generator = ChaCha8Rng::seed_from_u64(self.seed);
+        generator.set_stream(stream);
+        generator
+    }
+
+    /// The window at place `number` of the endless succession of epochs.
+    fn drawn(&mut self, number: u64) -> u32 {
+        let all = self.counts[self.counts.len() - 1];
+        let (epoch, place) = (number / u64::from(all), (number % u64::from(all)) as usize);
+        if self.epoch.as_ref().is_none_or(|(drawn, _)| *drawn != epoch) {
+            let mut order: Vec<u32> = (0..all).collect();
+            order.shuffle(&mut self.generator(ORDER_STREAM + epoch));
+            self.epoch = Some((epoch, order));
+        }
+        self.epoch.as_ref().map_or(0, |(_, order)| order[place])
+    }
+}
+
+/// Appends the last `length` items of a history, filled up in front.
+pub(super) fn push_window(inputs: &mut Vec<u32>, history: &[u32], length: usize) {
+    let last = &history[history.len().saturating_sub(length)..];
+    inputs.extend(std::iter::repeat_n(PAD, length - last.len()));
+    inputs.extend_from_slice(last);
+}
