@@ -1,4 +1,5 @@
 //! `cloze profiles`: from training to a renewed recommendation, and what is refused.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -19,6 +19,8 @@ use rayon::prelude::*;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Failure = Box<dyn std::error::Error>;
+/// Items with their scores.
+type Best = Vec<(u32, f32)>;
 
 /// Users, items and mean length of MovieLens 1M.
 const LIKE_ML_1M: (usize, usize, usize) = (6040, 3416, 165);
@@ -88,7 +90,7 @@ fn large(generator: &mut ChaCha8Rng) {
     let queries: Vec<Vec<f32>> =
         (0..TIMES).map(|_| (0..WIDTH).map(|_| normal(generator)).collect()).collect();
     let search = ItemSearch::new(vectors.clone(), WIDTH);
-    let timed = |find: &dyn Fn(&[f32]) -> Vec<(u32, f32)>| -> Vec<f64> {
+    let timed = |find: &dyn Fn(&[f32]) -> Best| -> Vec<f64> {
         let time = |query: &Vec<f32>| {
             let begin = Instant::now();
             black_box(find(query));
@@ -103,7 +105,7 @@ fn large(generator: &mut ChaCha8Rng) {
 }
 
 /// The best items by reading every vector.
-fn ranked(vectors: &[f32], query: &[f32]) -> Vec<(u32, f32)> {
+fn ranked(vectors: &[f32], query: &[f32]) -> Best {
     let product = |vector: &[f32]| {
         let mut sums = [0.0f32; 8];
         let eights = |values| <[f32]>::as_chunks::<8>(values).0;
@@ -112,7 +114,7 @@ fn ranked(vectors: &[f32], query: &[f32]) -> Vec<(u32, f32)> {
         }
         sums.iter().sum()
     };
-    let mut all: Vec<(u32, f32)> = vectors
+    let mut all: Best = vectors
         .par_chunks_exact(WIDTH)
         .enumerate()
         .map(|(item, vector)| (item as u32, product(vector)))

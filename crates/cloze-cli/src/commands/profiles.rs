@@ -15,10 +15,10 @@ use crate::trained;
 
 const EXAMPLES: &str = "\
 Examples:
-  cloze train hybridbert4rec --variant trained-projections --data ml-1m --output runs/hybrid
+  cloze train hybridbert4rec --variant trained-projections --data ml-100k --output runs/hybrid
   cloze profiles build runs/hybrid --store profiles.redb
   cloze recommend runs/hybrid --store profiles.redb --user 196
-  cloze profiles update runs/hybrid --store profiles.redb --user 196 --item 'Toy Story (1995)' --time 978300000";
+  cloze profiles update runs/hybrid --store profiles.redb --user 196 --item 'Toy Story (1995)' --time 893286638";
 
 const BUILD_EXAMPLES: &str = "\
 Example:
@@ -29,8 +29,8 @@ stopped goes on where it was.";
 
 const UPDATE_EXAMPLES: &str = "\
 Examples:
-  cloze profiles update runs/hybrid --store profiles.redb --user 196 --item 1 --time 978300000
-  cloze profiles update runs/hybrid --store profiles.redb --user 196 --item 'Toy Story (1995)' --time 978300000
+  cloze profiles update runs/hybrid --store profiles.redb --user 196 --item 1 --time 893286638
+  cloze profiles update runs/hybrid --store profiles.redb --user 196 --item 'Toy Story (1995)' --time 893286638
 
 Renews the profiles of that user and that item and no other, or, if it fails, nothing.";
 
@@ -82,7 +82,7 @@ struct Update {
     /// The item that the user had, as id or title
     #[arg(long)]
     item: String,
-    /// When, in the unit of the data's times (MovieLens: Unix seconds); left out where the data have no times
+    /// When, in the unit of the data's times (ml-100k: Unix seconds); left out where the data have no times
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     time: Option<i64>,
 }

@@ -75,7 +75,7 @@ pub(crate) struct Recommend {
 impl Recommend {
     pub(crate) fn run(self) -> Result<()> {
         if let (Some(store), Some(user)) = (&self.store, &self.user) {
-            return self.from_store(store, user);
+            return self.run_on_store(store, user);
         }
         let (folder, mut model) = trained::open(&self.model)?;
         let data =
@@ -111,7 +111,7 @@ impl Recommend {
     }
 
     /// Without a tower and without the data.
-    fn from_store(&self, path: &Path, user: &str) -> Result<()> {
+    fn run_on_store(&self, path: &Path, user: &str) -> Result<()> {
         let (folder, mut hybrid) = trained::hybrid(&self.model)?;
         let (dense, model) = (trained::known_user(user, &folder)?, hybrid.name());
         let mut store = ProfileStore::open(path, &mut hybrid)?;

@@ -152,11 +152,6 @@ impl<'m> ProfileStore<'m> {
         self.sequence_in(&self.read()?, side, number)
     }
 
-    /// Whether interactions have times, so that a new one needs one.
-    pub fn has_times(&self) -> bool {
-        self.origin.times
-    }
-
     fn sequence_in(
         &self,
         reading: &ReadTransaction,
