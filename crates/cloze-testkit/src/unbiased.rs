@@ -71,7 +71,9 @@ fn linear(config: &EncoderConfig) -> Parameters {
             let still = values.len() / 3 * 2;
             values[..still].fill(0.0);
         } else if config.body == Body::Gru && holds("embeddings") {
-            values.iter_mut().for_each(|value| *value *= SMALL);
+            for value in values.iter_mut() {
+                *value *= SMALL;
+            }
         }
     }
     parameters

@@ -26,7 +26,9 @@ impl Steps {
         let mut order: Vec<usize> = (0..group.len()).collect();
         order.sort_by_key(|&number| std::cmp::Reverse(group[number].tokens.len()));
         [&mut *tokens, positions, token_types].into_iter().for_each(Vec::clear);
-        (starts.clear(), rows.clear(), outputs.clear());
+        starts.clear();
+        rows.clear();
+        outputs.clear();
         let longest = order.first().map_or(0, |&first| group[first].tokens.len());
         for step in 0..longest {
             starts.push(tokens.len());
