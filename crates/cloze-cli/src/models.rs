@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 use cloze_cf::{Ease, EaseDecay, ItemKnn, ItemKnnDecay, Popularity, PopularityRecent};
 use cloze_eval::Recommender;
 use cloze_hybrid::HybridBert4Rec;
-use cloze_sequential::{Bert4Rec, Caser, SasRec};
+use cloze_sequential::{Bert4Rec, Caser, Gru4Rec, SasRec};
 use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
 use serde_json::Value;
 
@@ -21,6 +21,7 @@ pub(crate) static MODELS: &[Entry] = &[
     Entry::of::<PopularityRecent>(),
     Entry::of::<Bert4Rec>(),
     Entry::of::<SasRec>(),
+    Entry::of::<Gru4Rec>(),
     Entry::of::<Caser>(),
     Entry::of::<HybridBert4Rec>().reusing(TOWERS),
 ];

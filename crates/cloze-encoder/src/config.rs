@@ -9,10 +9,25 @@ pub const MAX_PARAMETERS: u64 = 1 << 32;
 /// Most layers.
 pub const MAX_LAYERS: usize = 1000;
 
+/// What stands between the embeddings and the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Body {
+    /// Transformer layers (BERT4Rec, SASRec).
+    #[default]
+    Transformer,
+    /// Gated recurrent units (Cho et al. 2014) one above the other, as `torch.nn.GRU` has them (GRU4Rec):
+    /// `r = σ(W_ir x + b_ir + W_hr h + b_hr)`, z likewise, `n = tanh(W_in x + b_in + r ⊙ (W_hn h + b_hn))`,
+    /// `h' = (1 − z) ⊙ n + z ⊙ h`, from h = 0 before a sequence's first token.
+    Gru,
+}
+
 /// Where layer normalization stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Norm {
+    /// Nowhere: gated recurrent units.
+    None,
     /// After each residual sum: `x = LN(x + f(x))` (BERT, BERT4Rec).
     Post,
     /// Before each block: `x = x + f(LN(x))`, with one more norm at the end.
@@ -83,20 +98,23 @@ pub struct EncoderConfig {
     /// Tokens that the output layer scores, the first of the vocabulary. Special tokens stand behind them, so that they
     /// are never computed, let alone recommended.
     pub outputs: usize,
+    /// What the layers are.
+    #[serde(default)]
+    pub body: Body,
     /// Width of a hidden state.
     pub hidden: usize,
-    /// Transformer layers.
+    /// Layers.
     pub layers: usize,
-    /// Attention heads; divides `hidden`.
+    /// Attention heads; divides `hidden`. 0 where there is no attention.
     pub heads: usize,
-    /// Width of the feed-forward block.
+    /// Width of the feed-forward block. 0 where there is none.
     pub intermediate: usize,
     /// Longest sequence, the rows of the position table.
     pub max_length: usize,
-    /// Probability of dropping an element of a hidden state (after the embedding and after each block) or an
-    /// attention probability.
+    /// Probability of dropping an element of a hidden state (after the embedding and after each block, or what a recurrent
+    /// layer hands up) or an attention probability.
     pub dropout: f64,
-    /// Place of the layer norms.
+    /// Place of the layers' norms.
     pub norm: Norm,
     /// Whether the sum of the embeddings is normalized (BERT: yes).
     pub embedding_norm: bool,
@@ -110,7 +128,7 @@ pub struct EncoderConfig {
     /// have none: 0).
     #[serde(default)]
     pub token_types: usize,
-    /// Attention.
+    /// Attention. A recurrent body sees what is causal.
     pub attention: Attention,
     /// Head.
     pub head: Head,
@@ -126,6 +144,7 @@ impl EncoderConfig {
         Self {
             vocabulary: items + 1,
             outputs: items,
+            body: Body::Transformer,
             hidden,
             layers,
             heads,
@@ -145,6 +164,31 @@ impl EncoderConfig {
         }
     }
 
+    /// GRU4Rec over `items` items: gated recurrent units, no positions, no special token, no norm; the output layer shares
+    /// the items' vectors.
+    pub fn gru4rec(items: usize, hidden: usize, layers: usize, max_length: usize) -> Self {
+        Self {
+            vocabulary: items,
+            outputs: items,
+            body: Body::Gru,
+            hidden,
+            layers,
+            heads: 0,
+            intermediate: 0,
+            max_length,
+            dropout: 0.2,
+            norm: Norm::None,
+            embedding_norm: false,
+            norm_epsilon: 1e-12,
+            activation: Activation::GeluErf,
+            positions: Positions::None,
+            token_types: 0,
+            attention: Attention::Causal,
+            head: Head::Plain,
+            output: Output::Tied,
+        }
+    }
+
     /// Width of one attention head.
     pub fn head_width(&self) -> usize {
         self.hidden / self.heads
@@ -160,8 +204,6 @@ impl EncoderConfig {
             ("outputs", self.outputs),
             ("hidden", self.hidden),
             ("layers", self.layers),
-            ("heads", self.heads),
-            ("intermediate", self.intermediate),
             ("max_length", self.max_length),
         ];
         for (key, value) in positive {
@@ -172,10 +214,32 @@ impl EncoderConfig {
             check(u32::try_from(value).is_ok(), key, value, "must fit 32 bits")?;
         }
         check(self.layers <= MAX_LAYERS, "layers", self.layers, "must be at most 1000")?;
-        check(self.hidden.is_multiple_of(self.heads), "heads", self.heads, "must divide hidden")?;
+        match self.body {
+            Body::Transformer => self.check_transformer()?,
+            Body::Gru => self.check_gru()?,
+        }
         check((0.0..1.0).contains(&self.dropout), "dropout", self.dropout, "must be in [0, 1)")?;
         check(self.norm_epsilon > 0.0, "norm_epsilon", self.norm_epsilon, "must be positive")?;
         self.check_size()
+    }
+
+    fn check_transformer(&self) -> Result<()> {
+        for (key, value) in [("heads", self.heads), ("intermediate", self.intermediate)] {
+            check(value > 0, key, value, "must be at least 1")?;
+        }
+        check(self.hidden.is_multiple_of(self.heads), "heads", self.heads, "must divide hidden")?;
+        check(self.norm != Norm::None, "norm", "none", "a transformer's is post or pre")
+    }
+
+    /// What a recurrent body has not is absent rather than ignored: equal encoders have equal configurations.
+    fn check_gru(&self) -> Result<()> {
+        let rule = "must be 0: gated recurrent units have none";
+        check(self.heads == 0, "heads", self.heads, rule)?;
+        check(self.intermediate == 0, "intermediate", self.intermediate, rule)?;
+        let causal = self.attention == Attention::Causal;
+        check(causal, "attention", "both", "must be causal: gated recurrent units see no later token")?;
+        let given = if self.norm == Norm::Pre { "pre" } else { "post" };
+        check(self.norm == Norm::None, "norm", given, "must be none between gated recurrent units")
     }
 
     /// The number of parameters: each table's first, so that nothing overflows in the sum.
@@ -239,7 +303,29 @@ mod tests {
             let error = config.validate().unwrap_err().to_string();
             assert!(parts.iter().all(|part| error.contains(part)), "{error}");
         }
+        let gru = EncoderConfig::gru4rec(100, 20_000, 2, 200).validate().unwrap_err().to_string();
+        assert!(gru.contains("hidden = 20000, layers = 2"), "{gru}");
         // 1.6e9 parameters: large, but someone may have the memory.
         EncoderConfig::bert4rec(100, 8192, 2, 1, 200).validate().unwrap();
+    }
+
+    #[test]
+    fn what_a_body_has_not_is_an_error_and_not_ignored() {
+        let gru = EncoderConfig::gru4rec(10, 8, 2, 5);
+        gru.validate().unwrap();
+        let transformer = EncoderConfig::bert4rec(10, 8, 2, 2, 5);
+        for (config, key) in [
+            (EncoderConfig { heads: 2, ..gru.clone() }, "heads = 2: must be 0"),
+            (EncoderConfig { intermediate: 32, ..gru.clone() }, "intermediate = 32: must be 0"),
+            (EncoderConfig { attention: Attention::Both, ..gru.clone() }, "attention = both: must be causal"),
+            (EncoderConfig { norm: Norm::Pre, ..gru.clone() }, "norm = pre: must be none"),
+            (EncoderConfig { layers: 0, ..gru }, "layers = 0"),
+            (EncoderConfig { norm: Norm::None, ..transformer.clone() }, "norm = none: a transformer's"),
+            (EncoderConfig { heads: 0, ..transformer.clone() }, "heads = 0: must be at least 1"),
+            (EncoderConfig { intermediate: 0, ..transformer }, "intermediate = 0: must be at least 1"),
+        ] {
+            let error = config.validate().unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
     }
 }

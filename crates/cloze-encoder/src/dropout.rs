@@ -5,7 +5,8 @@
 //! and the site.
 //!
 //! **Sites.** 0: sum of the embeddings. Layer l: 3l+1 attention probabilities, 3l+2 output of the attention block,
-//! 3l+3 output of the feed-forward block.
+//! 3l+3 output of the feed-forward block. Of a recurrent layer l: 3l+3 what it hands up, to the layer above or to the head;
+//! the state that goes on in time is whole.
 //!
 //! **Rows.** A row is a row of the tensor that the site sees: a token of the packed batch in all layers but the last,
 //! an output row (by its number in `PackedBatch::outputs`) in the last, which is computed for those rows only. In the
@@ -76,7 +77,7 @@ impl Dropout {
         3 * layer as u32 + 2
     }
 
-    /// Site of the feed-forward block's output in `layer`.
+    /// Site of the feed-forward block's output in `layer`, or of what a recurrent layer hands up.
     pub fn output_site(layer: usize) -> u32 {
         3 * layer as u32 + 3
     }

@@ -1,7 +1,7 @@
 //! What every engine can do. Models speak to this trait only.
 
 use crate::batch::PackedBatch;
-use crate::config::EncoderConfig;
+use crate::config::{Body, EncoderConfig};
 use crate::cpu::{CpuEngine, Level};
 use crate::cuda::{self, CudaEngine, Precision};
 use crate::error::{EncoderError, Result};
@@ -47,28 +47,45 @@ fn automatic() -> &'static (&'static str, Option<String>) {
     })
 }
 
+/// Why the processor computes `config` although [`AUTO`] was asked for and there is a GPU, where it does.
+pub fn fallback_for(config: &EncoderConfig) -> Option<String> {
+    (named() == AUTO && named_for(automatic().0, config) != automatic().0)
+        .then(|| EncoderError::Body { engine: automatic().0 }.to_string())
+}
+
+/// The engine that is taken where [`AUTO`] stands for `engine`.
+fn named_for(engine: &'static str, config: &EncoderConfig) -> &'static str {
+    if engine == "cuda" && config.body == Body::Gru { "cpu" } else { engine }
+}
+
 /// The best engine for this machine, around `parameters`; `seed` is the dropout's. The environment variable
-/// `CLOZE_ENGINE` names another of [`ENGINES`], or [`AUTO`]; so does [`choose`].
+/// `CLOZE_ENGINE` names another of [`ENGINES`], or [`AUTO`]; so does [`choose`]. [`AUTO`] leaves to the processor what the
+/// GPU's engine has no kernels for: see [`fallback_for`].
 ///
 /// The one place where an engine is chosen: models never name one.
 ///
 /// # Errors
-/// An invalid configuration, parameters of another layout, or an unknown engine.
+/// An invalid configuration, parameters of another layout, an unknown engine, or one without kernels for the body.
 pub fn open(
     config: EncoderConfig,
     parameters: Parameters,
     options: AdamWOptions,
     seed: u64,
 ) -> Result<Box<dyn Engine>> {
-    let asked = asked();
-    match asked.as_str() {
+    let name = named();
+    let asked = if name == AUTO { named_for(automatic().0, &config) } else { &name };
+    match asked {
         "cpu" => Ok(Box::new(CpuEngine::new(config, parameters, options, seed, Level::chosen()?)?)),
         "cuda" => Ok(Box::new(CudaEngine::new(config, &parameters, options, seed, Precision::Bf16, 0)?)),
         "reference" => {
             let engine = ReferenceEngine::new(config, parameters, options, seed, Device::Cpu, DType::F32)?;
             Ok(Box::new(engine))
         }
-        _ => Err(EncoderError::environment(ENGINE_VARIABLE, asked, &["auto", "cpu", "cuda", "reference"])),
+        _ => Err(EncoderError::environment(
+            ENGINE_VARIABLE,
+            asked.to_owned(),
+            &["auto", "cpu", "cuda", "reference"],
+        )),
     }
 }
 
@@ -84,7 +101,7 @@ fn asked() -> String {
     if name == AUTO { automatic().0.to_owned() } else { name }
 }
 
-/// The chosen engine with all that two runs must share to end with the same bits: `cpu, avx2, 4 threads`.
+/// The chosen engine, as it is for a transformer, with all that two runs must share to end with the same bits: `cpu, avx2, 4 threads`.
 pub fn description() -> String {
     let asked = asked();
     if asked == "cuda" {
@@ -251,5 +268,17 @@ mod tests {
         assert_eq!(reason.is_none(), *engine == "cuda", "{engine}: {reason:?}");
         assert_eq!(cuda::usable().is_ok(), *engine == "cuda");
         assert!(ENGINES.contains(engine));
+    }
+
+    #[test]
+    fn recurrent_bodies_are_the_processors() {
+        let gru = EncoderConfig::gru4rec(5, 4, 1, 3);
+        let taken = |engine, config: &EncoderConfig| named_for(engine, config);
+        assert_eq!([taken("cuda", &gru), taken("cpu", &gru)], ["cpu", "cpu"]);
+        assert_eq!(taken("cuda", &EncoderConfig::bert4rec(5, 4, 1, 1, 3)), "cuda");
+        let parameters = Parameters::initialize(Arc::new(ParameterLayout::new(&gru)), 0.1, 1);
+        let refused = CudaEngine::new(gru, &parameters, AdamWOptions::default(), 0, Precision::F32, 0);
+        let error = refused.err().expect("no kernels").to_string();
+        assert!(error.contains("gated recurrent units") && error.contains("--device cpu"), "{error}");
     }
 }

@@ -109,6 +109,15 @@ pub enum EncoderError {
     /// No GPU can be used: what is missing, and what to do about it.
     #[error("no CUDA device: {0}")]
     NoDevice(String),
+    /// A body that the engine has no kernels for.
+    #[error(
+        "engine {engine}: it computes transformers, not gated recurrent units: train and use this model on the processor \
+         (--device cpu, CLOZE_ENGINE=cpu)"
+    )]
+    Body {
+        /// The engine.
+        engine: &'static str,
+    },
     /// A failure of a GPU.
     #[error("CUDA device: {call}: {problem}")]
     Device {

@@ -1,6 +1,6 @@
 //! Where each parameter lives in the one flat buffer.
 
-use crate::config::{EncoderConfig, Head, Norm, Output, Positions};
+use crate::config::{Body, EncoderConfig, Head, Norm, Output, Positions};
 use crate::error::{EncoderError, Result};
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ pub enum Role {
 /// One parameter: a slice of the flat buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Name, as Hugging Face's `BertForMaskedLM` has it.
+    /// Name, as Hugging Face's `BertForMaskedLM` has it; of recurrent layers as `torch.nn.GRU` has it, behind `gru.`.
     pub name: String,
     /// Shape, row-major. Linear layers are `[out, in]`.
     pub shape: Vec<usize>,
@@ -43,7 +43,8 @@ impl Entry {
 /// Names, shapes and offsets of all parameters of an encoder, in buffer order.
 ///
 /// Query, key and value weights of a layer are adjacent, as are their biases, so that an engine can take each triple
-/// as one `[3·hidden, hidden]` matrix or one `[3·hidden]` vector.
+/// as one `[3·hidden, hidden]` matrix or one `[3·hidden]` vector. A recurrent layer's matrices are `[3·hidden, hidden]` each,
+/// the gates in the order r, z, n.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParameterLayout {
     entries: Vec<Entry>,
@@ -70,7 +71,12 @@ impl ParameterLayout {
             layout.norm("bert.embeddings.LayerNorm", hidden);
         }
         for layer in 0..config.layers {
-            layout.layer(&format!("bert.encoder.layer.{layer}"), hidden, config.intermediate);
+            match config.body {
+                Body::Transformer => {
+                    layout.layer(&format!("bert.encoder.layer.{layer}"), hidden, config.intermediate);
+                }
+                Body::Gru => layout.recurrent(layer, hidden),
+            }
         }
         if config.norm == Norm::Pre {
             layout.norm("bert.encoder.LayerNorm", hidden);
@@ -122,6 +128,15 @@ impl ParameterLayout {
         self.norm(&format!("{prefix}.output.LayerNorm"), hidden);
     }
 
+    fn recurrent(&mut self, layer: usize, hidden: usize) {
+        for part in ["ih", "hh"] {
+            self.push(&format!("gru.weight_{part}_l{layer}"), &[3 * hidden, hidden], Role::Matrix);
+        }
+        for part in ["ih", "hh"] {
+            self.push(&format!("gru.bias_{part}_l{layer}"), &[3 * hidden], Role::Bias);
+        }
+    }
+
     fn linear(&mut self, prefix: &str, out: usize, input: usize) {
         self.push(&format!("{prefix}.weight"), &[out, input], Role::Matrix);
         self.push(&format!("{prefix}.bias"), &[out], Role::Bias);
@@ -160,17 +175,19 @@ mod tests {
 
     #[test]
     fn entries_tile_the_buffer_and_names_are_unique() {
-        let layout = ParameterLayout::new(&EncoderConfig::bert4rec(11, 8, 2, 2, 5));
-        let mut end = 0;
-        for entry in layout.entries() {
-            assert_eq!(entry.offset, end, "{}", entry.name);
-            end = entry.range().end;
+        for config in [EncoderConfig::bert4rec(11, 8, 2, 2, 5), EncoderConfig::gru4rec(11, 8, 2, 5)] {
+            let layout = ParameterLayout::new(&config);
+            let mut end = 0;
+            for entry in layout.entries() {
+                assert_eq!(entry.offset, end, "{}", entry.name);
+                end = entry.range().end;
+            }
+            assert_eq!(end, layout.len());
+            let mut names: Vec<_> = layout.entries().iter().map(|entry| &entry.name).collect();
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), layout.entries().len());
         }
-        assert_eq!(end, layout.len());
-        let mut names: Vec<_> = layout.entries().iter().map(|entry| &entry.name).collect();
-        names.sort();
-        names.dedup();
-        assert_eq!(names.len(), layout.entries().len());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One transformer encoder for items, users and words, with its engines.
+//! One encoder for items, users and words, a transformer or gated recurrent units, with its engines.
 //!
 //! A model describes its encoder by an [`EncoderConfig`], hands [`PackedBatch`]es to an [`Engine`] and never learns
 //! which engine it is. [`reference::ReferenceEngine`] is the truth that every other engine is tested against.
@@ -22,7 +22,7 @@ pub mod prepared;
 pub mod reference;
 
 pub use batch::PackedBatch;
-pub use config::{Activation, Attention, EncoderConfig, Head, Norm, Output, Positions};
+pub use config::{Activation, Attention, Body, EncoderConfig, Head, Norm, Output, Positions};
 pub use engine::{Engine, Mode};
 pub use error::EncoderError;
 pub use layout::{Entry, ParameterLayout, Role};

@@ -1,6 +1,6 @@
 //! Where each layer's parameters stand in the flat buffer.
 
-use crate::config::{EncoderConfig, Head, Norm, Output, Positions};
+use crate::config::{Body, EncoderConfig, Head, Norm, Output, Positions};
 use crate::layout::{DECODER, ParameterLayout, TOKEN_TYPES};
 use std::cell::Cell;
 use std::ops::Range;
@@ -27,6 +27,15 @@ pub(crate) struct Layer {
     pub(crate) output_norm: Range<usize>,
 }
 
+/// A layer of gated recurrent units: two `[3 · hidden, hidden]` layers, the gates in the order r, z, n.
+#[derive(Debug, Clone)]
+pub(crate) struct Recurrent {
+    /// Of what comes from below.
+    pub(crate) input: Linear,
+    /// Of the state before.
+    pub(crate) state: Linear,
+}
+
 /// All of an encoder.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -34,7 +43,10 @@ pub(crate) struct Plan {
     pub(crate) positions: Option<Range<usize>>,
     pub(crate) token_types: Option<Range<usize>>,
     pub(crate) embedding_norm: Option<Range<usize>>,
+    /// Of a transformer.
     pub(crate) layers: Vec<Layer>,
+    /// Of a recurrent body.
+    pub(crate) recurrent: Vec<Recurrent>,
     pub(crate) final_norm: Option<Range<usize>>,
     pub(crate) transform: Option<Linear>,
     pub(crate) transform_norm: Option<Range<usize>>,
@@ -73,6 +85,16 @@ impl Plan {
                 output_norm: norm(&format!("{prefix}.output.LayerNorm")),
             }
         };
+        let recurrent = |number: usize| {
+            let part = |part: &str| {
+                linear_at(
+                    find(&format!("gru.weight_{part}_l{number}")),
+                    find(&format!("gru.bias_{part}_l{number}")),
+                )
+            };
+            Recurrent { input: part("ih"), state: part("hh") }
+        };
+        let of = |body: Body| 0..if config.body == body { config.layers } else { 0 };
         let tokens = find("bert.embeddings.word_embeddings.weight");
         Self {
             token_types: (config.token_types > 0).then(|| find(TOKEN_TYPES)),
@@ -84,7 +106,8 @@ impl Plan {
             positions: (config.positions == Positions::Learned)
                 .then(|| find("bert.embeddings.position_embeddings.weight")),
             embedding_norm: config.embedding_norm.then(|| norm("bert.embeddings.LayerNorm")),
-            layers: (0..config.layers).map(layer).collect(),
+            layers: of(Body::Transformer).map(layer).collect(),
+            recurrent: of(Body::Gru).map(recurrent).collect(),
             final_norm: (config.norm == Norm::Pre).then(|| norm("bert.encoder.LayerNorm")),
             transform: (config.head != Head::Plain).then(|| linear("cls.predictions.transform.dense")),
             transform_norm: (config.head == Head::TransformNorm)
@@ -113,6 +136,8 @@ impl Plan {
         let of_layer = |layer: &'a Layer| {
             [&layer.query, &layer.key_value, &layer.attention_output, &layer.intermediate, &layer.output]
         };
-        self.layers.iter().flat_map(of_layer).chain(&self.transform)
+        let of_recurrent = |layer: &'a Recurrent| [&layer.input, &layer.state];
+        let recurrent = self.recurrent.iter().flat_map(of_recurrent);
+        self.layers.iter().flat_map(of_layer).chain(recurrent).chain(&self.transform)
     }
 }

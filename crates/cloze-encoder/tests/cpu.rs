@@ -42,8 +42,17 @@ mod contract_at_the_best_level {
     cloze_testkit::engine_contract!(super::best, 2e-2);
 }
 
+mod contract_of_recurrent_units {
+    cloze_testkit::engine_contract!(super::exact, 1e-5, cloze_encoder::Body::Gru);
+}
+
+mod contract_of_recurrent_units_at_the_best_level {
+    cloze_testkit::engine_contract!(super::best, 2e-2, cloze_encoder::Body::Gru);
+}
+
 fn configurations() -> Vec<EncoderConfig> {
     let base = EncoderConfig { dropout: 0.0, intermediate: 40, ..EncoderConfig::bert4rec(37, 32, 2, 4, 50) };
+    let gru = EncoderConfig { dropout: 0.0, ..EncoderConfig::gru4rec(37, 32, 2, 50) };
     vec![
         base.clone(),
         EncoderConfig { norm: Norm::Pre, embedding_norm: false, head: Head::Plain, ..base.clone() },
@@ -56,6 +65,15 @@ fn configurations() -> Vec<EncoderConfig> {
             ..base.clone()
         },
         EncoderConfig { token_types: 3, output: Output::Separate, ..base },
+        gru.clone(),
+        EncoderConfig { layers: 1, ..gru.clone() },
+        EncoderConfig {
+            positions: Positions::Learned,
+            embedding_norm: true,
+            head: Head::TransformNorm,
+            output: Output::Separate,
+            ..gru
+        },
     ]
 }
 
@@ -107,9 +125,14 @@ fn every_configuration_and_level_agrees_with_the_reference() {
     }
 }
 
+const GOLDEN: [&str; 2] = [
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/gru"),
+];
+
 #[test]
 fn hidden_states_and_gradients_agree_with_pytorch() {
-    for (name, golden) in Golden::all(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")) {
+    for (name, golden) in GOLDEN.into_iter().flat_map(Golden::all) {
         let config = golden.config();
         let layout = Arc::new(ParameterLayout::new(&config));
         for level in Level::present() {

@@ -27,9 +27,14 @@ mod contract {
     cloze_testkit::engine_contract!(super::engine, 1e-5);
 }
 
-/// Every configuration differs from BERT4Rec's in one or two places.
+mod contract_of_recurrent_units {
+    cloze_testkit::engine_contract!(super::engine, 1e-5, cloze_encoder::Body::Gru);
+}
+
+/// Every configuration differs from BERT4Rec's or GRU4Rec's in a few places.
 fn configurations() -> Vec<EncoderConfig> {
     let base = EncoderConfig { dropout: 0.0, intermediate: 12, ..EncoderConfig::bert4rec(7, 8, 2, 2, 6) };
+    let gru = EncoderConfig { dropout: 0.0, ..EncoderConfig::gru4rec(7, 8, 2, 6) };
     vec![
         base.clone(),
         EncoderConfig { norm: Norm::Pre, embedding_norm: false, head: Head::Plain, ..base.clone() },
@@ -41,6 +46,14 @@ fn configurations() -> Vec<EncoderConfig> {
             ..base.clone()
         },
         EncoderConfig { token_types: 3, output: Output::Separate, ..base },
+        gru.clone(),
+        EncoderConfig {
+            layers: 1,
+            positions: Positions::Learned,
+            embedding_norm: true,
+            output: Output::Separate,
+            ..gru
+        },
     ]
 }
 
@@ -70,11 +83,14 @@ fn gradients_agree_with_finite_differences() {
     }
 }
 
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+const GOLDEN: [&str; 2] = [
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/gru"),
+];
 
 #[test]
 fn hidden_states_and_gradients_agree_with_pytorch() {
-    for (name, golden) in Golden::all(GOLDEN) {
+    for (name, golden) in GOLDEN.into_iter().flat_map(Golden::all) {
         for (dtype, bound) in [(DType::F64, 1e-6), (DType::F32, 1e-5)] {
             let config = golden.config();
             let layout = Arc::new(ParameterLayout::new(&config));

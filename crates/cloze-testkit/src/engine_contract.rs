@@ -3,8 +3,8 @@
 use crate::batches::{all_rows, drawn, every_loss};
 use crate::compare::{assert_close, assert_gradients_close, gradient_is_zero, norm};
 use cloze_encoder::{
-    AdamW, AdamWOptions, Attention, EncoderConfig, EncoderError, Engine, Head, Loss, Mode, Negatives, Norm,
-    Output, PackedBatch, ParameterLayout, Parameters, Sharing,
+    AdamW, AdamWOptions, Attention, Body, EncoderConfig, EncoderError, Engine, Head, Loss, Mode, Negatives,
+    Norm, Output, PackedBatch, ParameterLayout, Parameters, Positions, Sharing,
 };
 use std::sync::Arc;
 
@@ -17,8 +17,21 @@ pub type Make = fn(EncoderConfig, Parameters, AdamWOptions, u64) -> Box<dyn Engi
 /// Sequence lengths of the contract's batches: unequal, with the shortest and the longest possible.
 pub(crate) const LENGTHS: [usize; 4] = [12, 1, 5, 9];
 
-/// A small encoder of the given kind.
-pub fn config(norm: Norm, attention: Attention) -> EncoderConfig {
+/// A small encoder with the given body.
+pub fn config(body: Body) -> EncoderConfig {
+    match body {
+        Body::Transformer => transformer(Norm::Post, Attention::Both),
+        // As many tokens and positions as the transformer has.
+        Body::Gru => EncoderConfig {
+            vocabulary: 20,
+            positions: Positions::Learned,
+            dropout: 0.0,
+            ..EncoderConfig::gru4rec(19, 16, 2, 12)
+        },
+    }
+}
+
+pub(crate) fn transformer(norm: Norm, attention: Attention) -> EncoderConfig {
     EncoderConfig { norm, attention, dropout: 0.0, ..EncoderConfig::bert4rec(19, 16, 2, 4, 12) }
 }
 
@@ -27,15 +40,29 @@ pub(crate) fn engine(make: Make, config: &EncoderConfig) -> Box<dyn Engine> {
     make(config.clone(), Parameters::initialize(layout, 0.2, 5), AdamWOptions::default(), 17)
 }
 
-fn kinds() -> impl Iterator<Item = EncoderConfig> {
-    [Norm::Post, Norm::Pre]
-        .into_iter()
-        .flat_map(|norm| [Attention::Both, Attention::Causal].map(|attention| config(norm, attention)))
-        .chain([EncoderConfig {
-            token_types: 2,
-            output: Output::Separate,
-            ..config(Norm::Post, Attention::Both)
-        }])
+fn kinds(body: Body) -> Vec<EncoderConfig> {
+    let base = config(body);
+    match body {
+        Body::Transformer => [Norm::Post, Norm::Pre]
+            .into_iter()
+            .flat_map(|norm| {
+                [Attention::Both, Attention::Causal].map(|attention| transformer(norm, attention))
+            })
+            .chain([EncoderConfig { token_types: 2, output: Output::Separate, ..base }])
+            .collect(),
+        Body::Gru => vec![
+            base.clone(),
+            EncoderConfig { layers: 1, positions: Positions::None, ..base.clone() },
+            EncoderConfig {
+                layers: 3,
+                embedding_norm: true,
+                token_types: 2,
+                head: Head::TransformNorm,
+                output: Output::Separate,
+                ..base
+            },
+        ],
+    }
 }
 
 pub(crate) fn hidden(engine: &mut dyn Engine, batch: &PackedBatch, mode: Mode) -> Vec<f32> {
@@ -44,8 +71,8 @@ pub(crate) fn hidden(engine: &mut dyn Engine, batch: &PackedBatch, mode: Mode) -
 }
 
 /// A sequence's hidden states do not depend on what else is in the batch.
-pub fn sequences_do_not_see_each_other(make: Make, bound: f64) {
-    for config in kinds() {
+pub fn sequences_do_not_see_each_other(make: Make, body: Body, bound: f64) {
+    for config in kinds(body) {
         let mut engine = engine(make, &config);
         let together = hidden(&mut *engine, &all_rows(&drawn(&config, &LENGTHS, 1)), Mode::Inference);
         let mut start = 0;
@@ -63,8 +90,8 @@ pub fn sequences_do_not_see_each_other(make: Make, bound: f64) {
 }
 
 /// Computing the output rows only gives what computing all rows gives.
-pub fn output_rows_equal_all_rows(make: Make, bound: f64) {
-    for config in kinds() {
+pub fn output_rows_equal_all_rows(make: Make, body: Body, bound: f64) {
+    for config in kinds(body) {
         let mut engine = engine(make, &config);
         let batch = drawn(&config, &LENGTHS, 2);
         let some = hidden(&mut *engine, &batch, Mode::Inference);
@@ -76,9 +103,9 @@ pub fn output_rows_equal_all_rows(make: Make, bound: f64) {
     }
 }
 
-/// With causal attention a later token changes nothing before it; with attention to both sides it does.
-pub fn causal_attention_sees_no_future(make: Make, bound: f64) {
-    for config in kinds() {
+/// With causal attention, or without any, a later token changes nothing before it; with attention to both sides it does.
+pub fn causal_attention_sees_no_future(make: Make, body: Body, bound: f64) {
+    for config in kinds(body) {
         let mut engine = engine(make, &config);
         let rows: Vec<u32> = (0..8).collect();
         let mut states = |last: u32| {
@@ -100,8 +127,8 @@ pub fn causal_attention_sees_no_future(make: Make, bound: f64) {
 }
 
 /// No parameter is cut off from the loss.
-pub fn every_parameter_gets_a_gradient(make: Make) {
-    for config in kinds() {
+pub fn every_parameter_gets_a_gradient(make: Make, body: Body) {
+    for config in kinds(body) {
         let mut engine = engine(make, &config);
         // Long enough that every token and position occurs.
         engine.cloze_step(&drawn(&config, &[12; 20], 3)).unwrap();
@@ -119,8 +146,8 @@ pub fn every_parameter_gets_a_gradient(make: Make) {
 }
 
 /// Every loss is what its definition makes of the logits.
-pub fn losses_follow_their_definitions(make: Make, bound: f64) {
-    for config in kinds() {
+pub fn losses_follow_their_definitions(make: Make, body: Body, bound: f64) {
+    for config in kinds(body) {
         let mut engine = engine(make, &config);
         let batch = drawn(&config, &LENGTHS, 12);
         engine.forward(&batch, Mode::Inference).unwrap();
@@ -168,8 +195,8 @@ fn defined_loss(logits: &[f32], outputs: usize, batch: &PackedBatch, loss: &Loss
 }
 
 /// A head outside the engine reaches the same gradients: here the plain softmax head, computed by hand.
-pub fn outside_heads_reach_the_same_gradients(make: Make, bound: f64) {
-    let config = EncoderConfig { head: Head::Plain, ..config(Norm::Post, Attention::Both) };
+pub fn outside_heads_reach_the_same_gradients(make: Make, body: Body, bound: f64) {
+    let config = EncoderConfig { head: Head::Plain, ..config(body) };
     let batch = drawn(&config, &LENGTHS, 4);
     let mut engine = engine(make, &config);
     engine.cloze_step(&batch).unwrap();
@@ -205,8 +232,8 @@ pub fn outside_heads_reach_the_same_gradients(make: Make, bound: f64) {
 }
 
 /// Dropout is the same for the same step and seed, another for another, and absent in inference.
-pub fn dropout_is_seeded(make: Make, bound: f64) {
-    let config = EncoderConfig { dropout: 0.3, ..config(Norm::Post, Attention::Both) };
+pub fn dropout_is_seeded(make: Make, body: Body, bound: f64) {
+    let config = EncoderConfig { dropout: 0.3, ..config(body) };
     let layout = Arc::new(ParameterLayout::new(&config));
     let start = Parameters::initialize(layout, 0.2, 5);
     let with_seed = |seed| make(config.clone(), start.clone(), AdamWOptions::default(), seed);
@@ -226,8 +253,8 @@ pub fn dropout_is_seeded(make: Make, bound: f64) {
 }
 
 /// The engine's optimizer is [`AdamW`] on the flat buffers, and uses the gradients up.
-pub fn optimizer_is_adamw(make: Make, bound: f64) {
-    let config = config(Norm::Post, Attention::Both);
+pub fn optimizer_is_adamw(make: Make, body: Body, bound: f64) {
+    let config = config(body);
     let mut engine = engine(make, &config);
     let batch = drawn(&config, &LENGTHS, 7);
     let mut expected = engine.parameters().unwrap();
@@ -244,8 +271,8 @@ pub fn optimizer_is_adamw(make: Make, bound: f64) {
 }
 
 /// Gradients add up until they are used.
-pub fn gradients_add_up(make: Make, bound: f64) {
-    let config = config(Norm::Post, Attention::Both);
+pub fn gradients_add_up(make: Make, body: Body, bound: f64) {
+    let config = config(body);
     let mut engine = engine(make, &config);
     let batch = drawn(&config, &LENGTHS, 8);
     engine.cloze_step(&batch).unwrap();
@@ -255,8 +282,8 @@ pub fn gradients_add_up(make: Make, bound: f64) {
 }
 
 /// Two runs of a few steps end with the same bits, dropout on.
-pub fn runs_repeat_to_the_bit(make: Make) {
-    let config = EncoderConfig { dropout: 0.2, ..config(Norm::Post, Attention::Both) };
+pub fn runs_repeat_to_the_bit(make: Make, body: Body) {
+    let config = EncoderConfig { dropout: 0.2, ..config(body) };
     let run = || {
         let mut engine = engine(make, &config);
         let losses: Vec<f32> = (0..4)
@@ -272,8 +299,8 @@ pub fn runs_repeat_to_the_bit(make: Make) {
 }
 
 /// One batch is learned by heart: the loss falls to almost zero.
-pub fn one_batch_is_learned_by_heart(make: Make) {
-    let config = config(Norm::Post, Attention::Both);
+pub fn one_batch_is_learned_by_heart(make: Make, body: Body) {
+    let config = config(body);
     let mut engine = engine(make, &config);
     let batch = drawn(&config, &LENGTHS, 9);
     let first = engine.cloze_step(&batch).unwrap();
@@ -286,8 +313,8 @@ pub fn one_batch_is_learned_by_heart(make: Make) {
 }
 
 /// Parameters go out and come back; others are refused.
-pub fn parameters_round_trip(make: Make) {
-    let config = config(Norm::Post, Attention::Both);
+pub fn parameters_round_trip(make: Make, body: Body) {
+    let config = config(body);
     let mut a = engine(make, &config);
     let batch = drawn(&config, &LENGTHS, 10);
     a.cloze_step(&batch).unwrap();
@@ -302,8 +329,8 @@ pub fn parameters_round_trip(make: Make) {
 }
 
 /// Parameters and optimizer state, taken between two steps, are all that a run needs to go on to the same bits elsewhere.
-pub fn a_moved_run_goes_on_to_the_same_bits(make: Make) {
-    let config = EncoderConfig { dropout: 0.2, ..config(Norm::Post, Attention::Both) };
+pub fn a_moved_run_goes_on_to_the_same_bits(make: Make, body: Body) {
+    let config = EncoderConfig { dropout: 0.2, ..config(body) };
     let advance = |engine: &mut dyn Engine, steps: std::ops::Range<u64>| {
         for step in steps {
             engine.cloze_step(&drawn(&config, &LENGTHS, step)).unwrap();
@@ -326,8 +353,8 @@ pub fn a_moved_run_goes_on_to_the_same_bits(make: Make) {
 }
 
 /// Bad batches, calls out of order and broken gradients are errors that say what is wrong.
-pub fn bad_input_is_an_error(make: Make) {
-    let config = config(Norm::Post, Attention::Both);
+pub fn bad_input_is_an_error(make: Make, body: Body) {
+    let config = config(body);
     let mut engine = engine(make, &config);
     assert!(matches!(engine.hidden(), Err(EncoderError::Order { .. })));
     let push = |token, position, target| {
@@ -358,22 +385,26 @@ pub fn bad_input_is_an_error(make: Make) {
 }
 
 /// Instantiates the contract as tests of the calling crate: `engine_contract!(make, bound)`, where `bound` is the
-/// relative norm within which results that are equal in exact arithmetic must agree.
+/// relative norm within which results that are equal in exact arithmetic must agree. A third argument is the body, a
+/// transformer if there is none.
 #[macro_export]
 macro_rules! engine_contract {
     ($make:expr, $bound:expr) => {
-        $crate::engine_contract!(@bounded $make, $bound; sequences_do_not_see_each_other, output_rows_equal_all_rows,
+        $crate::engine_contract!($make, $bound, cloze_encoder::Body::Transformer);
+    };
+    ($make:expr, $bound:expr, $body:expr) => {
+        $crate::engine_contract!(@bounded $make, $body, $bound; sequences_do_not_see_each_other, output_rows_equal_all_rows,
             causal_attention_sees_no_future, losses_follow_their_definitions, outside_heads_reach_the_same_gradients, dropout_is_seeded,
             dropout_is_unbiased,
             optimizer_is_adamw, gradients_add_up);
-        $crate::engine_contract!(@exact $make; every_parameter_gets_a_gradient, runs_repeat_to_the_bit,
+        $crate::engine_contract!(@exact $make, $body; every_parameter_gets_a_gradient, runs_repeat_to_the_bit,
             one_batch_is_learned_by_heart, parameters_round_trip, a_moved_run_goes_on_to_the_same_bits,
             bad_input_is_an_error, whole_steps_equal_their_parts, prepared_batches_keep_their_loss);
     };
-    (@bounded $make:expr, $bound:expr; $($name:ident),+) => {
-        $(#[test] fn $name() { $crate::engine_contract::$name($make, $bound) })+
+    (@bounded $make:expr, $body:expr, $bound:expr; $($name:ident),+) => {
+        $(#[test] fn $name() { $crate::engine_contract::$name($make, $body, $bound) })+
     };
-    (@exact $make:expr; $($name:ident),+) => {
-        $(#[test] fn $name() { $crate::engine_contract::$name($make) })+
+    (@exact $make:expr, $body:expr; $($name:ident),+) => {
+        $(#[test] fn $name() { $crate::engine_contract::$name($make, $body) })+
     };
 }

@@ -2,14 +2,14 @@
 
 use crate::batches::{drawn, every_loss, negatives};
 use crate::engine_contract::{LENGTHS, Make, config, engine};
-use cloze_encoder::{Attention, EncoderConfig, Loss, Negatives, Norm, PreparedBatch, Sharing};
+use cloze_encoder::{Body, EncoderConfig, Loss, Negatives, PreparedBatch, Sharing};
 
 /// Steps at which batches grow, shrink and come again.
 const SIZES: [usize; 5] = [2, 4, 4, 1, 4];
 
 /// A whole step ends with the bits of its parts, its batch prepared during the step before, dropout on.
-pub fn whole_steps_equal_their_parts(make: Make) {
-    let config = EncoderConfig { dropout: 0.2, ..config(Norm::Post, Attention::Both) };
+pub fn whole_steps_equal_their_parts(make: Make, body: Body) {
+    let config = EncoderConfig { dropout: 0.2, ..config(body) };
     let batch = |step: usize| drawn(&config, &LENGTHS[..SIZES[step]], 40 + step as u64);
     // The negatives belong to a batch, so each loss stands for its kind.
     every_loss(&config, &batch(0), |kind| {
@@ -50,8 +50,8 @@ fn with<'a>(kind: &Loss<'_>, negatives: &'a Negatives) -> Loss<'a> {
 }
 
 /// A batch that was prepared for another loss is refused, or as good.
-pub fn prepared_batches_keep_their_loss(make: Make) {
-    let config = config(Norm::Post, Attention::Both);
+pub fn prepared_batches_keep_their_loss(make: Make, body: Body) {
+    let config = config(body);
     let batch = drawn(&config, &LENGTHS, 3);
     let negatives = negatives(&config, &batch, Sharing::Row, 5);
     let mut engine = engine(make, &config);

@@ -4,7 +4,7 @@ use super::forward::{Context, Rows, Sequence, TILE};
 use super::kernels::{add, add_column_sums, layer_norm_backward, scale_by, softmax_backward, unmarked};
 use super::matrix::Matrix;
 use super::product::{Onto, multiply, multiply_packed};
-use super::state::{LayerState, NormState, Scratch, State};
+use super::state::{EmbeddingState, LayerState, NormState, Scratch, State};
 use crate::config::Norm;
 use crate::plan::Linear;
 use std::ops::Range;
@@ -25,7 +25,7 @@ impl Context<'_> {
             let State { layers, scratch, .. } = state;
             self.layer_backward(number, sequence, &layers[number], scratch, upstream, gradients);
         }
-        self.embed_backward(sequence, state, upstream, gradients);
+        self.embed_backward(sequence.embeddings(self.plan), &state.embedding, upstream, gradients);
     }
 
     /// `gradient` of the layer's result becomes that of its input: m rows become n.
@@ -145,19 +145,20 @@ impl Context<'_> {
         }
     }
 
-    fn embed_backward(
+    /// From the gradient of what the layers get, adds those of the tables' rows.
+    pub(super) fn embed_backward<'t>(
         &self,
-        sequence: &Sequence<'_>,
-        state: &State,
+        tables: impl Iterator<Item = (&'t Range<usize>, &'t [u32])>,
+        state: &EmbeddingState,
         gradient: &mut [f32],
         gradients: &mut [f32],
     ) {
         let width = self.config.hidden;
-        scale_by(self.level, gradient, &state.embedding_factors);
+        scale_by(self.level, gradient, &state.factors);
         if let Some(norm) = &self.plan.embedding_norm {
-            self.norm_backward(gradient, norm, &state.embedding_norm, gradients);
+            self.norm_backward(gradient, norm, &state.norm, gradients);
         }
-        for (range, ids) in sequence.embeddings(self.plan) {
+        for (range, ids) in tables {
             let table = &mut gradients[range.clone()];
             for (row, &id) in gradient.chunks_exact(width).zip(ids) {
                 add(&mut table[id as usize * width..(id as usize + 1) * width], row);

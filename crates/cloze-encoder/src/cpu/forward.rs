@@ -4,7 +4,7 @@ use super::kernels::{activate, add, draw_factors, layer_norm, mark_dropped, scal
 use super::level::Level;
 use super::matrix::{Matrix, Packed};
 use super::product::{Onto, multiply_packed};
-use super::state::{LayerState, NormState, Scratch, State};
+use super::state::{EmbeddingState, LayerState, NormState, Scratch, State};
 use super::weights::Weights;
 use crate::config::{Attention, EncoderConfig, Norm};
 use crate::dropout::{Dropout, TILE_QUERIES};
@@ -102,7 +102,8 @@ impl Context<'_> {
     pub(super) fn forward(&self, sequence: &Sequence<'_>, state: &mut State) {
         state.layers.resize_with(self.config.layers, LayerState::default);
         let mut x = std::mem::take(&mut state.hidden);
-        self.embed(sequence, state, &mut x);
+        let (tables, row) = (sequence.embeddings(self.plan), |row| sequence.first_row + row);
+        self.embed(tables, sequence.tokens.len(), row, &mut state.embedding, &mut state.scratch.rows, &mut x);
         for layer in 0..self.config.layers {
             std::mem::swap(&mut state.layers[layer].input, &mut x);
             self.layer(layer, sequence, state, &mut x);
@@ -114,12 +115,21 @@ impl Context<'_> {
         state.hidden = x;
     }
 
-    fn embed(&self, sequence: &Sequence<'_>, state: &mut State, out: &mut Vec<f32>) {
+    /// `out` becomes the sum of `count` tokens' vectors, normalized and dropped: `tables` are those of [`Plan::embeddings`],
+    /// `row` gives the tokens' rows in the batch.
+    pub(super) fn embed<'t>(
+        &self,
+        tables: impl Iterator<Item = (&'t Range<usize>, &'t [u32])>,
+        count: usize,
+        row: impl Fn(usize) -> usize,
+        state: &mut EmbeddingState,
+        sum: &mut Vec<f32>,
+        out: &mut Vec<f32>,
+    ) {
         let width = self.config.hidden;
-        let sum = &mut state.scratch.rows;
         sum.clear();
-        sum.resize(sequence.tokens.len() * width, 0.0);
-        for (range, ids) in sequence.embeddings(self.plan) {
+        sum.resize(count * width, 0.0);
+        for (range, ids) in tables {
             let table = self.slice(range);
             for (row, &id) in sum.chunks_exact_mut(width).zip(ids) {
                 add(row, &table[id as usize * width..(id as usize + 1) * width]);
@@ -127,10 +137,10 @@ impl Context<'_> {
         }
         out.resize(sum.len(), 0.0);
         match &self.plan.embedding_norm {
-            Some(norm) => self.norm(sum, norm, &mut state.embedding_norm, out),
+            Some(norm) => self.norm(sum, norm, &mut state.norm, out),
             None => out.copy_from_slice(sum),
         }
-        self.drop(out, 0, sequence.first_row, &mut state.embedding_factors);
+        self.drop(out, 0, row, &mut state.factors);
     }
 
     /// `out` becomes the layer's result for its rows, from `input` in its state.
@@ -150,7 +160,7 @@ impl Context<'_> {
         let z = &mut scratch.rows;
         self.linear(&s.mixed, &layer.attention_output, width, z);
         let site = Dropout::attention_output_site(number);
-        self.drop(z, site, rows.first, &mut s.attention_output_factors);
+        self.drop(z, site, |row| rows.first + row, &mut s.attention_output_factors);
         add_rows(z, &s.input, width, &rows, sequence);
         s.middle.resize(z.len(), 0.0);
         s.feed_input.clear();
@@ -167,7 +177,7 @@ impl Context<'_> {
         s.activated.resize(s.slope.len(), 0.0);
         activate(self.level, &mut s.slope, self.config.activation, &mut s.activated);
         self.linear(&s.activated, &layer.output, self.config.intermediate, z);
-        self.drop(z, Dropout::output_site(number), rows.first, &mut s.output_factors);
+        self.drop(z, Dropout::output_site(number), |row| rows.first + row, &mut s.output_factors);
         add(z, &s.middle);
         out.resize(z.len(), 0.0);
         if pre {
@@ -270,14 +280,20 @@ impl Context<'_> {
         layer_norm(self.level, x, scale_bias, epsilon, normalized, inverse, out);
     }
 
-    /// Drops elements of x in place; the factors are kept.
-    fn drop(&self, x: &mut [f32], site: u32, first: usize, factors: &mut Vec<f32>) {
+    /// Drops elements of x in place; the factors are kept. `row` numbers x's rows in the tensor that dropout sees.
+    pub(super) fn drop(
+        &self,
+        x: &mut [f32],
+        site: u32,
+        row: impl Fn(usize) -> usize,
+        factors: &mut Vec<f32>,
+    ) {
         factors.clear();
         if self.dropout.is_off() {
             return;
         }
         factors.resize(x.len(), 0.0);
-        draw_factors(self.level, self.dropout, site, first, self.config.hidden, factors);
+        draw_factors(self.level, self.dropout, site, row, self.config.hidden, factors);
         scale_by(self.level, x, factors);
     }
 }

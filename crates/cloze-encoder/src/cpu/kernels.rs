@@ -128,10 +128,10 @@ for_every_level! {
 }
 
 for_every_level! {
-    /// Draws the factors of rows from number `first` on, `[.., width]`.
-    pub(super) fn draw_factors(dropout: Dropout, site: u32, first: usize, width: usize, factors: &mut [f32]) {
+    /// Draws the factors of rows, `[.., width]`, whose numbers are `number(0)`, `number(1)` and so on.
+    pub(super) fn draw_factors(dropout: Dropout, site: u32, number: impl Fn(usize) -> usize, width: usize, factors: &mut [f32]) {
         for (row, factors) in factors.chunks_exact_mut(width).enumerate() {
-            dropout.hidden_row(site, first + row, factors);
+            dropout.hidden_row(site, number(row), factors);
         }
     }
 }

@@ -49,6 +49,12 @@ pub(super) fn tanh(x: f32) -> f32 {
     1.0 - 2.0 / (exp(2.0 * x.clamp(-20.0, 20.0)) + 1.0)
 }
 
+/// `1 / (1 + e⁻ˣ)`.
+#[inline(always)]
+pub(super) fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
 /// Sum with sixteen partial sums side by side.
 #[inline(always)]
 pub(super) fn sum(x: &[f32]) -> f32 {
@@ -114,6 +120,14 @@ mod tests {
         for x in grid(-30.0, 30.0) {
             let error = (f64::from(tanh(x)) - f64::from(x).tanh()).abs();
             assert!(error < 2e-7, "tanh({x}): {error:.2e}");
+        }
+    }
+
+    #[test]
+    fn sigmoid_keeps_its_bound() {
+        for x in grid(-100.0, 100.0) {
+            let error = (f64::from(sigmoid(x)) - 1.0 / (1.0 + (-f64::from(x)).exp())).abs();
+            assert!(error < 2e-7, "sigmoid({x}): {error:.2e}");
         }
     }
 

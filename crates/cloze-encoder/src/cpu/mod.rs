@@ -1,5 +1,6 @@
-//! The processor's engine: explicit forward and backward, one sequence at a time through all layers, so that what a
-//! core works on stays in its cache. No padding, no graph, no allocation once buffers have grown.
+//! The processor's engine: explicit forward and backward, one sequence at a time through all layers, or through recurrent
+//! ones a few sequences side by side, so that what a core works on stays in its cache. No padding, no graph, no allocation
+//! once buffers have grown.
 //!
 //! Training rounds the factors of its products to bfloat16 where the processor is faster with them ([`Level::rounds`]);
 //! inference is always in float32.
@@ -19,9 +20,13 @@ mod level;
 mod math;
 mod matrix;
 mod product;
+mod recurrent;
 mod sampled;
+mod share;
 mod simd;
 mod state;
+mod steps;
+mod units;
 mod weights;
 mod worker;
 
@@ -38,7 +43,7 @@ use crate::loss::Loss;
 use crate::optimizer::{AdamW, AdamWOptions, GradientNorm, OptimizerState};
 use crate::parameters::Parameters;
 use crate::plan::Plan;
-use forward::{Context, Sequence};
+use forward::Context;
 use rayon::prelude::*;
 use state::HeadState;
 use std::sync::Arc;
@@ -116,83 +121,10 @@ impl CpuEngine {
         }
     }
 
-    /// Gives every worker its sequences: the costliest first, each to the worker with the least so far.
-    fn share(&mut self, batch: &PackedBatch, cu_outputs: &[u32]) {
-        let cost = |number: usize| {
-            let n = (batch.cu_seqlens()[number + 1] - batch.cu_seqlens()[number]) as usize;
-            n * (6 * self.config.hidden + n)
-        };
-        // A sequence without output rows changes nothing.
-        let mut order: Vec<usize> =
-            (0..batch.sequences()).filter(|&number| cu_outputs[number] < cu_outputs[number + 1]).collect();
-        order.sort_by_key(|&number| std::cmp::Reverse(cost(number)));
-        let mut loads = vec![0; self.workers.len()];
-        self.workers.iter_mut().for_each(|worker| worker.share.clear());
-        for number in order {
-            let least = (0..loads.len()).min_by_key(|&worker| loads[worker]).unwrap_or(0);
-            loads[least] += cost(number);
-            self.workers[least].share.push(number);
-        }
-    }
-
-    /// Runs `work` for every sequence on its worker.
-    fn each(
-        &mut self,
-        batch: &PackedBatch,
-        mode: Mode,
-        work: impl Fn(&Context<'_>, &Sequence<'_>, &mut Worker) + Sync,
-    ) -> Result<()> {
-        self.each_group(batch, mode, 1, |context, group, worker| {
-            for sequence in group {
-                work(context, sequence, worker);
-            }
-        })
-    }
-
-    /// Runs `work` for groups of sequences on their worker: each has `rows` output rows or, the last, what is left.
-    fn each_group(
-        &mut self,
-        batch: &PackedBatch,
-        mode: Mode,
-        rows: usize,
-        work: impl Fn(&Context<'_>, &[Sequence<'_>], &mut Worker) + Sync,
-    ) -> Result<()> {
-        batch.validate(&self.config)?;
-        let cu_outputs = batch.cu_outputs();
-        self.prepare(mode);
-        self.share(batch, &cu_outputs);
-        let mut workers = std::mem::take(&mut self.workers);
-        let context = self.context(mode);
-        workers.par_iter_mut().for_each(|worker| {
-            let share = std::mem::take(&mut worker.share);
-            let mut group = Vec::new();
-            let mut gathered = 0;
-            for &number in &share {
-                let sequence = sequence(batch, &cu_outputs, number);
-                gathered += sequence.outputs.len();
-                group.push(sequence);
-                if gathered >= rows {
-                    work(&context, &group, worker);
-                    gathered = 0;
-                    group.clear();
-                }
-            }
-            if !group.is_empty() {
-                work(&context, &group, worker);
-            }
-            worker.share = share;
-        });
-        self.workers = workers;
-        Ok(())
-    }
-
     /// Hidden states of the output rows, in the batch's order.
     fn encode(&mut self, batch: &PackedBatch, mode: Mode) -> Result<Vec<f32>> {
         self.workers.iter_mut().for_each(|worker| worker.hidden.clear());
-        self.each(batch, mode, |context, sequence, worker| {
-            context.forward(sequence, worker.state());
-            worker.hidden.extend_from_slice(&worker.states[0].hidden);
-        })?;
+        self.each_group(batch, mode, None, |context, group, worker| worker.forward(context, group))?;
         let (width, cu_outputs) = (self.config.hidden, batch.cu_outputs());
         let mut hidden = vec![0.0; batch.outputs().len() * width];
         for worker in &self.workers {
@@ -261,22 +193,6 @@ impl CpuEngine {
     }
 }
 
-/// Sequence `number` of the batch.
-fn sequence<'a>(batch: &'a PackedBatch, cu_outputs: &[u32], number: usize) -> Sequence<'a> {
-    let rows = batch.cu_seqlens()[number] as usize..batch.cu_seqlens()[number + 1] as usize;
-    let outputs = cu_outputs[number] as usize..cu_outputs[number + 1] as usize;
-    Sequence {
-        number,
-        tokens: &batch.tokens()[rows.clone()],
-        positions: &batch.positions()[rows.clone()],
-        token_types: &batch.token_types()[rows.clone()],
-        first_row: rows.start,
-        outputs: &batch.outputs()[outputs.clone()],
-        targets: if batch.targets().is_empty() { &[] } else { &batch.targets()[outputs.clone()] },
-        first_output: outputs.start,
-    }
-}
-
 impl Engine for CpuEngine {
     fn name(&self) -> &'static str {
         "cpu"
@@ -328,12 +244,14 @@ impl Engine for CpuEngine {
         let width = self.config.hidden;
         self.clear_workers();
         // The forward pass is run again, with the same dropout: heads outside the engine are no hot path.
-        self.each(&pass.batch, Mode::Training, |context, sequence, worker| {
-            let rows =
-                sequence.first_output * width..(sequence.first_output + sequence.outputs.len()) * width;
-            context.forward(sequence, worker.state());
-            gradient[rows].clone_into(&mut worker.upstream);
-            context.backward(sequence, &mut worker.states[0], &mut worker.upstream, &mut worker.gradients);
+        self.each_group(&pass.batch, Mode::Training, None, |context, group, worker| {
+            worker.forward(context, group);
+            worker.upstream.clear();
+            for sequence in group {
+                let rows = sequence.first_output..sequence.first_output + sequence.outputs.len();
+                worker.upstream.extend_from_slice(&gradient[rows.start * width..rows.end * width]);
+            }
+            worker.backward(context, group);
         })?;
         self.reduce();
         Ok(())
@@ -343,7 +261,7 @@ impl Engine for CpuEngine {
         loss.validate(batch, self.config.outputs)?;
         self.clear_workers();
         let scale = 1.0 / batch.outputs().len() as f32;
-        self.each_group(batch, Mode::Training, head::rows_together(loss), |context, group, worker| {
+        self.each_group(batch, Mode::Training, Some(loss), |context, group, worker| {
             worker.loss_step(context, group, loss, scale);
         })?;
         self.reduce();
@@ -354,7 +272,7 @@ impl Engine for CpuEngine {
     fn loss(&mut self, batch: &PackedBatch, loss: &Loss<'_>) -> Result<f64> {
         loss.validate(batch, self.config.outputs)?;
         self.workers.iter_mut().for_each(|worker| worker.loss = 0.0);
-        self.each_group(batch, Mode::Inference, head::rows_together(loss), |context, group, worker| {
+        self.each_group(batch, Mode::Inference, Some(loss), |context, group, worker| {
             worker.loss(context, group, loss);
         })?;
         let loss: f64 = self.workers.iter().map(|worker| worker.loss).sum();

@@ -16,6 +16,14 @@ impl NormState {
     }
 }
 
+/// The sum of the embeddings.
+#[derive(Debug, Default)]
+pub(super) struct EmbeddingState {
+    pub(super) norm: NormState,
+    /// Dropout factors, or empty.
+    pub(super) factors: Vec<f32>,
+}
+
 /// One layer, with n tokens of which m rows are computed to the end.
 #[derive(Debug, Default)]
 pub(super) struct LayerState {
@@ -81,8 +89,7 @@ pub(super) struct HeadState {
 /// One sequence.
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) embedding_norm: NormState,
-    pub(super) embedding_factors: Vec<f32>,
+    pub(super) embedding: EmbeddingState,
     pub(super) layers: Vec<LayerState>,
     pub(super) final_norm: NormState,
     /// Hidden states of the output rows, `[m, hidden]`.

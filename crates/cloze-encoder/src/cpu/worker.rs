@@ -1,7 +1,9 @@
 //! What one thread does with its share of a batch.
 
 use super::forward::{Context, Sequence};
+use super::recurrent::RecurrentState;
 use super::state::{HeadState, State};
+use crate::config::Body;
 use crate::loss::Loss;
 
 /// A thread's share, and buffers that keep their memory from batch to batch.
@@ -9,49 +11,65 @@ use crate::loss::Loss;
 pub(super) struct Worker {
     /// Numbers of its sequences.
     pub(super) share: Vec<usize>,
-    /// Of the sequences of a group.
-    pub(super) states: Vec<State>,
-    pub(super) head: HeadState,
+    /// A transformer's, of the sequences of a group.
+    states: Vec<State>,
+    /// A recurrent body's, of a group.
+    recurrent: RecurrentState,
+    head: HeadState,
+    /// Gradients of a group's hidden states.
     pub(super) upstream: Vec<f32>,
     pub(super) gradients: Vec<f32>,
     pub(super) loss: f64,
     /// Hidden states of output rows, one sequence after the other.
     pub(super) hidden: Vec<f32>,
     targets: Vec<u32>,
-    /// A sequence's part of `upstream`.
+    /// A part of `upstream`.
     part: Vec<f32>,
 }
 
 impl Worker {
-    /// The state of a sequence that stands alone.
-    pub(super) fn state(&mut self) -> &mut State {
-        self.resize(1);
-        &mut self.states[0]
-    }
-
-    fn resize(&mut self, sequences: usize) {
-        if self.states.len() < sequences {
-            self.states.resize_with(sequences, State::default);
+    /// Runs the encoder over a group of sequences and appends their output rows to `hidden`.
+    pub(super) fn forward(&mut self, context: &Context<'_>, group: &[Sequence<'_>]) {
+        if context.config.body == Body::Gru {
+            context.recurrent(group, &mut self.recurrent, &mut self.hidden);
+            return;
         }
-    }
-
-    /// Runs the encoder over a group of sequences and gathers their output rows.
-    fn forward(&mut self, context: &Context<'_>, group: &[Sequence<'_>]) {
-        self.resize(group.len());
-        self.hidden.clear();
-        self.targets.clear();
+        if self.states.len() < group.len() {
+            self.states.resize_with(group.len(), State::default);
+        }
         for (sequence, state) in group.iter().zip(&mut self.states) {
             context.forward(sequence, state);
             self.hidden.extend_from_slice(&state.hidden);
-            self.targets.extend_from_slice(sequence.targets);
+        }
+    }
+
+    /// After [`Self::forward`] of the same group: adds the parameters' gradients that follow from `upstream`.
+    pub(super) fn backward(&mut self, context: &Context<'_>, group: &[Sequence<'_>]) {
+        if context.config.body == Body::Gru {
+            let Self { recurrent, upstream, gradients, .. } = self;
+            context.recurrent_backward(group, recurrent, upstream, gradients);
+            return;
+        }
+        let mut rest = &self.upstream[..];
+        for (sequence, state) in group.iter().zip(&mut self.states) {
+            let (own, others) = rest.split_at(sequence.outputs.len() * context.config.hidden);
+            own.clone_into(&mut self.part);
+            context.backward(sequence, state, &mut self.part, &mut self.gradients);
+            rest = others;
         }
     }
 
     /// Adds the loss of a group.
     pub(super) fn loss(&mut self, context: &Context<'_>, group: &[Sequence<'_>], loss: &Loss<'_>) {
+        self.hidden.clear();
         self.forward(context, group);
         let Self { hidden, targets, head, .. } = self;
-        self.loss += context.head_loss(hidden, group, targets, loss, head);
+        let mut rest = &hidden[..];
+        for part in parts(group, loss) {
+            let (own, others) = rest.split_at(gather(part, targets) * context.config.hidden);
+            self.loss += context.head_loss(own, part, targets, loss, head);
+            rest = others;
+        }
     }
 
     /// Adds the loss of a group, and the gradients of the rows' losses times `scale`.
@@ -62,15 +80,31 @@ impl Worker {
         loss: &Loss<'_>,
         scale: f32,
     ) {
+        self.hidden.clear();
         self.forward(context, group);
-        let Self { hidden, targets, head, upstream, gradients, .. } = self;
-        self.loss += context.head_step(hidden, group, targets, loss, scale, head, upstream, gradients);
-        let mut rest = &self.upstream[..];
-        for (sequence, state) in group.iter().zip(&mut self.states) {
-            let (own, others) = rest.split_at(sequence.outputs.len() * context.config.hidden);
-            own.clone_into(&mut self.part);
-            context.backward(sequence, state, &mut self.part, &mut self.gradients);
+        self.upstream.clear();
+        let Self { hidden, targets, head, part: back, gradients, .. } = self;
+        let mut rest = &hidden[..];
+        for part in parts(group, loss) {
+            let (own, others) = rest.split_at(gather(part, targets) * context.config.hidden);
+            self.loss += context.head_step(own, part, targets, loss, scale, head, back, gradients);
+            self.upstream.extend_from_slice(back);
             rest = others;
         }
+        self.backward(context, group);
     }
+}
+
+/// What the head takes of a group at once: all of it, or with negatives each sequence alone.
+fn parts<'a, 'b>(group: &'a [Sequence<'b>], loss: &Loss<'_>) -> impl Iterator<Item = &'a [Sequence<'b>]> {
+    group.chunks(if loss.negatives().is_some() { 1 } else { group.len().max(1) })
+}
+
+/// `targets` become those of all output rows of the sequences; returns their number.
+fn gather(sequences: &[Sequence<'_>], targets: &mut Vec<u32>) -> usize {
+    targets.clear();
+    for sequence in sequences {
+        targets.extend_from_slice(sequence.targets);
+    }
+    targets.len()
 }

@@ -20,7 +20,7 @@ mod stager;
 mod staging;
 mod workspace;
 
-use crate::config::EncoderConfig;
+use crate::config::{Body, EncoderConfig};
 use crate::dropout::Dropout;
 use crate::engine::{Engine, Mode};
 use crate::error::{EncoderError, Result};
@@ -51,6 +51,15 @@ pub enum Precision {
     Bf16,
     /// Everything in f32.
     F32,
+}
+
+/// Whether the engine has kernels for `config`.
+///
+/// # Errors
+/// An invalid configuration, [`EncoderError::Body`].
+fn check(config: &EncoderConfig) -> Result<()> {
+    config.validate()?;
+    if config.body == Body::Transformer { Ok(()) } else { Err(EncoderError::Body { engine: "cuda" }) }
 }
 
 /// The GPUs of this machine that the engine can use, in the driver's order; at least one.
@@ -112,7 +121,7 @@ impl CudaEngine {
         precision: Precision,
         ordinal: usize,
     ) -> Result<Self> {
-        config.validate()?;
+        check(&config)?;
         let device = gpu::CudaDevice::open(ordinal, &shape::program(&config, precision))?;
         Self::on(Box::new(device), config, parameters, options, seed, precision)
     }
@@ -129,7 +138,7 @@ impl CudaEngine {
         seed: u64,
         precision: Precision,
     ) -> Result<Self> {
-        config.validate()?;
+        check(&config)?;
         let device = emulator::Emulator::compile(&shape::program(&config, precision))?;
         Self::on(Box::new(device), config, parameters, options, seed, precision)
     }

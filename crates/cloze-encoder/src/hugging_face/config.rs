@@ -1,7 +1,7 @@
 //! BERT's configuration as transformers writes it.
 
 use super::error::HuggingFaceError;
-use crate::config::{Activation, Attention, EncoderConfig, Head, Norm, Output, Positions};
+use crate::config::{Activation, Attention, Body, EncoderConfig, Head, Norm, Output, Positions};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -89,6 +89,7 @@ impl BertConfig {
         let config = EncoderConfig {
             vocabulary: self.vocab_size,
             outputs: self.vocab_size,
+            body: Body::Transformer,
             hidden: self.hidden_size,
             layers: self.num_hidden_layers,
             heads: self.num_attention_heads,

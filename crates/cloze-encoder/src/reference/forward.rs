@@ -2,7 +2,7 @@
 
 use super::ops::{activate, layer_norm, linear, softmax};
 use crate::batch::PackedBatch;
-use crate::config::{Attention, EncoderConfig, Head, Norm, Output, Positions};
+use crate::config::{Attention, Body, EncoderConfig, Head, Norm, Output, Positions};
 use crate::dropout::Dropout;
 use crate::error::Result;
 use crate::layout::{DECODER, TOKEN_TYPES};
@@ -19,16 +19,30 @@ pub(super) struct Forward<'a> {
 }
 
 /// Rows that a layer computes: `index` are rows of its input, cut into sequences by `ends`.
-struct Rows<'a> {
-    index: Vec<u32>,
-    ends: &'a [u32],
+pub(super) struct Rows<'a> {
+    pub(super) index: Vec<u32>,
+    pub(super) ends: &'a [u32],
+}
+
+impl<'a> Rows<'a> {
+    /// Every token of the batch.
+    pub(super) fn everything(batch: &'a PackedBatch) -> Self {
+        Self { index: (0..batch.tokens().len() as u32).collect(), ends: batch.cu_seqlens() }
+    }
 }
 
 impl Forward<'_> {
-    /// Hidden states of the batch's output rows, `[M, hidden]`. The last layer computes keys and values for every
-    /// token and everything else for the output rows only.
+    /// Hidden states of the batch's output rows, `[M, hidden]`.
     pub(super) fn hidden(&self, batch: &PackedBatch) -> Result<Tensor> {
-        let everything = Rows { index: (0..batch.tokens().len() as u32).collect(), ends: batch.cu_seqlens() };
+        match self.config.body {
+            Body::Transformer => self.transformer(batch),
+            Body::Gru => self.recurrent(batch),
+        }
+    }
+
+    /// The last layer computes keys and values for every token and everything else for the output rows only.
+    fn transformer(&self, batch: &PackedBatch) -> Result<Tensor> {
+        let everything = Rows::everything(batch);
         let cu_outputs = batch.cu_outputs();
         let outputs = Rows { index: batch.outputs().to_vec(), ends: &cu_outputs };
         let mut x = self.embed(batch)?;
@@ -37,12 +51,12 @@ impl Forward<'_> {
             x = self.layer(&x, layer, queries, &everything)?;
         }
         match self.config.norm {
-            Norm::Post => Ok(x),
+            Norm::Post | Norm::None => Ok(x),
             Norm::Pre => self.norm(&x, "bert.encoder.LayerNorm"),
         }
     }
 
-    fn embed(&self, batch: &PackedBatch) -> Result<Tensor> {
+    pub(super) fn embed(&self, batch: &PackedBatch) -> Result<Tensor> {
         let rows = |table: &str, index: &[u32]| -> Result<Tensor> {
             let index = Tensor::from_slice(index, index.len(), self.device)?;
             Ok(self.variables[table].index_select(&index, 0)?)
@@ -143,7 +157,7 @@ impl Forward<'_> {
         Ok((weights * factors)?)
     }
 
-    fn drop_hidden(&self, x: Tensor, site: u32) -> Result<Tensor> {
+    pub(super) fn drop_hidden(&self, x: Tensor, site: u32) -> Result<Tensor> {
         if self.dropout.is_off() {
             return Ok(x);
         }
@@ -164,17 +178,17 @@ impl Forward<'_> {
 }
 
 /// Where packed rows stand on a padded grid of sequences.
-struct Grid {
-    sequences: usize,
-    longest: usize,
+pub(super) struct Grid {
+    pub(super) sequences: usize,
+    pub(super) longest: usize,
     /// Packed row of each cell, `[sequences · longest]`.
-    rows: Vec<u32>,
+    pub(super) rows: Vec<u32>,
     /// Cell of each packed row.
-    places: Vec<u32>,
+    pub(super) places: Vec<u32>,
 }
 
 impl Grid {
-    fn new(rows: &Rows<'_>) -> Self {
+    pub(super) fn new(rows: &Rows<'_>) -> Self {
         let sequences = rows.ends.len() - 1;
         let longest = rows.ends.windows(2).map(|ends| (ends[1] - ends[0]) as usize).max().unwrap_or(0);
         let mut grid = Self { sequences, longest, rows: vec![0; sequences * longest], places: Vec::new() };

@@ -5,6 +5,7 @@
 
 mod forward;
 mod ops;
+mod recurrent;
 
 use crate::batch::PackedBatch;
 use crate::config::EncoderConfig;

@@ -30,6 +30,11 @@ pub(super) fn log_softmax(x: &Tensor) -> Result<Tensor> {
     shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(D::Minus1)?.log()?)
 }
 
+/// `1 / (1 + e⁻ˣ)`, element by element, without overflow.
+pub(super) fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    ((x * 0.5)?.tanh()? + 1.0)? * 0.5
+}
+
 /// The activation, element by element.
 pub(super) fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     let gate = match activation {

@@ -1,13 +1,13 @@
 //! The options of SASRec.
 
 use crate::loss::{LossKind, TrainingLoss};
+use crate::next_item::push_next_items;
 use crate::objective::{Objective, Training, Windows, check};
 use cloze_encoder::{
-    Activation, AdamWOptions, Attention, EncoderConfig, EncoderError, Head, Norm, Output, PackedBatch,
+    Activation, AdamWOptions, Attention, Body, EncoderConfig, EncoderError, Head, Norm, Output, PackedBatch,
     Positions, Schedule,
 };
 use cloze_train::TrainError;
-use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -109,17 +109,6 @@ impl SasRecOptions {
         ("initial-scale", "Standard deviation of the initial matrices"),
         ("validate-every", "Steps between two looks at the validation items; 0: never"),
     ];
-
-    /// Rows of an input of `length` tokens whose next item is a target; always the last.
-    fn target_rows(&self, length: usize, generator: &mut ChaCha8Rng) -> Vec<u32> {
-        let last = length as u32 - 1;
-        if self.recency >= 1.0 {
-            return (0..=last).collect();
-        }
-        // Every row draws, so that one row's choice does not depend on another's.
-        let drawn = |row: &u32| generator.random_bool(self.recency.powi((last - row) as i32));
-        (0..=last).filter(drawn).collect()
-    }
 }
 
 impl Objective for SasRecOptions {
@@ -130,6 +119,7 @@ impl Objective for SasRecOptions {
     /// No special token.
     fn encoder(&self, catalogue: usize) -> EncoderConfig {
         EncoderConfig {
+            body: Body::Transformer,
             vocabulary: catalogue,
             outputs: catalogue,
             hidden: self.hidden,
@@ -187,10 +177,7 @@ impl Objective for SasRecOptions {
         _: usize,
         generator: &mut ChaCha8Rng,
     ) -> Result<(), EncoderError> {
-        let input = &window[..window.len() - 1];
-        let rows = self.target_rows(input.len(), generator);
-        let targets: Vec<u32> = rows.iter().map(|&row| window[row as usize + 1]).collect();
-        batch.push(input, (self.max_length - input.len()) as u32, &rows, &targets)
+        push_next_items(batch, window, self.max_length, self.recency, generator)
     }
 
     /// The last `max_length` tokens.

@@ -2,7 +2,7 @@
 
 use super::{Lessons, Sampler, Tower};
 use crate::objective::Objective;
-use crate::{Bert4RecOptions, LossKind, SasRecOptions, Windows};
+use crate::{Bert4RecOptions, Gru4RecOptions, LossKind, SasRecOptions, Windows};
 use cloze_data::Sequences;
 use cloze_testkit::compare::{gradient_is_zero, norm};
 
@@ -54,4 +54,13 @@ fn every_parameter_of_sasrec_gets_a_gradient() {
     }
     check(&SasRecOptions { windows: Windows::Random, ..base.clone() });
     check(&SasRecOptions { recency: 0.5, dropout: 0.0, expansion: 1, ..base });
+}
+
+#[test]
+fn every_parameter_of_gru4rec_gets_a_gradient() {
+    let base = Gru4RecOptions { hidden: 8, layers: 2, max_length: 8, batch: 16, ..Gru4RecOptions::default() };
+    for loss in LOSSES {
+        check(&Gru4RecOptions { loss, ..base.clone() });
+    }
+    check(&Gru4RecOptions { recency: 0.5, dropout: 0.0, layers: 1, ..base });
 }
