@@ -1,10 +1,11 @@
 //! What every engine must do, whatever it is made of: one test body each, instantiated by [`engine_contract!`](crate::engine_contract!).
 
 use crate::batches::{all_rows, drawn, every_loss};
+use crate::bodies::{config, kinds};
 use crate::compare::{assert_close, assert_gradients_close, gradient_is_zero, norm};
 use cloze_encoder::{
     AdamW, AdamWOptions, Attention, Body, EncoderConfig, EncoderError, Engine, Head, Loss, Mode, Negatives,
-    Norm, Output, PackedBatch, ParameterLayout, Parameters, Positions, Sharing,
+    PackedBatch, ParameterLayout, Parameters, Sharing,
 };
 use std::sync::Arc;
 
@@ -17,52 +18,9 @@ pub type Make = fn(EncoderConfig, Parameters, AdamWOptions, u64) -> Box<dyn Engi
 /// Sequence lengths of the contract's batches: unequal, with the shortest and the longest possible.
 pub(crate) const LENGTHS: [usize; 4] = [12, 1, 5, 9];
 
-/// A small encoder with the given body.
-pub fn config(body: Body) -> EncoderConfig {
-    match body {
-        Body::Transformer => transformer(Norm::Post, Attention::Both),
-        // As many tokens and positions as the transformer has.
-        Body::Gru => EncoderConfig {
-            vocabulary: 20,
-            positions: Positions::Learned,
-            dropout: 0.0,
-            ..EncoderConfig::gru4rec(19, 16, 2, 12)
-        },
-    }
-}
-
-pub(crate) fn transformer(norm: Norm, attention: Attention) -> EncoderConfig {
-    EncoderConfig { norm, attention, dropout: 0.0, ..EncoderConfig::bert4rec(19, 16, 2, 4, 12) }
-}
-
 pub(crate) fn engine(make: Make, config: &EncoderConfig) -> Box<dyn Engine> {
     let layout = Arc::new(ParameterLayout::new(config));
     make(config.clone(), Parameters::initialize(layout, 0.2, 5), AdamWOptions::default(), 17)
-}
-
-fn kinds(body: Body) -> Vec<EncoderConfig> {
-    let base = config(body);
-    match body {
-        Body::Transformer => [Norm::Post, Norm::Pre]
-            .into_iter()
-            .flat_map(|norm| {
-                [Attention::Both, Attention::Causal].map(|attention| transformer(norm, attention))
-            })
-            .chain([EncoderConfig { token_types: 2, output: Output::Separate, ..base }])
-            .collect(),
-        Body::Gru => vec![
-            base.clone(),
-            EncoderConfig { layers: 1, positions: Positions::None, ..base.clone() },
-            EncoderConfig {
-                layers: 3,
-                embedding_norm: true,
-                token_types: 2,
-                head: Head::TransformNorm,
-                output: Output::Separate,
-                ..base
-            },
-        ],
-    }
 }
 
 pub(crate) fn hidden(engine: &mut dyn Engine, batch: &PackedBatch, mode: Mode) -> Vec<f32> {

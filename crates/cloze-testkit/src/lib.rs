@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::float_cmp, reason = "bodies of tests")]
 
 pub mod batches;
+mod bodies;
 pub mod compare;
 pub mod engine_contract;
 pub mod finite_differences;

@@ -1,7 +1,8 @@
 //! The part of the engine contract on the mean of dropout.
 
 use crate::batches::drawn;
-use crate::engine_contract::{LENGTHS, Make, config, hidden, transformer};
+use crate::bodies::{config, transformer};
+use crate::engine_contract::{LENGTHS, Make, hidden};
 use cloze_encoder::{
     Activation, AdamWOptions, Attention, Body, EncoderConfig, Mode, Norm, ParameterLayout, Parameters, Role,
 };

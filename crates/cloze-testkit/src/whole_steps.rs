@@ -1,7 +1,8 @@
 //! Of the engines' contract: whole training steps with batches prepared beforehand.
 
 use crate::batches::{drawn, every_loss, negatives};
-use crate::engine_contract::{LENGTHS, Make, config, engine};
+use crate::bodies::config;
+use crate::engine_contract::{LENGTHS, Make, engine};
 use cloze_encoder::{Body, EncoderConfig, Loss, Negatives, PreparedBatch, Sharing};
 
 /// Steps at which batches grow, shrink and come again.
