@@ -76,7 +76,7 @@ fn stderr(output: &Output) -> String {
 }
 
 /// Rows of a quick run.
-const QUICK_ROWS: usize = 8;
+const QUICK_ROWS: usize = 9;
 
 #[test]
 fn every_row_is_trained_evaluated_and_compared() {
