@@ -7,6 +7,7 @@ mod caser;
 mod gru4rec;
 mod lessons;
 mod loss;
+mod model;
 mod next_item;
 mod objective;
 mod options;

@@ -4,9 +4,8 @@ mod options;
 
 pub use options::Gru4RecOptions;
 
-use crate::tower::{Scorer, Tower};
-use cloze_eval::{ModelError, Query, Recommender};
-use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
+use crate::model::tower_model;
+use crate::tower::Tower;
 
 /// GRU4Rec (Hidasi et al. 2016, arXiv 1511.06939): gated recurrent units over a user's items; every position predicts the next.
 ///
@@ -22,53 +21,9 @@ pub struct Gru4Rec {
     tower: Tower<Gru4RecOptions>,
 }
 
-impl Gru4Rec {
-    /// The encoder inside.
-    pub fn tower(&mut self) -> &mut Tower<Gru4RecOptions> {
-        &mut self.tower
-    }
-}
-
-impl Model for Gru4Rec {
-    const NAME: &'static str = "gru4rec";
-    const ABOUT: &'static str = "GRU4Rec: gated recurrent units trained to predict each next item";
-    const HELP: &'static [(&'static str, &'static str)] = Gru4RecOptions::HELP;
-    type Options = Gru4RecOptions;
-
-    fn fit(data: &TrainingData<'_>, options: &Self::Options, run: &mut Run<'_>) -> Result<Self, TrainError> {
-        let mut tower = Tower::new(options, data.items, run.seed)?;
-        tower.train(Self::NAME, data.sequences, data.validation, run)?;
-        Ok(Self { tower })
-    }
-
-    fn options(&self) -> &Self::Options {
-        self.tower.options()
-    }
-
-    fn tensors(&self) -> Result<Vec<NamedTensor<'static>>, TrainError> {
-        self.tower.tensors("")
-    }
-
-    fn load(folder: &ModelFolder) -> Result<Self, TrainError> {
-        let options = folder.options(Self::NAME)?;
-        Ok(Self { tower: Tower::load(folder, "", &options, folder.vocabularies.items.len())? })
-    }
-}
-
-impl Recommender for Gru4Rec {
-    fn name(&self) -> String {
-        Self::NAME.to_owned()
-    }
-
-    fn catalogue(&self) -> usize {
-        self.tower.catalogue()
-    }
-
-    fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
-        Scorer(&mut self.tower).score(queries, scores)
-    }
-
-    fn profiles(&mut self, queries: &[Query<'_>]) -> Result<Vec<f32>, ModelError> {
-        Scorer(&mut self.tower).profiles(queries)
-    }
-}
+tower_model!(
+    Gru4Rec,
+    Gru4RecOptions,
+    "gru4rec",
+    "GRU4Rec: gated recurrent units trained to predict each next item"
+);

@@ -4,9 +4,8 @@ mod options;
 
 pub use options::SasRecOptions;
 
-use crate::tower::{Scorer, Tower};
-use cloze_eval::{ModelError, Query, Recommender};
-use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
+use crate::model::tower_model;
+use crate::tower::Tower;
 
 /// SASRec (Kang & McAuley 2018): a causal transformer over a user's items; every position predicts the next item.
 ///
@@ -23,53 +22,9 @@ pub struct SasRec {
     tower: Tower<SasRecOptions>,
 }
 
-impl SasRec {
-    /// The encoder inside.
-    pub fn tower(&mut self) -> &mut Tower<SasRecOptions> {
-        &mut self.tower
-    }
-}
-
-impl Model for SasRec {
-    const NAME: &'static str = "sasrec";
-    const ABOUT: &'static str = "SASRec: a causal transformer trained to predict each next item";
-    const HELP: &'static [(&'static str, &'static str)] = SasRecOptions::HELP;
-    type Options = SasRecOptions;
-
-    fn fit(data: &TrainingData<'_>, options: &Self::Options, run: &mut Run<'_>) -> Result<Self, TrainError> {
-        let mut tower = Tower::new(options, data.items, run.seed)?;
-        tower.train(Self::NAME, data.sequences, data.validation, run)?;
-        Ok(Self { tower })
-    }
-
-    fn options(&self) -> &Self::Options {
-        self.tower.options()
-    }
-
-    fn tensors(&self) -> Result<Vec<NamedTensor<'static>>, TrainError> {
-        self.tower.tensors("")
-    }
-
-    fn load(folder: &ModelFolder) -> Result<Self, TrainError> {
-        let options = folder.options(Self::NAME)?;
-        Ok(Self { tower: Tower::load(folder, "", &options, folder.vocabularies.items.len())? })
-    }
-}
-
-impl Recommender for SasRec {
-    fn name(&self) -> String {
-        Self::NAME.to_owned()
-    }
-
-    fn catalogue(&self) -> usize {
-        self.tower.catalogue()
-    }
-
-    fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
-        Scorer(&mut self.tower).score(queries, scores)
-    }
-
-    fn profiles(&mut self, queries: &[Query<'_>]) -> Result<Vec<f32>, ModelError> {
-        Scorer(&mut self.tower).profiles(queries)
-    }
-}
+tower_model!(
+    SasRec,
+    SasRecOptions,
+    "sasrec",
+    "SASRec: a causal transformer trained to predict each next item"
+);
