@@ -3,13 +3,6 @@
 /// A model around a [`Tower`](crate::Tower) of its options: `$model` is a struct with the one field `tower`.
 macro_rules! tower_model {
     ($model:ident, $options:ty, $name:literal, $about:literal) => {
-        impl $model {
-            /// The encoder inside.
-            pub fn tower(&mut self) -> &mut $crate::Tower<$options> {
-                &mut self.tower
-            }
-        }
-
         impl cloze_train::Model for $model {
             const NAME: &'static str = $name;
             const ABOUT: &'static str = $about;
