@@ -1,7 +1,7 @@
 //! The users nearest to the one who is recommended to.
 
 use anyhow::Result;
-use cloze_data::Dataset;
+use cloze_data::{Dataset, Progress as _};
 use cloze_eval::{Neighbour, Query, Recommender, neighbours};
 use cloze_train::Reporter;
 
@@ -39,7 +39,10 @@ pub(crate) fn nearest(
     reporter.start("profiles", histories.len() as u64, "users");
     let progress = &mut |done: usize| reporter.advance_to(done as u64, String::new);
     let found = neighbours(model, query, &histories, k, progress)?;
-    reporter.finish(&format!("{} users", count(histories.len())));
+    match &found {
+        Some(_) => reporter.finish(&format!("{} users", count(histories.len()))),
+        None => reporter.abandon(),
+    }
     Ok(found.map(|users| Near { users, dataset }))
 }
 
