@@ -2,18 +2,27 @@
 
 use crate::error::CfError;
 
-/// The distinct items of a history, ascending, each with the weight decay^age.
-///
-/// The age of an item is the number of places between its last occurrence and the end of the history: 0 for the last
-/// item. With a decay of 1 every item weighs 1, and the order of the history has no effect. Weights below the
-/// smallest normal `f32` are left out: sums of them would lose all precision.
-pub(crate) fn weighted(history: &[u32], decay: f64) -> Vec<(u32, f64)> {
+/// The distinct items of a history, ascending, each with its age: the number of places between its last occurrence and the
+/// end of the history, 0 for the last item.
+pub(crate) fn ages(history: &[u32]) -> Vec<(u32, i32)> {
     let mut items: Vec<(u32, i32)> = history.iter().rev().copied().zip(0..).collect();
     // By item, then age: of a repeated item the youngest occurrence comes first and is kept.
     items.sort_unstable();
     items.dedup_by_key(|(item, _)| *item);
-    let weights = items.into_iter().map(|(item, age)| (item, decay.powi(age)));
-    weights.filter(|(_, weight)| *weight >= f64::from(f32::MIN_POSITIVE)).collect()
+    items
+}
+
+/// What an item of this age weighs, decay^age. Weights below the smallest normal `f32` are none: sums of them would lose
+/// all precision.
+pub(crate) fn weight(decay: f64, age: i32) -> Option<f64> {
+    Some(decay.powi(age)).filter(|weight| *weight >= f64::from(f32::MIN_POSITIVE))
+}
+
+/// The distinct items of a history, ascending, each with its weight.
+///
+/// With a decay of 1 every item weighs 1, and the order of the history has no effect.
+pub(crate) fn weighted(history: &[u32], decay: f64) -> Vec<(u32, f64)> {
+    ages(history).into_iter().filter_map(|(item, age)| Some((item, weight(decay, age)?))).collect()
 }
 
 /// Refuses a decay that is none.

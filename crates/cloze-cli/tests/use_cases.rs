@@ -317,7 +317,7 @@ fn the_device_is_chosen_and_a_missing_gpu_is_said_with_the_reason() {
 #[test]
 fn a_recommendation_is_explained_by_its_terms_and_by_the_history() {
     let world = World::new();
-    let steps = ["--steps", "20", "--warmup", "2", "--hidden", "16", "--alpha", "2"];
+    let steps = ["--steps", "20", "--warmup", "2", "--hidden", "16", "--alpha", "[2, 1, 1]"];
     world.ok(&[&["train", "hybridbert4rec", "--data", "synthetic", "--output", "hybrid"], &steps[..]].concat());
     let ask = ["recommend", "hybrid", "--user", "u7", "--top", "3", "--explain"];
     let text = world.ok(&ask);

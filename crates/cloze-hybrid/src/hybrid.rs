@@ -168,7 +168,7 @@ impl Model for HybridBert4Rec {
         let (mut cbf, cf) = towers(data, &mut options, run)?;
         let collaborative = if options.variant == Variant::Fused {
             let fusion = Fusion::fit(data, &options, &mut cbf, run)?;
-            options.alpha = Some(fusion.alpha());
+            options.alpha = Some(fusion.alpha().to_vec());
             Collaborative::Fusion(fusion)
         } else {
             Collaborative::Product(Box::new(Product::fit(data, &options, &mut cbf, cf, run)?))

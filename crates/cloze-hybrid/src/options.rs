@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variant {
-    /// `ln P(v | u) + α · EASE(u, v)`: the content tower's log-probability with a linear item-item model's score.
+    /// `ln P(v | u) + Σ α · EASE(u, v)`: the content tower's log-probability with the scores of a linear item-item model.
     Fused,
     /// The literal reading: projected profiles of whole histories, frozen towers; only w and b are trained.
     Paper,
@@ -80,13 +80,13 @@ pub struct HybridOptions {
     pub cbf: Bert4RecOptions,
     /// The collaborative side.
     pub variant: Variant,
-    /// `fused`: weight of EASE's score against the log-probability; `None` for the best on validation items. What was
-    /// chosen stands in the model's folder.
-    pub alpha: Option<f64>,
+    /// `fused`: weight of EASE's score against the log-probability, for each of `decays`; `None` for the most likely on
+    /// validation items. What was chosen stands in the model's folder.
+    pub alpha: Option<Vec<f64>>,
     /// `fused`: EASE's weight of the squared norm.
     pub lambda: f64,
-    /// `fused`: EASE's weight of an item against that of the next one in a history.
-    pub decay: f64,
+    /// `fused`: EASE's weights of an item against that of the next one in a history, each a score of its own.
+    pub decays: Vec<f64>,
     /// `fused`: most popular items that EASE models; 0 for all.
     pub max_items: usize,
     /// Longest user sequence of the collaborative tower.
@@ -123,7 +123,7 @@ impl Default for HybridOptions {
             variant: Variant::Fused,
             alpha: None,
             lambda: 300.0,
-            decay: 1.0,
+            decays: USUAL.map(|(decay, _)| decay).to_vec(),
             max_items: 0,
             user_max_length: 300,
             cf_steps: 5000,
@@ -141,6 +141,13 @@ impl Default for HybridOptions {
     }
 }
 
+/// Decays at most: each takes the memory of all scores once more.
+const MOST_DECAYS: usize = 8;
+/// The default decays, with weights where there are no validation items: between those that they lead to on ml-1m and ml-100k.
+const USUAL: [(f64, f64); 3] = [(1.0, 5.0), (0.9, 7.0), (0.5, 9.0)];
+/// The weight of all other decays together then.
+const USUAL_SUM: f64 = 5.0;
+
 /// Prefixes of a history that trained projections learn from, unless the options say how many.
 const USUAL_PREFIXES: usize = 16;
 
@@ -150,9 +157,15 @@ const OWN_HELP: [(&str, &str); 17] = [
         "variant",
         "Collaborative side: fused (EASE); as the paper may be read: paper, as-printed (with its leak), hidden, trained-projections, end-to-end",
     ),
-    ("alpha", "fused: weight of EASE's score; none for the best on validation items"),
+    (
+        "alpha",
+        "fused: weights of EASE's scores, one for each of decays, such as [5, 7, 9]; none for the most likely on validation items",
+    ),
     ("lambda", "fused: EASE's weight of the squared norm"),
-    ("decay", "fused: EASE's weight of an item against that of the next one in a history; 1 for none"),
+    (
+        "decays",
+        "fused: EASE's weights of an item against that of the next one in a history, each a score of its own; 1: order has no effect",
+    ),
     ("max-items", "fused: most popular items that EASE models, for large catalogues; 0 for all"),
     ("user-max-length", "Longest user sequence of the collaborative tower"),
     ("cf-steps", "Optimizer steps of the collaborative tower"),
@@ -197,6 +210,14 @@ impl HybridOptions {
         self.prefixes.unwrap_or(if aligned { USUAL_PREFIXES } else { 0 })
     }
 
+    /// Weight of each decay's score, where validation items do not choose it.
+    pub(crate) fn usual_alpha(&self) -> Vec<f64> {
+        let (decays, usual): (Vec<f64>, Vec<f64>) = USUAL.into_iter().unzip();
+        let even = || vec![USUAL_SUM / self.decays.len() as f64; self.decays.len()];
+        let unnamed = || if self.decays == decays { usual } else { even() };
+        self.alpha.clone().unwrap_or_else(unnamed)
+    }
+
     /// Options of the collaborative tower.
     pub fn cf(&self) -> Bert4RecOptions {
         let steps = self.cf_steps;
@@ -234,9 +255,7 @@ impl HybridOptions {
         if self.user_max_length < 2 {
             return Err(TrainError::option("user-max-length", self.user_max_length, "must be at least 2"));
         }
-        if let Some(alpha) = self.alpha.filter(|alpha| !(0.0..=1e6).contains(alpha)) {
-            return Err(TrainError::option("alpha", alpha, "must be from 0 to 1000000"));
-        }
+        self.validate_fusion()?;
         if self.variant == Variant::EndToEnd && self.item_profiles != ItemProfiles::Tower {
             let rule = "must be tower with --variant end-to-end, which trains it";
             return Err(TrainError::option("item-profiles", "users or content", rule));
@@ -247,6 +266,29 @@ impl HybridOptions {
         ];
         match rates.into_iter().find(|(_, rate)| !(*rate > 0.0 && rate.is_finite())) {
             Some((key, rate)) => Err(TrainError::option(key, rate, "must be positive")),
+            None => Ok(()),
+        }
+    }
+
+    fn validate_fusion(&self) -> Result<(), TrainError> {
+        if let Some(decay) = self.decays.iter().find(|decay| !(**decay > 0.0 && **decay <= 1.0)) {
+            return Err(TrainError::option("decays", decay, "must be above 0 and at most 1"));
+        }
+        let count = self.decays.len();
+        if !(1..=MOST_DECAYS).contains(&count) {
+            return Err(TrainError::option(
+                "decays",
+                format!("{:?}", self.decays),
+                "must be one to eight numbers",
+            ));
+        }
+        let Some(alpha) = &self.alpha else { return Ok(()) };
+        if alpha.len() != count {
+            let rule = "must have a weight for each of decays";
+            return Err(TrainError::option("alpha", format!("{alpha:?} for decays {:?}", self.decays), rule));
+        }
+        match alpha.iter().find(|alpha| !(-1e6..=1e6).contains(*alpha)) {
+            Some(alpha) => Err(TrainError::option("alpha", alpha, "must be from -1000000 to 1000000")),
             None => Ok(()),
         }
     }

@@ -175,7 +175,7 @@ fn the_chosen_weight_stays_with_the_model() {
     let mut reporter = Reporter::quiet();
     let model =
         HybridBert4Rec::fit(&data, &options(Variant::Fused), &mut Run::new(3, &mut reporter)).unwrap();
-    let alpha = model.options().alpha;
+    let alpha = model.options().alpha.clone();
     assert!(alpha.is_some());
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("model");
@@ -361,10 +361,11 @@ fn impossible_options_are_errors_that_name_them() {
         (HybridOptions { head_batch: usize::MAX, ..options(Variant::Paper) }, "head-batch"),
         (HybridOptions { user_max_length: 1, ..options(Variant::Paper) }, "user-max-length"),
         (HybridOptions { head_learning_rate: -1.0, ..options(Variant::Paper) }, "head-learning-rate"),
-        (HybridOptions { alpha: Some(-1.0), ..options(Variant::Fused) }, "alpha"),
-        (HybridOptions { alpha: Some(f64::NAN), ..options(Variant::Fused) }, "alpha"),
+        (HybridOptions { alpha: Some(vec![1.0]), ..options(Variant::Fused) }, "a weight for each of decays"),
+        (HybridOptions { alpha: Some(vec![1.0, f64::NAN, 1.0]), ..options(Variant::Fused) }, "alpha"),
         (HybridOptions { lambda: 0.0, ..options(Variant::Fused) }, "lambda"),
-        (HybridOptions { decay: 1.5, ..options(Variant::Fused) }, "decay"),
+        (HybridOptions { decays: vec![1.0, 1.5], ..options(Variant::Fused) }, "decays"),
+        (HybridOptions { decays: Vec::new(), ..options(Variant::Fused) }, "decays"),
         (HybridOptions { joint_steps: 0, ..options(Variant::EndToEnd) }, "joint-steps"),
         (HybridOptions { joint_batch: usize::MAX, ..options(Variant::EndToEnd) }, "joint-batch"),
         (

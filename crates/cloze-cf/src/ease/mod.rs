@@ -86,14 +86,14 @@ impl Ease {
         &self.weights
     }
 
-    /// Scores of all items for a history, `[items]`. Unlike those of a whole ranking, they stay 0 where the history says
-    /// nothing, so that another model's scores can be added.
+    /// Scores of all items for a history, a row for each of `decays`, `[decays, items]`, whatever decay the options have. Unlike
+    /// those of a whole ranking, they stay 0 where the history says nothing, so that another model's scores can be added.
     ///
     /// # Errors
     /// [`CfError::ItemOutOfRange`] for an item beyond the catalogue.
-    pub fn raw_scores(&self, history: &[u32], row: &mut [f32]) -> Result<(), CfError> {
+    pub fn raw_scores(&self, history: &[u32], decays: &[f64], rows: &mut [f32]) -> Result<(), CfError> {
         check_items(history, self.counts.len())?;
-        self.score_kept(history, row);
+        self.score_kept(history, decays, rows);
         Ok(())
     }
 
@@ -124,24 +124,27 @@ impl Ease {
     }
 
     fn score_one(&self, history: &[u32], row: &mut [f32]) {
-        self.score_kept(history, row);
+        self.score_kept(history, &[self.options.decay], row);
         if row.iter().all(|score| *score == 0.0) {
             write_counts(&self.counts, row);
         }
     }
 
-    fn score_kept(&self, history: &[u32], row: &mut [f32]) {
-        let kept = self.kept.items().len();
-        let scores = &mut row[..kept];
-        scores.fill(0.0);
-        for (item, weight) in decay::weighted(history, self.options.decay) {
+    /// Each row of B is read once for all decays.
+    fn score_kept(&self, history: &[u32], decays: &[f64], rows: &mut [f32]) {
+        let (kept, items) = (self.kept.items().len(), self.counts.len().max(1));
+        rows.fill(0.0);
+        for (item, age) in decay::ages(history) {
             let Some(place) = self.kept.place(item) else { continue };
             let from = &self.weights[place * kept..][..kept];
-            for (score, value) in scores.iter_mut().zip(from) {
-                *score += weight as f32 * value;
+            for (scores, &decay) in rows.chunks_exact_mut(items).zip(decays) {
+                let Some(weight) = decay::weight(decay, age) else { continue };
+                for (score, value) in scores[..kept].iter_mut().zip(from) {
+                    *score += weight as f32 * value;
+                }
             }
         }
-        self.kept.spread(row);
+        rows.chunks_exact_mut(items).for_each(|scores| self.kept.spread(scores));
     }
 }
 
