@@ -5,11 +5,16 @@ use crate::error::CfError;
 /// The distinct items of a history, ascending, each with its age: the number of places between its last occurrence and the
 /// end of the history, 0 for the last item.
 pub(crate) fn ages(history: &[u32]) -> Vec<(u32, i32)> {
-    let mut items: Vec<(u32, i32)> = history.iter().rev().copied().zip(0..).collect();
+    let mut items = places(history);
     // By item, then age: of a repeated item the youngest occurrence comes first and is kept.
     items.sort_unstable();
     items.dedup_by_key(|(item, _)| *item);
     items
+}
+
+/// Every place of a history, each item with its age.
+pub(crate) fn places(history: &[u32]) -> Vec<(u32, i32)> {
+    history.iter().rev().copied().zip(0..).collect()
 }
 
 /// What an item of this age weighs, decay^age. Weights below the smallest normal `f32` are none: sums of them would lose

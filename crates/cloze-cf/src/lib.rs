@@ -1,4 +1,4 @@
-//! Collaborative filtering baselines: Popularity, `ItemKNN`, EASE.
+//! Collaborative filtering baselines: Popularity, `ItemKNN`, EASE, SLIT.
 //!
 //! | model | what it does |
 //! |---|---|
@@ -8,6 +8,7 @@
 //! | [`ItemKnnDecay`] | the same on a history whose older items count less |
 //! | [`Ease`] | linear autoencoder in closed form |
 //! | [`EaseDecay`] | the same on a history whose older items count less |
+//! | [`Slit`] | linear prediction of the next item in closed form |
 //!
 //! All need seconds where a neural model needs hours, and a well-set neighbourhood model beats many published
 //! neural ones (Ferrari Dacrema et al. 2019, "Are We Really Making Much Progress?"). A result without them says
@@ -29,10 +30,12 @@ mod decay;
 mod decayed;
 mod ease;
 mod error;
+mod item_item;
 mod item_knn;
 mod popularity;
 mod popularity_recent;
 mod similarity;
+mod slit;
 mod sparse;
 
 pub use decayed::{DecayOption, Decayed, DecayedOptions, Decays};
@@ -41,6 +44,7 @@ pub use error::CfError;
 pub use item_knn::{ItemKnn, ItemKnnOptions};
 pub use popularity::{Popularity, PopularityOptions};
 pub use popularity_recent::{PopularityRecent, PopularityRecentOptions};
+pub use slit::{Slit, SlitOptions};
 
 /// [`ItemKnn`] as `item-knn-decay`.
 pub type ItemKnnDecay = Decayed<ItemKnn>;

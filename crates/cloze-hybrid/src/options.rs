@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variant {
-    /// `ln P(v | u) + Σ α · EASE(u, v)`: the content tower's log-probability with the scores of a linear item-item model.
+    /// `ln P(v | u) + Σ α · f(u, v)`: the content tower's log-probability with scores of two linear item-item models, EASE and SLIT.
     Fused,
     /// The literal reading: projected profiles of whole histories, frozen towers; only w and b are trained.
     Paper,
@@ -80,14 +80,16 @@ pub struct HybridOptions {
     pub cbf: Bert4RecOptions,
     /// The collaborative side.
     pub variant: Variant,
-    /// `fused`: weight of EASE's score against the log-probability, for each of `decays`; `None` for the most likely on
-    /// validation items. What was chosen stands in the model's folder.
+    /// `fused`: weight of each score that is added to the log-probability, for each of `ease_decays`, then of `slit_decays`; `None`
+    /// for the most likely on validation items. What was chosen stands in the model's folder.
     pub alpha: Option<Vec<f64>>,
-    /// `fused`: EASE's weight of the squared norm.
+    /// `fused`: EASE's and SLIT's weight of the squared norm.
     pub lambda: f64,
-    /// `fused`: EASE's weights of an item against that of the next one in a history, each a score of its own.
-    pub decays: Vec<f64>,
-    /// `fused`: most popular items that EASE models; 0 for all.
+    /// `fused`: weights of an item of a history against that of the next one, for each of which there is a score of EASE.
+    pub ease_decays: Vec<f64>,
+    /// `fused`: the same for SLIT, which is fitted with the first.
+    pub slit_decays: Vec<f64>,
+    /// `fused`: most popular items that EASE and SLIT model; 0 for all.
     pub max_items: usize,
     /// Longest user sequence of the collaborative tower.
     pub user_max_length: usize,
@@ -123,7 +125,8 @@ impl Default for HybridOptions {
             variant: Variant::Fused,
             alpha: None,
             lambda: 300.0,
-            decays: USUAL.map(|(decay, _)| decay).to_vec(),
+            ease_decays: vec![1.0],
+            slit_decays: vec![0.8, 0.4],
             max_items: 0,
             user_max_length: 300,
             cf_steps: 5000,
@@ -141,32 +144,33 @@ impl Default for HybridOptions {
     }
 }
 
-/// Decays at most: each takes the memory of all scores once more.
-const MOST_DECAYS: usize = 8;
-/// The default decays, with weights where there are no validation items: between those that they lead to on ml-1m and ml-100k.
-const USUAL: [(f64, f64); 3] = [(1.0, 5.0), (0.9, 7.0), (0.5, 9.0)];
-/// The weight of all other decays together then.
-const USUAL_SUM: f64 = 5.0;
+/// Scores that are added at most: each takes the memory of all scores once more.
+const MOST_ADDED: usize = 8;
+/// Weights of the default decays where there are no validation items: between those that are chosen on ml-1m and ml-100k.
+const USUAL: [f64; 3] = [5.0, 30.0, 50.0];
+/// Weight of any other decay then.
+const USUAL_OF_ANY: f64 = 5.0;
 
 /// Prefixes of a history that trained projections learn from, unless the options say how many.
 const USUAL_PREFIXES: usize = 16;
 
 /// Lines of help beyond BERT4Rec's.
-const OWN_HELP: [(&str, &str); 17] = [
+const OWN_HELP: [(&str, &str); 18] = [
     (
         "variant",
         "Collaborative side: fused (EASE); as the paper may be read: paper, as-printed (with its leak), hidden, trained-projections, end-to-end",
     ),
     (
         "alpha",
-        "fused: weights of EASE's scores, one for each of decays, such as [5, 7, 9]; none for the most likely on validation items",
+        "fused: weights of the scores that are added, for each of ease-decays, then slit-decays, such as [5, 30, 50]; none for the most likely on validation items",
     ),
-    ("lambda", "fused: EASE's weight of the squared norm"),
+    ("lambda", "fused: EASE's and SLIT's weight of the squared norm"),
     (
-        "decays",
-        "fused: EASE's weights of an item against that of the next one in a history, each a score of its own; 1: order has no effect",
+        "ease-decays",
+        "fused: weights of an item against that of the next one in a history, for each a score of EASE; 1: order has no effect",
     ),
-    ("max-items", "fused: most popular items that EASE models, for large catalogues; 0 for all"),
+    ("slit-decays", "fused: the same for SLIT, which is fitted with the first"),
+    ("max-items", "fused: most popular items that EASE and SLIT model, for large catalogues; 0 for all"),
     ("user-max-length", "Longest user sequence of the collaborative tower"),
     ("cf-steps", "Optimizer steps of the collaborative tower"),
     ("head-steps", "Optimizer steps of the head"),
@@ -210,12 +214,12 @@ impl HybridOptions {
         self.prefixes.unwrap_or(if aligned { USUAL_PREFIXES } else { 0 })
     }
 
-    /// Weight of each decay's score, where validation items do not choose it.
+    /// Weight of each score that is added, where validation items do not choose it.
     pub(crate) fn usual_alpha(&self) -> Vec<f64> {
-        let (decays, usual): (Vec<f64>, Vec<f64>) = USUAL.into_iter().unzip();
-        let even = || vec![USUAL_SUM / self.decays.len() as f64; self.decays.len()];
-        let unnamed = || if self.decays == decays { usual } else { even() };
-        self.alpha.clone().unwrap_or_else(unnamed)
+        let default = Self::default();
+        let usual = self.ease_decays == default.ease_decays && self.slit_decays == default.slit_decays;
+        let any = vec![USUAL_OF_ANY; self.ease_decays.len() + self.slit_decays.len()];
+        self.alpha.clone().unwrap_or(if usual { USUAL.to_vec() } else { any })
     }
 
     /// Options of the collaborative tower.
@@ -271,21 +275,24 @@ impl HybridOptions {
     }
 
     fn validate_fusion(&self) -> Result<(), TrainError> {
-        if let Some(decay) = self.decays.iter().find(|decay| !(**decay > 0.0 && **decay <= 1.0)) {
-            return Err(TrainError::option("decays", decay, "must be above 0 and at most 1"));
+        let decays = [("ease-decays", &self.ease_decays), ("slit-decays", &self.slit_decays)];
+        for (key, decays) in decays {
+            if let Some(decay) = decays.iter().find(|decay| !(**decay > 0.0 && **decay <= 1.0)) {
+                return Err(TrainError::option(key, decay, "must be above 0 and at most 1"));
+            }
         }
-        let count = self.decays.len();
-        if !(1..=MOST_DECAYS).contains(&count) {
-            return Err(TrainError::option(
-                "decays",
-                format!("{:?}", self.decays),
-                "must be one to eight numbers",
-            ));
+        let count = self.ease_decays.len() + self.slit_decays.len();
+        if count > MOST_ADDED {
+            let rule = format!("must be at most {MOST_ADDED} together with ease-decays");
+            return Err(TrainError::option("slit-decays", format!("{:?}", self.slit_decays), rule));
         }
         let Some(alpha) = &self.alpha else { return Ok(()) };
         if alpha.len() != count {
-            let rule = "must have a weight for each of decays";
-            return Err(TrainError::option("alpha", format!("{alpha:?} for decays {:?}", self.decays), rule));
+            let rule = format!(
+                "must have {count} weights: for each of ease-decays {:?} and of slit-decays {:?}",
+                self.ease_decays, self.slit_decays
+            );
+            return Err(TrainError::option("alpha", format!("{alpha:?}"), rule));
         }
         match alpha.iter().find(|alpha| !(-1e6..=1e6).contains(*alpha)) {
             Some(alpha) => Err(TrainError::option("alpha", alpha, "must be from -1000000 to 1000000")),

@@ -2,25 +2,19 @@
 
 mod gram;
 mod inverse;
-mod kept;
-mod memory;
 mod options;
 
 use cloze_data::Sequences;
 use cloze_eval::{ModelError, Query, Recommender};
-use cloze_train::folder::WEIGHTS_FILE;
-use cloze_train::{FolderError, Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
+use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
 use rayon::prelude::*;
 
-use crate::decay;
+use crate::decay::{self, ages};
 use crate::decayed::{DecayOption, Decays};
 use crate::error::CfError;
-use crate::popularity::{COUNTS, check_items, check_length, write_counts};
-use kept::Kept;
+use crate::item_item::{ItemItem, Kept, memory};
+use crate::popularity::check_items;
 pub use options::EaseOptions;
-
-const ITEMS: &str = "items";
-const WEIGHTS: &str = "weights";
 
 /// EASE (Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data"): the linear model that predicts each item
 /// from the others, in closed form.
@@ -42,10 +36,7 @@ const WEIGHTS: &str = "weights";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ease {
     options: EaseOptions,
-    kept: Kept,
-    /// B, row-major: row j is what the kept item at place j adds to all kept items.
-    weights: Vec<f32>,
-    counts: Vec<u64>,
+    model: ItemItem,
 }
 
 impl Ease {
@@ -63,7 +54,7 @@ impl Ease {
         let counts = train.counts(catalogue);
         let kept = Kept::popular(&counts, most);
         let weights = solve(&kept.of(train)?, most, options)?;
-        Ok(Self { options: options.clone(), kept, weights, counts })
+        Ok(Self { options: options.clone(), model: ItemItem::new(kept, weights, counts) })
     }
 
     /// The same weights with another decay of histories.
@@ -77,13 +68,13 @@ impl Ease {
 
     /// The items that have weights, ascending: all, unless [`max_items`](EaseOptions::max_items) leaves some out.
     pub fn items(&self) -> &[u32] {
-        self.kept.items()
+        self.model.items()
     }
 
     /// B, row-major `[kept, kept]` in the order of [`items`](Self::items): row j holds what the item at place j adds
     /// to the score of each.
     pub fn weights(&self) -> &[f32] {
-        &self.weights
+        self.model.weights()
     }
 
     /// Scores of all items for a history, a row for each of `decays`, `[decays, items]`, whatever decay the options have. Unlike
@@ -92,21 +83,13 @@ impl Ease {
     /// # Errors
     /// [`CfError::ItemOutOfRange`] for an item beyond the catalogue.
     pub fn raw_scores(&self, history: &[u32], decays: &[f64], rows: &mut [f32]) -> Result<(), CfError> {
-        check_items(history, self.counts.len())?;
-        self.score_kept(history, decays, rows);
-        Ok(())
+        self.model.raw_scores(history, ages, decays, rows)
     }
 
     /// The weights, their names behind `prefix`: u32 `items` `[kept]`; f32 `weights` `[kept, kept]`, a row for each item
     /// of a history; u64 `counts` `[items]`.
     pub fn tensors_behind(&self, prefix: &str) -> Vec<NamedTensor<'static>> {
-        let kept = self.items().len();
-        let name = |name: &str| format!("{prefix}{name}");
-        vec![
-            NamedTensor::u32(name(ITEMS), &[kept], self.items().to_vec()),
-            NamedTensor::f32(name(WEIGHTS), &[kept, kept], self.weights.clone()),
-            NamedTensor::u64(name(COUNTS), &[self.counts.len()], self.counts.clone()),
-        ]
+        self.model.tensors_behind(prefix)
     }
 
     /// EASE from the weights of `folder` behind `prefix`.
@@ -115,36 +98,7 @@ impl Ease {
     /// Weights that are absent, damaged or of another shape.
     pub fn load_behind(folder: &ModelFolder, prefix: &str, options: EaseOptions) -> Result<Self, TrainError> {
         options.check()?;
-        let name = |name: &str| format!("{prefix}{name}");
-        let catalogue = folder.vocabularies.items.len();
-        let kept = Kept::checked(folder.u32(&name(ITEMS), None)?, catalogue)
-            .map_err(|reason| FolderError::Weights { path: folder.path().join(WEIGHTS_FILE), reason })?;
-        let weights = folder.f32(&name(WEIGHTS), Some(&[kept.items().len(), kept.items().len()]))?;
-        Ok(Self { options, kept, weights, counts: folder.u64(&name(COUNTS), Some(&[catalogue]))? })
-    }
-
-    fn score_one(&self, history: &[u32], row: &mut [f32]) {
-        self.score_kept(history, &[self.options.decay], row);
-        if row.iter().all(|score| *score == 0.0) {
-            write_counts(&self.counts, row);
-        }
-    }
-
-    /// Each row of B is read once for all decays.
-    fn score_kept(&self, history: &[u32], decays: &[f64], rows: &mut [f32]) {
-        let (kept, items) = (self.kept.items().len(), self.counts.len().max(1));
-        rows.fill(0.0);
-        for (item, age) in decay::ages(history) {
-            let Some(place) = self.kept.place(item) else { continue };
-            let from = &self.weights[place * kept..][..kept];
-            for (scores, &decay) in rows.chunks_exact_mut(items).zip(decays) {
-                let Some(weight) = decay::weight(decay, age) else { continue };
-                for (score, value) in scores[..kept].iter_mut().zip(from) {
-                    *score += weight as f32 * value;
-                }
-            }
-        }
-        rows.chunks_exact_mut(items).for_each(|scores| self.kept.spread(scores));
+        Ok(Self { options, model: ItemItem::load_behind(folder, prefix)? })
     }
 }
 
@@ -223,17 +177,10 @@ impl Recommender for Ease {
     }
 
     fn catalogue(&self) -> usize {
-        self.counts.len()
+        self.model.catalogue()
     }
 
     fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
-        let catalogue = self.counts.len();
-        check_length(queries, scores, catalogue)?;
-        for query in queries {
-            check_items(query.history, catalogue)?;
-        }
-        let rows = scores.par_chunks_exact_mut(catalogue.max(1));
-        rows.zip(queries).for_each(|(row, query)| self.score_one(query.history, row));
-        Ok(())
+        Ok(self.model.rank(queries, ages, self.options.decay, scores)?)
     }
 }

@@ -1,9 +1,9 @@
-//! The collaborative side that works: the scores of a linear item-item model, added to the content tower's.
+//! The collaborative side that works: the scores of linear item-item models, added to the content tower's.
 
 mod weights;
 
 use crate::options::HybridOptions;
-use cloze_cf::{Ease, EaseOptions};
+use cloze_cf::{Ease, EaseOptions, Slit, SlitOptions};
 use cloze_data::Sequences;
 use cloze_eval::{Cases, EvaluationOptions, Metric, ModelError, Protocol, Query, Recommender, evaluate};
 use cloze_sequential::{Tower, validation_cases};
@@ -18,24 +18,27 @@ const ENOUGH: usize = 4096;
 /// The content tower's weight in the search is at least this: the others are given in its units.
 const SOME: f64 = 1e-3;
 const EASE: &str = "ease.";
+const SLIT: &str = "slit.";
 
-/// `s(u, v) = ln P(v | u) + Σ_d α_d · EASE_d(u, v)`: P is the content tower's softmax over all items, `EASE_d` one linear
-/// item-item model that looks at histories with decay d.
+/// `s(u, v) = ln P(v | u) + Σ_k α_k · f_k(u, v)`: P is the content tower's softmax over all items, `f_k` a score of EASE, which
+/// knows what goes together, or of SLIT, which knows what follows on what, both for histories with some decay.
 ///
-/// One is sure of what comes next, the other knows what goes together; neither contains the other. The weights are those
-/// under which the validation items are most likely (a conditional logit); where content alone has no lower NDCG@10 on
-/// them, nothing is added.
+/// The linear models learn from all users at once what the tower would need far more steps for; it knows what they cannot
+/// express. The weights are those under which the validation items are most likely (a conditional logit); where content alone
+/// has no lower NDCG@10 on them, nothing is added.
 pub(crate) struct Fusion {
     ease: Ease,
-    decays: Vec<f64>,
+    slit: Slit,
+    ease_decays: Vec<f64>,
+    slit_decays: Vec<f64>,
     alpha: Vec<f64>,
 }
 
 impl Fusion {
-    /// Solves EASE and, unless the options name them, finds the weights.
+    /// Solves EASE and SLIT and, unless the options name them, finds the weights.
     ///
     /// # Errors
-    /// Options or a catalogue that EASE refuses.
+    /// Options or a catalogue that these refuse.
     pub(crate) fn fit(
         data: &TrainingData<'_>,
         options: &HybridOptions,
@@ -43,7 +46,8 @@ impl Fusion {
         run: &mut Run<'_>,
     ) -> Result<Self, TrainError> {
         let ease = Ease::fit(data.sequences, data.items, &ease_options(options))?;
-        let mut this = Self { ease, decays: options.decays.clone(), alpha: options.usual_alpha() };
+        let slit = Slit::fit(data.sequences, data.items, &slit_options(options))?;
+        let mut this = Self::new(ease, slit, options);
         if options.alpha.is_some() {
             return Ok(this);
         }
@@ -59,7 +63,12 @@ impl Fusion {
         Ok(this)
     }
 
-    /// Weight of each decay's score.
+    fn new(ease: Ease, slit: Slit, options: &HybridOptions) -> Self {
+        let (ease_decays, slit_decays) = (options.ease_decays.clone(), options.slit_decays.clone());
+        Self { ease, slit, ease_decays, slit_decays, alpha: options.usual_alpha() }
+    }
+
+    /// Weight of each score that is added: EASE's by decay, then SLIT's.
     pub(crate) fn alpha(&self) -> &[f64] {
         &self.alpha
     }
@@ -103,8 +112,9 @@ impl Fusion {
             self.alpha.fill(0.0);
         }
         run.reporter.finish(&format!(
-            "EASE of decays {:?} weighs {:.2?}: validation NDCG@10 {:.4}, without EASE {alone:.4}",
-            self.decays,
+            "EASE of decays {:?} and SLIT of {:?} weigh {:.2?}: validation NDCG@10 {:.4}, content alone {alone:.4}",
+            self.ease_decays,
+            self.slit_decays,
             self.alpha,
             with.max(alone)
         ));
@@ -131,18 +141,21 @@ impl Fusion {
         Ok((alone / users, with / users))
     }
 
-    /// What is summed, `[histories, 1 + decays, items]`: ln P and the scores of EASE.
+    /// What is summed, `[histories, 1 + added, items]`: ln P, the scores of EASE and those of SLIT.
     fn features(&self, histories: &[&[u32]], cbf: &mut Tower) -> Result<Vec<f32>, TrainError> {
         let items = cbf.catalogue().max(1);
         let logits = cbf.logits(histories)?;
-        let mut features = vec![0.0; logits.len() * (1 + self.decays.len())];
-        let rows = features.par_chunks_exact_mut(items * (1 + self.decays.len()));
+        let rows = 1 + self.alpha.len();
+        let mut features = vec![0.0; logits.len() * rows];
+        let rows = features.par_chunks_exact_mut(items * rows);
         rows.zip(logits.par_chunks_exact(items)).zip(histories).try_for_each(
             |((row, logits), history)| {
                 let (content, linear) = row.split_at_mut(items);
                 content.copy_from_slice(logits);
                 log_softmax(content);
-                self.ease.raw_scores(history, &self.decays, linear)
+                let (ease, slit) = linear.split_at_mut(items * self.ease_decays.len());
+                self.ease.raw_scores(history, &self.ease_decays, ease)?;
+                self.slit.raw_scores(history, &self.slit_decays, slit)
             },
         )?;
         Ok(features)
@@ -160,7 +173,7 @@ impl Fusion {
         Ok(())
     }
 
-    /// The two terms of a history's scores: `ln P` and `Σ α · EASE`.
+    /// The two terms of a history's scores: `ln P` and what is added.
     pub(crate) fn terms(
         &self,
         history: &[u32],
@@ -174,12 +187,15 @@ impl Fusion {
     }
 
     pub(crate) fn tensors(&self) -> Vec<NamedTensor<'static>> {
-        self.ease.tensors_behind(EASE)
+        let mut tensors = self.ease.tensors_behind(EASE);
+        tensors.extend(self.slit.tensors_behind(SLIT));
+        tensors
     }
 
     pub(crate) fn load(folder: &ModelFolder, options: &HybridOptions) -> Result<Self, TrainError> {
         let ease = Ease::load_behind(folder, EASE, ease_options(options))?;
-        Ok(Self { ease, decays: options.decays.clone(), alpha: options.usual_alpha() })
+        let slit = Slit::load_behind(folder, SLIT, slit_options(options))?;
+        Ok(Self::new(ease, slit, options))
     }
 }
 
@@ -201,6 +217,12 @@ fn ease_options(options: &HybridOptions) -> EaseOptions {
     EaseOptions { lambda: options.lambda, max_items: options.max_items, ..EaseOptions::default() }
 }
 
+fn slit_options(options: &HybridOptions) -> SlitOptions {
+    // The first decay of a history is that of training.
+    let decay = options.slit_decays.first().copied().unwrap_or(SlitOptions::default().decay);
+    SlitOptions { lambda: options.lambda, max_items: options.max_items, decay, ..SlitOptions::default() }
+}
+
 /// Logits of a user become the logarithms of probabilities.
 fn log_softmax(row: &mut [f32]) {
     let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -211,7 +233,7 @@ fn log_softmax(row: &mut [f32]) {
     }
 }
 
-/// Adds the weighted rows of `linear`, `[decays, items]`.
+/// Adds the weighted rows of `linear`, `[added, items]`.
 fn add(linear: &[f32], alpha: &[f64], scores: &mut [f32]) {
     for (row, &alpha) in linear.chunks_exact(scores.len().max(1)).zip(alpha) {
         scores.iter_mut().zip(row).for_each(|(score, value)| *score += alpha as f32 * value);
@@ -272,6 +294,11 @@ mod tests {
         Tower::new(&options, ITEMS, 3).unwrap()
     }
 
+    fn only_ease(alpha: Option<Vec<f64>>) -> HybridOptions {
+        let slit_decays = Vec::new();
+        HybridOptions { alpha, ease_decays: vec![1.0], slit_decays, lambda: 5.0, ..HybridOptions::default() }
+    }
+
     fn fit(alpha: Option<f64>, validation: Option<&[Option<u32>]>, notes: &mut Vec<String>) -> Fusion {
         let (sequences, _) = groups();
         let origin = TrainedOn {
@@ -284,7 +311,7 @@ mod tests {
         let data =
             TrainingData { sequences: &sequences, items: ITEMS, origin: &origin, validation, leak: None };
         let alpha = alpha.map(|alpha| vec![alpha]);
-        let options = HybridOptions { alpha, decays: vec![1.0], lambda: 5.0, ..HybridOptions::default() };
+        let options = only_ease(alpha);
         let mut reporter = Reporter::quiet();
         let fusion = Fusion::fit(&data, &options, &mut tower(), &mut Run::new(3, &mut reporter)).unwrap();
         notes.extend_from_slice(reporter.notes());
@@ -350,27 +377,38 @@ mod tests {
     }
 
     #[test]
-    fn a_score_for_each_decay_has_a_weight_of_its_own() {
+    fn each_score_has_a_weight_of_its_own() {
         let (sequences, next) = groups();
-        let ease = EaseOptions { lambda: 5.0, ..EaseOptions::default() };
-        let ease = Ease::fit(&sequences, ITEMS, &ease).unwrap();
-        let mut fusion = Fusion { ease, decays: vec![1.0, 0.3], alpha: vec![2.0, 4.0] };
-        let decayed = |decay| {
-            let options = EaseOptions { lambda: 5.0, decay, ..EaseOptions::default() };
-            let mut scores = vec![f32::NAN; ITEMS];
-            let mut ease = Ease::fit(&sequences, ITEMS, &options).unwrap();
-            ease.score(&[Query { user: None, history: &[1, 2, 3] }], &mut scores).unwrap();
-            scores
+        let options = HybridOptions {
+            ease_decays: vec![1.0, 0.3],
+            slit_decays: vec![0.6],
+            alpha: Some(vec![2.0, 4.0, 8.0]),
+            ..only_ease(None)
         };
-        let (plain, recent) = (decayed(1.0), decayed(0.3));
+        let ease = Ease::fit(&sequences, ITEMS, &ease_options(&options)).unwrap();
+        let slit = Slit::fit(&sequences, ITEMS, &slit_options(&options)).unwrap();
+        assert_eq!(
+            Slit::fit(&sequences, ITEMS, &SlitOptions { lambda: 5.0, decay: 0.6, ..SlitOptions::default() })
+                .unwrap(),
+            slit
+        );
+        let mut added = vec![f32::NAN; 3 * ITEMS];
+        ease.raw_scores(&[1, 2, 3], &[1.0, 0.3], &mut added[..2 * ITEMS]).unwrap();
+        slit.raw_scores(&[1, 2, 3], &[0.6], &mut added[2 * ITEMS..]).unwrap();
+        let mut fusion = Fusion::new(ease, slit, &options);
         let content = scores(&fit(Some(0.0), None, &mut Vec::new()), &[1, 2, 3]);
         for (item, score) in scores(&fusion, &[1, 2, 3]).iter().enumerate() {
-            let expected = content[item] + 2.0 * plain[item] + 4.0 * recent[item];
+            let row = |k: usize| added[k * ITEMS + item];
+            let expected = content[item] + 2.0 * row(0) + 4.0 * row(1) + 8.0 * row(2);
             assert!((score - expected).abs() < 1e-5, "{item}: {score}, expected {expected}");
         }
         let mut reporter = Reporter::quiet();
         fusion.choose(&sequences, &next, ITEMS, &mut tower(), &mut Run::new(3, &mut reporter)).unwrap();
-        assert_ne!(fusion.alpha()[0], fusion.alpha()[1]);
+        assert!(
+            fusion.alpha()[2] > fusion.alpha()[0],
+            "here an item follows on another: {:?}",
+            fusion.alpha()
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ const NONE: u32 = u32::MAX;
 
 /// Kept items, numbered by place.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     /// The item at each place, ascending.
     items: Vec<u32>,
     /// The place of each item, or [`NONE`].
@@ -16,7 +16,7 @@ pub(super) struct Kept {
 
 impl Kept {
     /// The `most` items with the largest counts (0: all); of equal counts the first.
-    pub(super) fn popular(counts: &[u64], most: usize) -> Self {
+    pub(crate) fn popular(counts: &[u64], most: usize) -> Self {
         let mut items: Vec<u32> = (0..counts.len() as u32).collect();
         if most > 0 && most < items.len() {
             items.sort_by_key(|&item| std::cmp::Reverse(counts[item as usize]));
@@ -27,7 +27,7 @@ impl Kept {
     }
 
     /// Items from a file: says what is wrong with them, if anything is.
-    pub(super) fn checked(items: Vec<u32>, catalogue: usize) -> Result<Self, String> {
+    pub(crate) fn checked(items: Vec<u32>, catalogue: usize) -> Result<Self, String> {
         if let Some([before, item]) = items.array_windows().find(|[before, item]| before >= item) {
             return Err(format!("kept item {before} stands before {item}"));
         }
@@ -47,18 +47,18 @@ impl Kept {
         Self { items, places }
     }
 
-    pub(super) fn items(&self) -> &[u32] {
+    pub(crate) fn items(&self) -> &[u32] {
         &self.items
     }
 
     /// The place of an item below the catalogue.
-    pub(super) fn place(&self, item: u32) -> Option<usize> {
+    pub(crate) fn place(&self, item: u32) -> Option<usize> {
         let place = self.places[item as usize];
         (place != NONE).then_some(place as usize)
     }
 
     /// The sequences of the kept items' places, without the other items.
-    pub(super) fn of(&self, train: &Sequences) -> Result<Sequences, DataError> {
+    pub(crate) fn of(&self, train: &Sequences) -> Result<Sequences, DataError> {
         if self.items.len() == self.places.len() {
             return Ok(train.clone());
         }
@@ -70,7 +70,7 @@ impl Kept {
     }
 
     /// Moves what stands at the places of the kept items, the first of `row`, to the items; the others become 0.
-    pub(super) fn spread(&self, row: &mut [f32]) {
+    pub(crate) fn spread(&self, row: &mut [f32]) {
         row[self.items.len()..].fill(0.0);
         // No item is below its place: from the last to the first, nothing is overwritten before it is moved.
         for (place, &item) in self.items.iter().enumerate().rev() {

@@ -5,13 +5,13 @@ use crate::error::CfError;
 const GIB: f64 = (1_u64 << 30) as f64;
 
 /// Refuses a catalogue whose two square matrices of `f64` are larger than `limit` GiB.
-pub(super) fn check(items: usize, limit: f64) -> Result<(), CfError> {
+pub(crate) fn check(items: usize, limit: f64) -> Result<(), CfError> {
     let need = 2.0 * (items as f64).powi(2) * size_of::<f64>() as f64 / GIB;
     if need > limit { Err(CfError::Memory { items, need, limit }) } else { Ok(()) }
 }
 
 /// A square matrix of zeros, or an error where the system has no memory for it.
-pub(super) fn zeros<T: Clone + Default>(items: usize) -> Result<Vec<T>, CfError> {
+pub(crate) fn zeros<T: Clone + Default>(items: usize) -> Result<Vec<T>, CfError> {
     let length = items.saturating_mul(items);
     let mut matrix = Vec::new();
     matrix
