@@ -17,11 +17,11 @@ pub use options::SlitOptions;
 /// SLIT, the linear item transition of Choi et al. 2021 ("Session-aware Linear Item-Item Models for Session-based
 /// Recommendation"): the ridge regression of the next item on the items before it, in closed form.
 ///
-/// - x_t is the past of a user at place t: decay^age for each item, 1 for the one at t (an item that came twice counts twice);
-///   y_t is the item at place t + 1;
-/// - B minimizes sum over users and places of |y_t - x_t B|^2 + lambda |B|^2:
-///   `B = (sum x_t x_t^T + lambda I)^-1 sum x_t y_t^T`;
-/// - score(u, i) = sum over the places of the history of decay^age `B_ji`, where the last item has age 0.
+/// - `x_t` is the past of a user at place t: decay^age for each item, 1 for the one at t (an item that came twice counts twice);
+///   `y_t` is the item at place t + 1;
+/// - B minimizes `Σ |y_t - x_t B|^2 + lambda |B|^2` over users and places:
+///   `B = (Σ x_t x_t^T + lambda I)^-1 Σ x_t y_t^T`;
+/// - `score(u, i) = Σ decay^age B_ji` over the places of the history, where the last item has age 0.
 ///
 /// The paper's is the case of one target: it predicts the whole decayed future of a session, and weighs sessions by age. On long
 /// histories of films the next item alone does better.

@@ -6,11 +6,11 @@ use rayon::prelude::*;
 /// Weights below this are left out: nothing is lost beside the weight 1 that every item has once.
 const NEGLIGIBLE: f64 = 1e-12;
 
-/// With the past x_t = sum over s up to t of decay^(t-s) e(item s) and the item y_t = e(item t+1) that follows, over all t of all
-/// users: writes the lower triangle of `sum x_t x_t^T + lambda I`, column-major, into `past`, and `sum x_t y_t^T`, row-major, into
-/// `next`. Both are all zeros, of `catalogue` rows and columns, and every item is below `catalogue`.
+/// With the past `x_t = Σ_s≤t decay^(t-s) e(item s)` and the item `y_t = e(item t+1)` that follows, over all t of all users: writes
+/// the lower triangle of `Σ x_t x_t^T + lambda I`, column-major, into `past`, and `Σ x_t y_t^T`, row-major, into `next`. Both are
+/// all zeros, of `catalogue` rows and columns, and every item is below `catalogue`.
 ///
-/// The pair of places s <= r is in the past of every t from r on: a geometric sum, so that no x_t is ever made. Rows are filled in
+/// The pair of places s <= r is in the past of every t from r on: a geometric sum, so that no `x_t` is ever made. Rows are filled in
 /// parallel, and the terms of an entry are added in the order of users and places: the same sums on any number of threads.
 pub(super) fn moments(
     train: &Sequences,
@@ -89,7 +89,9 @@ mod tests {
                 x[pair[0] as usize] += 1.0;
                 for a in 0..ITEMS {
                     next[a * ITEMS + pair[1] as usize] += x[a];
-                    (0..ITEMS).for_each(|b| past[a * ITEMS + b] += x[a] * x[b]);
+                    for b in 0..ITEMS {
+                        past[a * ITEMS + b] += x[a] * x[b];
+                    }
                 }
             }
         }
