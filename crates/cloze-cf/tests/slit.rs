@@ -20,21 +20,22 @@ fn options(lambda: f64, decay: f64) -> SlitOptions {
 /// How far B is from `sum x_t (y_t - x_t B) = lambda B`, which holds where the squared error has no slope; every past is made here.
 fn slope(lists: &[Vec<u32>], lambda: f64, decay: f64, weights: &[f32]) -> f64 {
     let weight = |from: usize, to: usize| f64::from(weights[from * ITEMS + to]);
-    let mut slope = [[0.0; ITEMS]; ITEMS];
+    // The terms of `Σ x_t (y_t - x_t B)`, `[from, to]`.
+    let mut slope = [0.0; ITEMS * ITEMS];
     for list in lists {
         let mut past = [0.0; ITEMS];
         for pair in list.windows(2) {
-            past.iter_mut().for_each(|value| *value *= decay);
+            past = past.map(|value| value * decay);
             past[pair[0] as usize] += 1.0;
-            for to in 0..ITEMS {
+            for (place, slope) in slope.iter_mut().enumerate() {
+                let to = place % ITEMS;
                 let predicted: f64 = (0..ITEMS).map(|from| past[from] * weight(from, to)).sum();
-                let error = f64::from(u8::from(pair[1] as usize == to)) - predicted;
-                (0..ITEMS).for_each(|from| slope[from][to] += past[from] * error);
+                *slope += past[place / ITEMS] * (f64::from(u8::from(pair[1] as usize == to)) - predicted);
             }
         }
     }
-    let left = (0..ITEMS).flat_map(|from| (0..ITEMS).map(move |to| (from, to)));
-    left.map(|(from, to)| (slope[from][to] - lambda * weight(from, to)).abs()).fold(0.0, f64::max)
+    let left = slope.iter().zip(weights).map(|(slope, weight)| (slope - lambda * f64::from(*weight)).abs());
+    left.fold(0.0, f64::max)
 }
 
 proptest! {

@@ -10,7 +10,7 @@ use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData
 
 /// HybridBERT4Rec (Channarong et al. 2022), as it works and as it is printed: see [`Variant`].
 ///
-/// Content: BERT4Rec over a user's items. Collaboration: by default EASE, whose scores are added to the tower's
+/// Content: BERT4Rec over a user's items. Collaboration: by default EASE and SLIT, whose scores are added to the tower's
 /// log-probabilities; in the variants of the paper
 ///
 /// - a user's profile p is the content tower's vector for the \[MASK\] appended to the history;
@@ -31,7 +31,7 @@ pub struct HybridBert4Rec {
 
 /// The collaborative side.
 enum Collaborative {
-    Fusion(Fusion),
+    Fusion(Box<Fusion>),
     Product(Box<Product>),
 }
 
@@ -46,7 +46,7 @@ const LEAK: &str = "the held-out interactions were left in the items' user seque
 const CBF: &str = "cbf.";
 
 impl HybridBert4Rec {
-    /// Cached item profiles, `[items, width]`; `None` where the collaborative side has none, which is so for EASE.
+    /// Cached item profiles, `[items, width]`; `None` where the collaborative side has none, which is so for the default.
     pub fn item_profiles(&self) -> Option<&[f32]> {
         match &self.collaborative {
             Collaborative::Fusion(_) => None,
@@ -169,7 +169,7 @@ impl Model for HybridBert4Rec {
         let collaborative = if options.variant == Variant::Fused {
             let fusion = Fusion::fit(data, &options, &mut cbf, run)?;
             options.alpha = Some(fusion.alpha().to_vec());
-            Collaborative::Fusion(fusion)
+            Collaborative::Fusion(Box::new(fusion))
         } else {
             Collaborative::Product(Box::new(Product::fit(data, &options, &mut cbf, cf, run)?))
         };
@@ -194,7 +194,7 @@ impl Model for HybridBert4Rec {
         options.validate()?;
         let cbf = Tower::load(folder, CBF, &options.cbf, folder.vocabularies.items.len())?;
         let collaborative = if options.variant == Variant::Fused {
-            Collaborative::Fusion(Fusion::load(folder, &options)?)
+            Collaborative::Fusion(Box::new(Fusion::load(folder, &options)?))
         } else {
             Collaborative::Product(Box::new(Product::load(folder, &options)?))
         };

@@ -85,7 +85,9 @@ mod tests {
         for list in lists {
             let mut x = [0.0; ITEMS];
             for pair in list.windows(2) {
-                x.iter_mut().for_each(|value| *value *= decay);
+                for value in &mut x {
+                    *value *= decay;
+                }
                 x[pair[0] as usize] += 1.0;
                 for a in 0..ITEMS {
                     next[a * ITEMS + pair[1] as usize] += x[a];
