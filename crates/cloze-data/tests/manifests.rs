@@ -37,13 +37,15 @@ fn the_built_in_manifests_name_licence_citation_and_expected_numbers() {
         [
             "amazon-beauty",
             "amazon-books",
+            "goodreads-poetry",
             "ml-100k",
             "ml-1m",
             "ml-20m",
             "ml-latest-small",
             "online-retail",
             "steam",
-            "synthetic"
+            "synthetic",
+            "yelp"
         ]
     );
     for manifest in manifests() {
@@ -56,7 +58,9 @@ fn an_unknown_name_is_answered_with_the_nearest() {
     let error = load("ml100k", &DataOptions::default(), &mut Silent).unwrap_err().to_string();
     assert!(error.contains("unknown data set \"ml100k\" (did you mean ml-100k"), "{error}");
     assert!(
-        error.contains("known: amazon-beauty, amazon-books, ml-100k, ml-1m, ml-20m, ml-latest-small"),
+        error.contains(
+            "known: amazon-beauty, amazon-books, goodreads-poetry, ml-100k, ml-1m, ml-20m, ml-latest-small"
+        ),
         "{error}"
     );
 }

@@ -12,10 +12,14 @@ use toml::{Table, Value};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-/// A built-in manifest that expects no numbers and pins no content, with a further change.
-fn changed(name: &str, change: impl FnOnce(&mut Table)) -> String {
+fn built_in(name: &str) -> Table {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets").join(name).with_extension("toml");
-    let mut manifest: Table = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// A built-in manifest that expects no numbers, drops nothing and pins no content, with a further change.
+fn changed(name: &str, change: impl FnOnce(&mut Table)) -> String {
+    let mut manifest = built_in(name);
     manifest.remove("expected");
     manifest.remove("filters");
     for form in manifest["forms"].as_array_mut().unwrap() {
@@ -27,8 +31,18 @@ fn changed(name: &str, change: impl FnOnce(&mut Table)) -> String {
     toml::to_string(&manifest).unwrap()
 }
 
-/// Loads a built-in manifest from these files in a data folder.
+/// Loads a built-in manifest without its filters from these files in a data folder.
 fn local(name: &str, files: &[(&str, &[u8])]) -> Result<Dataset, DataError> {
+    read(&changed(name, |_| {}), files)
+}
+
+/// The same with its filters.
+fn filtered(name: &str, files: &[(&str, &[u8])]) -> Result<Dataset, DataError> {
+    let filters = built_in(name)["filters"].clone();
+    read(&changed(name, |manifest| drop(manifest.insert("filters".to_owned(), filters))), files)
+}
+
+fn read(text: &str, files: &[(&str, &[u8])]) -> Result<Dataset, DataError> {
     let world = tempfile::tempdir().unwrap();
     let data = world.path().join("data");
     for (file, content) in files {
@@ -37,7 +51,7 @@ fn local(name: &str, files: &[(&str, &[u8])]) -> Result<Dataset, DataError> {
         std::fs::write(path, content).unwrap();
     }
     let manifest = world.path().join("changed.toml");
-    std::fs::write(&manifest, changed(name, |_| {})).unwrap();
+    std::fs::write(&manifest, text).unwrap();
     load(manifest.to_str().unwrap(), &options(Some(&data), &world.path().join("cache")), &mut Silent)
 }
 
@@ -93,6 +107,54 @@ fn amazon_books_are_reviews_as_json() {
         assert_eq!(data.sequences.iter().collect::<Vec<_>>(), [&[1, 0][..], &[0]], "{name}");
         assert_eq!(data.sequences.times(0).unwrap(), [1_071_100_800, 1_355_616_000]);
     }
+}
+
+/// Five users with five places each: one more user is not in the core.
+#[test]
+fn yelp_is_reviews_with_a_file_of_businesses() {
+    let review = |user: usize, place: usize| {
+        format!(
+            "{{\"review_id\":\"r\",\"user_id\":\"u{user}\",\"business_id\":\"b{place}\",\"stars\":4.0,\"useful\":0,\
+             \"text\":\"Good.\\nVery.\",\"date\":\"2018-07-0{} 22:09:11\"}}\n",
+            9 - place
+        )
+    };
+    let mut text: String = (0..5).flat_map(|user| (0..5).map(move |place| review(user, place))).collect();
+    text += &review(5, 0);
+    let business = "{\"business_id\":\"b0\",\"name\":\"Abby's\",\"categories\":\"Doctors, Health & Medical\",\"hours\":null}\n\
+                    {\"business_id\":\"b1\",\"name\":\"Target\",\"categories\":null}\n";
+    let files = [
+        ("yelp/yelp_academic_dataset_review.json", text.as_bytes()),
+        ("yelp/yelp_academic_dataset_business.json", business.as_bytes()),
+    ];
+    let data = filtered("yelp", &files).unwrap();
+    assert_eq!((data.users.len(), data.items.len()), (5, 5));
+    // The last place of the file was visited first.
+    let order: Vec<&str> =
+        data.sequences.get(0).iter().map(|item| data.items.ids()[*item as usize].as_str()).collect();
+    assert_eq!(order, ["b4", "b3", "b2", "b1", "b0"]);
+    let first = data.items.get("b0").unwrap() as usize;
+    assert_eq!(data.details.genres.as_ref().unwrap()[first].len(), 2);
+}
+
+#[test]
+fn goodreads_has_its_own_form_of_times() {
+    let shelf = |user: usize, book: usize, rating: u32| {
+        format!(
+            "{{\"user_id\": \"u{user}\", \"book_id\": \"{book}\", \"is_read\": true, \"rating\": {rating}, \
+             \"date_added\": \"{} 21:05:16 -0800 2017\", \"read_at\": \"\"}}\n",
+            ["Mon Jan 09", "Sun Jan 08", "Sat Jan 07", "Fri Jan 06", "Thu Jan 05", "Wed Jan 04"][book]
+        )
+    };
+    let mut text: String =
+        (0..5).flat_map(|user| (0..5).map(move |book| shelf(user, book, 1 + book as u32))).collect();
+    text += &shelf(0, 5, 0);
+    let packed = gzip(text.as_bytes());
+    let data = filtered("goodreads-poetry", &[("goodreads/goodreads_interactions_poetry.json.gz", &packed)])
+        .unwrap();
+    assert_eq!((data.users.len(), data.items.len()), (5, 5), "what has no rating is left out");
+    // 21:05 of the 5th, eight hours behind UTC, is the 6th there: 2017-01-06 05:05:16.
+    assert_eq!(data.sequences.times(0).unwrap()[0], 1_483_679_116);
 }
 
 #[test]

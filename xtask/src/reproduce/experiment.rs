@@ -29,6 +29,7 @@ pub(crate) enum OptionValue {
     Integer(i64),
     Real(f64),
     Text(String),
+    List(Vec<f64>),
 }
 
 impl fmt::Display for OptionValue {
@@ -38,6 +39,7 @@ impl fmt::Display for OptionValue {
             Self::Integer(value) => value.fmt(formatter),
             Self::Real(value) => value.fmt(formatter),
             Self::Text(value) => value.fmt(formatter),
+            Self::List(values) => write!(formatter, "{values:?}"),
         }
     }
 }

@@ -127,7 +127,7 @@ pub(crate) fn fractional(text: &str) -> Option<i64> {
 }
 
 /// Microseconds since 1970 of an ISO 8601 date, or date and time; without an offset it is UTC. Digits beyond
-/// microseconds are cut off.
+/// microseconds are cut off. Or of the form that Goodreads and Twitter write, `Sun Jan 01 21:05:16 -0800 2017`.
 pub(crate) fn iso(text: &str) -> Option<i64> {
     let text = text.trim();
     // Cheap, and keeps numbers and words away from a parser that knows other formats too.
@@ -137,6 +137,10 @@ pub(crate) fn iso(text: &str) -> Option<i64> {
     }
     if let Ok(time) = text.parse::<Timestamp>() {
         return Some(time.as_microsecond());
+    }
+    if text.as_bytes()[0].is_ascii_alphabetic() {
+        let read = jiff::fmt::strtime::parse("%a %b %d %H:%M:%S %z %Y", text);
+        return Some(read.ok()?.to_timestamp().ok()?.as_microsecond());
     }
     let civil = text.parse::<DateTime>().ok()?;
     Some(TimeZone::UTC.to_timestamp(civil).ok()?.as_microsecond())
@@ -170,6 +174,8 @@ mod tests {
         assert_eq!(iso("2017-12-17 02:00:00.25+02:00"), Some(day + 250_000));
         assert_eq!(iso("2017-12-17 00:00:00"), Some(day));
         assert_eq!(iso("1969-12-31T23:59:59.999999Z"), Some(-1));
+        assert_eq!(iso("Sat Dec 16 16:00:01 -0800 2017"), Some(day + 1_000_000));
+        assert_eq!(iso("Mon Dec 16 16:00:01 -0800 2017"), None, "it was a Saturday");
         for bad in ["", "2017", "2017-13-01", "yesterday", "17.12.2017", "2017-02-30", "é017-12-17"] {
             assert_eq!(iso(bad), None, "{bad}");
         }

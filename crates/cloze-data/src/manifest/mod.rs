@@ -155,6 +155,7 @@ static BUILT_IN: LazyLock<Vec<Manifest>> = LazyLock::new(|| {
     let texts = [
         ("amazon-beauty", include_str!("../../../../datasets/amazon-beauty.toml")),
         ("amazon-books", include_str!("../../../../datasets/amazon-books.toml")),
+        ("goodreads-poetry", include_str!("../../../../datasets/goodreads-poetry.toml")),
         ("ml-100k", include_str!("../../../../datasets/ml-100k.toml")),
         ("ml-1m", include_str!("../../../../datasets/ml-1m.toml")),
         ("ml-20m", include_str!("../../../../datasets/ml-20m.toml")),
@@ -162,6 +163,7 @@ static BUILT_IN: LazyLock<Vec<Manifest>> = LazyLock::new(|| {
         ("online-retail", include_str!("../../../../datasets/online-retail.toml")),
         ("steam", include_str!("../../../../datasets/steam.toml")),
         ("synthetic", include_str!("../../../../datasets/synthetic.toml")),
+        ("yelp", include_str!("../../../../datasets/yelp.toml")),
     ];
     let parse = |(name, text)| Manifest::parse(name, text).expect("built-in manifests are valid: tested");
     texts.into_iter().map(parse).collect()
