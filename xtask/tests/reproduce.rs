@@ -76,7 +76,7 @@ fn stderr(output: &Output) -> String {
 }
 
 /// Rows of a quick run.
-const QUICK_ROWS: usize = 9;
+const QUICK_ROWS: usize = 10;
 
 #[test]
 fn every_row_is_trained_evaluated_and_compared() {
@@ -85,10 +85,10 @@ fn every_row_is_trained_evaluated_and_compared() {
     assert_eq!(case.calls("data"), ["data fetch ml-100k --data-dir /raw"]);
     let trained = case.calls("train");
     assert_eq!(trained.len(), QUICK_ROWS);
-    assert!(trained[2].starts_with(
+    assert!(trained[3].starts_with(
         "train bert4rec --data ml-100k --data-dir /raw --split leave-one-out --fit train --seed 0 --resume --output "
     ));
-    assert!(trained[2].contains("/rows/ml-100k/bert4rec-train-s0-") && trained[2].contains(" --hidden "));
+    assert!(trained[3].contains("/rows/ml-100k/bert4rec-train-s0-") && trained[3].contains(" --hidden "));
     let hybrids: Vec<&String> =
         trained.iter().filter(|call| call.starts_with("train hybridbert4rec ")).collect();
     assert!(!hybrids[0].contains(" --variant ") && hybrids[1].contains(" --variant paper "), "{trained:?}");
@@ -99,12 +99,16 @@ fn every_row_is_trained_evaluated_and_compared() {
     let last = evaluated.last().unwrap();
     assert!(last.contains("/model --name hybridbert4rec-trained-projections "), "{evaluated:?}");
     assert_eq!(case.results().len(), QUICK_ROWS);
+    let compared = &case.calls("compare")[0];
+    for part in [" --baseline bert4rec", " --order hybridbert4rec-paper,bert4rec,sasrec,gru4rec,caser"] {
+        assert!(compared.contains(part), "{compared}");
+    }
     assert!(
         String::from_utf8_lossy(&output.stdout).contains("the table"),
         "the comparison's output goes through"
     );
     assert!(
-        stderr(&output).contains(&format!("[3/{QUICK_ROWS}] ml-100k · bert4rec · seed 0 (elapsed 0:0")),
+        stderr(&output).contains(&format!("[4/{QUICK_ROWS}] ml-100k · bert4rec · seed 0 (elapsed 0:0")),
         "{}",
         stderr(&output)
     );
@@ -194,10 +198,10 @@ fn an_interrupted_row_goes_on_and_the_rows_before_it_are_kept() {
     let case = Case::new("interrupted");
     let output = case.run(&[], ("FAKE_KILLS", "bert4rec"));
     assert!(!output.status.success());
-    assert_eq!((case.calls("train").len(), case.calls("evaluate").len()), (3, 2));
+    assert_eq!((case.calls("train").len(), case.calls("evaluate").len()), (4, 3));
     let output = case.succeed(&[]);
     let trained = case.calls("train");
-    assert_eq!(trained.len(), QUICK_ROWS - 2, "{trained:?}");
+    assert_eq!(trained.len(), QUICK_ROWS - 3, "{trained:?}");
     assert!(trained[0].starts_with("train bert4rec ") && trained[0].contains(" --resume "), "{trained:?}");
     let kept = format!("[2/{QUICK_ROWS}] ml-100k · item-knn · seed 0: kept");
     assert!(stderr(&output).contains(&kept), "{}", stderr(&output));

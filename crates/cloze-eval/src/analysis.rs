@@ -11,6 +11,7 @@ use crate::error::EvalError;
 use crate::evaluation::{Evaluation, Fit};
 use crate::files::write_json;
 use crate::lists::ListStatistics;
+use crate::order::ordered;
 use crate::results::group;
 
 /// Paired comparisons, figures beyond accuracy, breakdowns.
@@ -19,6 +20,9 @@ use crate::results::group;
 pub struct Analysis {
     /// Each model against the baseline.
     pub comparisons: Vec<Comparison>,
+    /// Each model of a claimed order against the next one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<Comparison>,
     /// What the models' lists are like.
     pub lists: Vec<ListRow>,
     /// By popularity of the target, by length of the history, and by familiarity of the target's categories.
@@ -40,17 +44,20 @@ pub struct ListRow {
     pub statistics: ListStatistics,
 }
 
-/// The analysis of evaluations; see [`comparisons`] for what a missing `baseline` means.
+/// The analysis of evaluations; see [`comparisons`] for what a missing `baseline` means, and [`ordered`] for `order`, an order of
+/// models that is claimed, best first.
 ///
 /// # Errors
 /// As [`comparisons`].
 pub fn analyse(
     evaluations: &[Evaluation],
     baseline: Option<&str>,
+    order: &[String],
     bootstrap: &Bootstrap,
 ) -> Result<Analysis, EvalError> {
     Ok(Analysis {
         comparisons: comparisons(evaluations, baseline, bootstrap)?,
+        order: ordered(evaluations, order, bootstrap)?,
         lists: group(evaluations).iter().filter_map(|seeds| list_row(seeds)).collect(),
         breakdowns: breakdowns(evaluations, bootstrap)?,
     })

@@ -90,37 +90,49 @@ pub struct Comparison {
 /// groups of one model, have no comparison.
 ///
 /// # Errors
-/// As [`results_with`](crate::results_with); [`EvalError::UnknownBaseline`] when no evaluation is of it.
+/// As [`results_with`](crate::results_with); [`EvalError::UnknownModel`] when no evaluation is of it.
 pub fn comparisons(
     evaluations: &[Evaluation],
     baseline: Option<&str>,
     bootstrap: &Bootstrap,
 ) -> Result<Vec<Comparison>, EvalError> {
-    check_all(evaluations)?;
-    if let Some(given) = baseline
-        && !evaluations.iter().any(|evaluation| evaluation.meta.model == given)
-    {
-        let mut known: Vec<String> = evaluations.iter().map(|run| run.meta.model.clone()).collect();
-        known.sort();
-        known.dedup();
-        return Err(EvalError::UnknownBaseline { given: given.to_owned(), known });
-    }
+    let named: Vec<String> = baseline.map(str::to_owned).into_iter().collect();
     let mut rows = Vec::new();
-    for models in families(evaluations) {
+    for models in families(evaluations, &named)? {
         rows.extend(family(&models, baseline, bootstrap)?);
     }
     Ok(rows)
 }
 
 /// The seeds of a model under one protocol.
-struct Contender<'a> {
+pub(crate) struct Contender<'a> {
     of: &'a Evaluation,
     protocol: Protocol,
     values: Vec<f64>,
 }
 
+impl Contender<'_> {
+    pub(crate) fn name(&self) -> &str {
+        &self.of.meta.model
+    }
+}
+
 /// Models of the same data set, split, fit and protocol, in the order of first appearance.
-fn families<'a>(evaluations: &'a [Evaluation]) -> Vec<Vec<Contender<'a>>> {
+///
+/// # Errors
+/// Evaluations that do not belong together, or without one of the models `named`.
+pub(crate) fn families<'a>(
+    evaluations: &'a [Evaluation],
+    named: &[String],
+) -> Result<Vec<Vec<Contender<'a>>>, EvalError> {
+    check_all(evaluations)?;
+    let is_missing = |name: &&String| !evaluations.iter().any(|run| run.meta.model == **name);
+    if let Some(given) = named.iter().find(is_missing) {
+        let mut known: Vec<String> = evaluations.iter().map(|run| run.meta.model.clone()).collect();
+        known.sort();
+        known.dedup();
+        return Err(EvalError::UnknownModel { given: given.clone(), known });
+    }
     let mut families: Vec<Vec<Contender<'a>>> = Vec::new();
     for seeds in group(evaluations) {
         for at in 0..seeds[0].protocols.len() {
@@ -134,7 +146,7 @@ fn families<'a>(evaluations: &'a [Evaluation]) -> Vec<Vec<Contender<'a>>> {
             }
         }
     }
-    families
+    Ok(families)
 }
 
 fn family(
@@ -150,8 +162,12 @@ fn family(
     };
     let Some(base) = base else { return Ok(Vec::new()) };
     let others = models.iter().enumerate().filter(|&(at, _)| at != base);
-    let mut rows: Vec<Comparison> =
-        others.map(|(_, model)| compare(model, &models[base], bootstrap)).collect::<Result<_, _>>()?;
+    let rows = others.map(|(_, model)| compare(model, &models[base], bootstrap));
+    Ok(adjusted(rows.collect::<Result<_, _>>()?))
+}
+
+/// The comparisons of one family, with Holm's correction over them.
+pub(crate) fn adjusted(mut rows: Vec<Comparison>) -> Vec<Comparison> {
     let adjusted = holm(&rows.iter().map(|row| row.wilcoxon).collect::<Vec<_>>());
     for (row, p) in rows.iter_mut().zip(adjusted) {
         row.holm = p;
@@ -159,7 +175,7 @@ fn family(
             row.finding = Finding::NoDifferenceShown;
         }
     }
-    Ok(rows)
+    rows
 }
 
 /// What a significant test would say. Its p-value has no direction: that of its ranks has to be that of the mean,
@@ -176,7 +192,7 @@ fn direction(test: &Wilcoxon, difference: f64) -> Finding {
 }
 
 /// A comparison whose p-value is not adjusted yet, with the finding if it should be significant.
-fn compare(
+pub(crate) fn compare(
     model: &Contender<'_>,
     base: &Contender<'_>,
     bootstrap: &Bootstrap,

@@ -157,9 +157,9 @@ pub enum EvalError {
         /// NaN or an infinity.
         value: f64,
     },
-    /// A baseline that is not among the models.
-    #[error("no evaluation of the baseline \"{given}\"; models: {}", known.join(", "))]
-    UnknownBaseline {
+    /// A baseline, or a model of a claimed order, that is not among the models.
+    #[error("no evaluation of the model \"{given}\"; models: {}", known.join(", "))]
+    UnknownModel {
         /// The name that was given.
         given: String,
         /// The models that there are.

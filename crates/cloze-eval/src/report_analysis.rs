@@ -6,6 +6,7 @@ use crate::analysis::Analysis;
 use crate::breakdown::{BreakdownRow, Factor};
 use crate::comparison::Comparison;
 use crate::metrics::Metric;
+use crate::order::{chain, verdict};
 use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::table::{Table, count, figure, p_value, range, signed};
@@ -14,6 +15,8 @@ use crate::table::{Table, count, figure, p_value, range, signed};
 pub(crate) fn analysis_section(text: &mut String, part: Part<'_>, analysis: &Analysis) {
     let compared = analysis.comparisons.iter().filter(|row| part.has(&row.dataset, &row.split, row.fit));
     comparison_tables(text, &compared.collect::<Vec<_>>());
+    let steps = analysis.order.iter().filter(|row| part.has(&row.dataset, &row.split, row.fit));
+    order_table(text, &steps.collect::<Vec<_>>());
     list_table(text, part, analysis);
     let broken: Vec<&BreakdownRow> =
         analysis.breakdowns.iter().filter(|row| part.has(&row.dataset, &row.split, row.fit)).collect();
@@ -46,6 +49,27 @@ fn comparison_tables(text: &mut String, rows: &[&Comparison]) {
             ]);
         }
         let _ = write!(text, "{table}");
+    }
+}
+
+/// The claimed order under each protocol, step by step.
+fn order_table(text: &mut String, steps: &[&Comparison]) {
+    let mut table = Table::new(&["<protocol", "<step", "difference", "p (Holm)", "<verdict"]);
+    let mut words = String::new();
+    for steps in steps.chunk_by(|a, b| a.protocol == b.protocol) {
+        let _ = writeln!(words, "- {}: {}", steps[0].protocol, verdict(steps));
+        for step in steps {
+            table.row(vec![
+                step.protocol.to_string(),
+                format!("{} > {}", step.model, step.baseline),
+                format!("{} [{}, {}]", signed(step.difference), signed(step.low), signed(step.high)),
+                p_value(step.holm),
+                step.finding.to_string(),
+            ]);
+        }
+    }
+    if let Some(steps) = steps.chunk_by(|a, b| a.protocol == b.protocol).next() {
+        let _ = write!(text, "\n### The claimed order {}\n\n{words}\n{table}", chain(steps));
     }
 }
 

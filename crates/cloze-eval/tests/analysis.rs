@@ -11,7 +11,7 @@ use cloze_eval::{
 use common::{Fixed, evaluation};
 
 fn analysed(evaluations: &[Evaluation], baseline: Option<&str>) -> Analysis {
-    analyse(evaluations, baseline, &Bootstrap::default()).unwrap()
+    analyse(evaluations, baseline, &[], &Bootstrap::default()).unwrap()
 }
 
 /// A clearly good, a slightly different and a clearly bad model for 60 users.
@@ -38,8 +38,8 @@ fn models_are_tested_against_the_best_or_the_named() {
 
     let named = analysed(&three(), Some("bad")).comparisons;
     assert!(named.iter().all(|row| row.baseline == "bad" && row.finding == Finding::Better));
-    let error = analyse(&three(), Some("ugly"), &Bootstrap::default()).unwrap_err();
-    assert_eq!(error.to_string(), "no evaluation of the baseline \"ugly\"; models: alike, bad, good");
+    let error = analyse(&three(), Some("ugly"), &[], &Bootstrap::default()).unwrap_err();
+    assert_eq!(error.to_string(), "no evaluation of the model \"ugly\"; models: alike, bad, good");
     assert!(analysed(&three()[..1], None).comparisons.is_empty(), "one model has nothing to compare with");
 }
 
@@ -170,4 +170,32 @@ fn the_page_stands_alone_and_says_its_plots_in_words() {
     if let Some(path) = std::env::var_os("CLOZE_PAGE") {
         std::fs::write(path, page).unwrap();
     }
+}
+
+#[test]
+fn a_claimed_order_is_tested_step_by_step() {
+    let order = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        analyse(&three(), None, &names, &Bootstrap::default()).unwrap().order
+    };
+    let steps = order(&["good", "bad", "alike"]);
+    let found: Vec<_> =
+        steps.iter().map(|step| (step.model.as_str(), step.baseline.as_str(), step.finding)).collect();
+    assert_eq!(found, [("good", "bad", Finding::Better), ("bad", "alike", Finding::Worse)]);
+    assert!((steps[0].holm - 2.0 * steps[0].wilcoxon.max(steps[1].wilcoxon)).abs() < 1e-12, "Holm over two");
+    assert!(order(&["good"]).is_empty(), "one model has no order");
+
+    let rows = results(&three(), &[]).unwrap();
+    let names = ["good", "bad", "alike"].map(str::to_owned);
+    let analysis = analyse(&three(), None, &names, &Bootstrap::default()).unwrap();
+    let report = report_with(&rows, &three(), &[], &Bootstrap::default(), &analysis);
+    assert!(report.contains("The claimed order good > bad > alike"), "{report}");
+    assert!(report.contains("not found: alike is better than bad"), "{report}");
+    let page = html(&Heading::default(), &rows, &three(), &[], &Bootstrap::default(), &analysis);
+    assert!(page.contains("not found: alike is better than bad"), "{page}");
+    let names = ["good", "bad"].map(str::to_owned);
+    let analysis = analyse(&three(), None, &names, &Bootstrap::default()).unwrap();
+    assert!(report_with(&rows, &three(), &[], &Bootstrap::default(), &analysis).contains(": holds"));
+    let error = analyse(&three(), None, &["ugly".to_owned()], &Bootstrap::default()).unwrap_err();
+    assert!(error.to_string().contains("\"ugly\"; models: alike, bad, good"), "{error}");
 }

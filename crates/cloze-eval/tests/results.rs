@@ -119,7 +119,7 @@ fn splits_of_one_data_set_have_tables_of_their_own() {
     let with_figure: Vec<&str> =
         rows.iter().filter(|row| row.published.is_some()).map(|row| row.split.as_str()).collect();
     assert_eq!(with_figure, ["leave-one-out"], "published figures are of leave-one-out");
-    let analysis = analyse(&evaluations, None, &bootstrap).unwrap();
+    let analysis = analyse(&evaluations, None, &[], &bootstrap).unwrap();
     assert_eq!(analysis.comparisons.len(), 2);
     assert_eq!((analysis.comparisons[0].users, analysis.comparisons[1].users), (2, 3));
     let text = report_with(&rows, &evaluations, &published, &bootstrap, &analysis);

@@ -99,12 +99,18 @@ impl Cloze {
         &self,
         evaluations: &[PathBuf],
         published: &Path,
-        title: &str,
-        note: &str,
+        tests: &Tests<'_>,
+        (title, note): (&str, &str),
         output: &Path,
     ) -> Result<()> {
         let mut command = self.command(&["compare"]);
         command.args(evaluations).arg("--published").arg(published);
+        if let Some(baseline) = tests.baseline {
+            command.args(["--baseline", baseline]);
+        }
+        if !tests.order.is_empty() {
+            command.args(["--order", &tests.order.join(",")]);
+        }
         command.args(["--title", title, "--note", note]).arg("--output").arg(output);
         run(&mut command)
     }
@@ -120,6 +126,15 @@ impl Cloze {
             command.arg("--data-dir").arg(folder);
         }
     }
+}
+
+/// What is tested against what.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tests<'a> {
+    /// The row that all others are tested against.
+    pub(crate) baseline: Option<&'a str>,
+    /// Each against the next one.
+    pub(crate) order: Vec<&'a str>,
 }
 
 /// Runs a command whose report is passed on line by line. The inner error is the reason why it failed.

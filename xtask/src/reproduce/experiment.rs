@@ -74,6 +74,11 @@ pub(crate) struct Experiment {
     /// The models, in the order in which they are trained.
     #[serde(rename = "row")]
     pub(crate) rows: Vec<Row>,
+    /// The row that the others are tested against; without it the best of each table.
+    pub(crate) baseline: Option<String>,
+    /// Rows in the order that the paper claims, best first: each is tested against the next one.
+    #[serde(default)]
+    pub(crate) order: Vec<String>,
     /// Figures to compare with, the most trusted source of a figure first.
     #[serde(default)]
     pub(crate) published: Vec<Published>,
@@ -295,6 +300,13 @@ impl Experiment {
             }
             ensure!(row.seeds != Some(0), "row \"{name}\": `seeds` is 0");
             ensure!(names.insert(name), "two rows are named \"{name}\"");
+        }
+        for name in self.baseline.iter().chain(&self.order) {
+            let hint = nearest::hint(name, names.iter().copied());
+            ensure!(
+                names.contains(name.as_str()),
+                "`baseline` or `order` names \"{name}\", which is no row{hint}"
+            );
         }
         for split in self.splits.iter().chain(self.quick.splits.iter().flatten()) {
             let known = split == LEAVE_ONE_OUT || split.starts_with("global-time");

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::{
-    cloze::Cloze,
+    cloze::{Cloze, Tests},
     experiment::{Experiment, Published},
     plan::{Configuration, PlannedRow, Request},
     rows,
@@ -46,10 +46,20 @@ pub(crate) fn write(
     rows::write_json(&published, &figures(experiment, &request.datasets))?;
     let evaluations: Vec<PathBuf> = finished.iter().map(|row| rows::evaluation(row, output)).collect();
     let note = note(experiment, request.quick, problems);
-    cloze.compare(&evaluations, &published, &title(experiment, request), &note, output)?;
+    let title = title(experiment, request);
+    cloze.compare(&evaluations, &published, &tests(experiment, finished), (&title, &note), output)?;
     check(output, finished)?;
     eprintln!("report: {} and report.html beside it", output.join("report.md").display());
     Ok(())
+}
+
+/// The experiment's tests, of the rows that are there.
+fn tests<'a>(experiment: &'a Experiment, finished: &[&PlannedRow]) -> Tests<'a> {
+    let is_there = |name: &&str| finished.iter().any(|row| row.configuration.name == *name);
+    Tests {
+        baseline: experiment.baseline.as_deref().filter(is_there),
+        order: experiment.order.iter().map(String::as_str).filter(is_there).collect(),
+    }
 }
 
 /// The published figures of the data sets that were run.

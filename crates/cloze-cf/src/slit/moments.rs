@@ -64,12 +64,12 @@ fn powers(decay: f64, most: usize) -> Vec<f64> {
 
 /// 1 + decay^2 + decay^4 + ..., `steps` terms.
 fn shared(decay: f64, steps: usize) -> f64 {
-    let square = decay * decay;
-    // Near 1 the closed form would be a quotient of two rounding errors.
-    if square > 1.0 - 1e-9 {
+    // Differences from 1, without which near 1 the closed form would be a quotient of two rounding errors.
+    let logarithm = 2.0 * decay.ln();
+    if logarithm == 0.0 {
         return steps as f64;
     }
-    (1.0 - square.powi(i32::try_from(steps).unwrap_or(i32::MAX))) / (1.0 - square)
+    (steps as f64 * logarithm).exp_m1() / logarithm.exp_m1()
 }
 
 #[cfg(test)]

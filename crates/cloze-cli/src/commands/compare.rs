@@ -14,6 +14,7 @@ const EXAMPLES: &str = "\
 Examples:
   cloze compare runs/knn runs/popularity
   cloze compare runs/knn runs/popularity --baseline popularity
+  cloze compare runs/hybrid runs/bert runs/sasrec --order hybridbert4rec,bert4rec,sasrec
   cloze compare runs/bert-s0 runs/bert-s1 runs/knn --published published.json --output runs/table";
 
 /// The evaluation's own file: what tells its folder from a model folder.
@@ -31,6 +32,9 @@ pub(crate) struct Compare {
     /// Model that the others are tested against; without it the best by NDCG@10 under each protocol
     #[arg(long, value_name = "MODEL")]
     baseline: Option<String>,
+    /// Models in an order that somebody claims, best first: each is tested against the next one
+    #[arg(long, value_name = "MODEL,...", value_delimiter = ',')]
+    order: Vec<String>,
     /// Title of the report
     #[arg(long)]
     title: Option<String>,
@@ -51,7 +55,7 @@ impl Compare {
         let published = self.published.as_deref().map(read_published).transpose()?.unwrap_or_default();
         let bootstrap = Bootstrap::default();
         let rows = results_with(&evaluations, &published, &bootstrap)?;
-        let analysis = analyse(&evaluations, self.baseline.as_deref(), &bootstrap)?;
+        let analysis = analyse(&evaluations, self.baseline.as_deref(), &self.order, &bootstrap)?;
         let text = self.headed(&report_with(&rows, &evaluations, &published, &bootstrap, &analysis));
         if let Some(output) = &self.output {
             let heading = Heading {

@@ -281,7 +281,7 @@ impl Evaluate {
             return print_json(&rows);
         }
         let bootstrap = Bootstrap::default();
-        let analysis = analyse(&evaluations, None, &bootstrap)?;
+        let analysis = analyse(&evaluations, None, &[], &bootstrap)?;
         print(&report_with(&rows, &evaluations, &[], &bootstrap, &analysis))
     }
 }

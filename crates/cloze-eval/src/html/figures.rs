@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::html::svg::{Bar, Point, bars};
+use crate::comparison::Comparison;
+use crate::html::svg::{Bar, Point, bars, differences};
 use crate::html::{Section, escape};
 use crate::metrics::Metric;
 use crate::protocol::Protocol;
@@ -35,5 +36,27 @@ impl Section<'_> {
             );
         }
         page.push_str("</div>\n");
+    }
+
+    /// What each model has more or less than the baseline: of an ablation, what the change costs.
+    pub(super) fn differences_plot(&self, page: &mut String, rows: &[&Comparison]) {
+        let Some(first) = rows.first() else { return };
+        let all: Vec<Bar<'_>> = rows
+            .iter()
+            .map(|row| Bar {
+                label: &row.model,
+                series: self.series(&row.model),
+                point: Point { value: row.difference, low: row.low, high: row.high },
+                published: Vec::new(),
+            })
+            .collect();
+        let caption = format!("Difference of NDCG@10 from {}", first.baseline);
+        let title = format!("{caption} on {}, {}", self.part.dataset, first.protocol);
+        let _ = writeln!(
+            page,
+            "<figure><figcaption>{}</figcaption>{}</figure>",
+            escape(&caption),
+            differences(&title, &all)
+        );
     }
 }

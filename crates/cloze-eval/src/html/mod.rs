@@ -147,6 +147,7 @@ impl<'a> Section<'a> {
             self.published_table(page, protocol);
             self.comparison_table(page, protocol);
         }
+        self.order_table(page);
         self.list_table(page);
         self.breakdowns(page);
         page.push_str("</section>\n");

@@ -3,11 +3,13 @@
 use std::fmt::Write;
 
 use crate::html::escape;
-use crate::table::figure;
+use crate::table::{figure, signed};
 
 /// Number of colours in the style sheet; further series take them again.
 const COLOURS: usize = 8;
 const WIDTH: f64 = 520.0;
+/// Height of a bar with the space around it.
+const ROW: f64 = 30.0;
 
 /// The colour of a series as a CSS value.
 pub(super) fn colour(series: usize) -> String {
@@ -32,7 +34,6 @@ pub(super) struct Bar<'a> {
 
 /// Horizontal bars from zero with intervals.
 pub(super) fn bars(title: &str, bars: &[Bar<'_>]) -> String {
-    const ROW: f64 = 30.0;
     let longest = bars.iter().map(|bar| bar.label.chars().count()).max().unwrap_or(0);
     let left = (longest as f64 * 6.6 + 12.0).min(WIDTH * 0.42);
     let right = WIDTH - 52.0;
@@ -43,7 +44,7 @@ pub(super) fn bars(title: &str, bars: &[Bar<'_>]) -> String {
     let x = |value: f64| left + (right - left) * (value / top).clamp(0.0, 1.0);
     let bottom = ROW * bars.len() as f64 + 4.0;
 
-    let mut svg = open(title, &in_words(bars), bottom + 20.0);
+    let mut svg = open(title, &in_words(bars, figure), bottom + 20.0);
     for tick in ticks(step, top) {
         let at = x(tick);
         let _ = write!(svg, r#"<line class="grid" x1="{at:.1}" x2="{at:.1}" y1="0" y2="{bottom:.1}"/>"#);
@@ -63,23 +64,68 @@ pub(super) fn bars(title: &str, bars: &[Bar<'_>]) -> String {
     svg
 }
 
-fn bar_row(svg: &mut String, bar: &Bar<'_>, middle: f64, left: f64, x: &dyn Fn(f64) -> f64) {
-    let Point { value, low, high } = bar.point;
+/// Horizontal bars to either side of zero, with intervals.
+pub(super) fn differences(title: &str, bars: &[Bar<'_>]) -> String {
+    let longest = bars.iter().map(|bar| bar.label.chars().count()).max().unwrap_or(0);
+    let left = (longest as f64 * 6.6 + 12.0).min(WIDTH * 0.42);
+    let right = WIDTH - 12.0;
+    let ends = |bar: &Bar<'_>| [bar.point.low, bar.point.high, bar.point.value];
+    let reach = |sign: f64| bars.iter().flat_map(ends).map(|end| sign * end).fold(0.0, f64::max);
+    // One step for both sides; a side on which nothing stands has no place.
+    let (step, _) = scale(reach(1.0).max(reach(-1.0)));
+    let [below, above] = [-1.0, 1.0].map(|sign| (reach(sign) / step - 1e-9).ceil().max(0.0) * step);
+    let x = |value: f64| left + (right - left) * (value + below) / (below + above).max(step);
+    let bottom = ROW * bars.len() as f64 + 4.0;
+
+    let mut svg = open(title, &in_words(bars, signed), bottom + 20.0);
+    for tick in ticks(step, below).skip(1).map(|tick| -tick).chain(ticks(step, above)) {
+        let (at, sign) = (x(tick), if tick < 0.0 { "−" } else { "" });
+        let class = if tick == 0.0 { "zero" } else { "grid" };
+        let _ = write!(svg, r#"<line class="{class}" x1="{at:.1}" x2="{at:.1}" y1="0" y2="{bottom:.1}"/>"#);
+        let _ = write!(
+            svg,
+            r#"<text class="axis" x="{at:.1}" y="{:.1}" text-anchor="middle">{sign}{}</text>"#,
+            bottom + 15.0,
+            label(tick.abs(), step)
+        );
+    }
+    for (row, bar) in bars.iter().enumerate() {
+        let middle = ROW * row as f64 + ROW / 2.0 + 2.0;
+        let Point { value, low, high } = bar.point;
+        name(&mut svg, bar.label, left, middle);
+        rectangle(&mut svg, (x(value.min(0.0)), x(value.max(0.0))), middle, bar.series);
+        whisker(&mut svg, "whisker", "", x(low), x(high), middle);
+    }
+    svg.push_str("</svg>");
+    svg
+}
+
+/// A bar's name, left of where it begins.
+fn name(svg: &mut String, label: &str, left: f64, middle: f64) {
     let limit = ((left - 12.0) / 6.6).floor().max(4.0) as usize;
     let _ = write!(
         svg,
         r#"<text x="{:.1}" y="{:.1}" text-anchor="end">{}</text>"#,
         left - 8.0,
         middle + 4.0,
-        escape(&shortened(bar.label, limit))
+        escape(&shortened(label, limit))
     );
+}
+
+fn rectangle(svg: &mut String, (from, to): (f64, f64), middle: f64, series: usize) {
     let _ = write!(
         svg,
-        r#"<rect x="{left:.1}" y="{:.1}" width="{:.1}" height="18" rx="2" style="fill:{}"/>"#,
+        r#"<rect x="{from:.1}" y="{:.1}" width="{:.1}" height="18" rx="2" style="fill:{}"/>"#,
         middle - 9.0,
-        (x(value) - left).max(0.5),
-        colour(bar.series)
+        (to - from).max(0.5),
+        colour(series)
     );
+}
+
+fn bar_row(svg: &mut String, bar: &Bar<'_>, middle: f64, left: f64, x: &dyn Fn(f64) -> f64) {
+    let Point { value, low, high } = bar.point;
+    name(svg, bar.label, left, middle);
+    rectangle(svg, (left, x(value)), middle, bar.series);
     whisker(svg, "whisker", "", x(low), x(high), middle);
     for &(figure, doubt) in &bar.published {
         let (at, class) = (x(figure), if doubt { "mark doubt" } else { "mark" });
@@ -169,7 +215,7 @@ fn open(title: &str, description: &str, height: f64) -> String {
     )
 }
 
-fn in_words(bars: &[Bar<'_>]) -> String {
+fn in_words(bars: &[Bar<'_>], figure: fn(f64) -> String) -> String {
     let one = |bar: &Bar<'_>| {
         let published: Vec<String> =
             bar.published.iter().map(|mark| format!(", published {}", figure(mark.0))).collect();

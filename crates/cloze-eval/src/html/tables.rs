@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::chance::chance;
 use crate::comparison::Finding;
 use crate::html::{Section, escape};
+use crate::order::{chain, verdict};
 use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::published::{Published, Verdict};
@@ -38,6 +39,14 @@ fn row(page: &mut String, model: &str, cells: &[String]) {
 
 fn interval(value: &str, low: &str, high: &str) -> String {
     format!("{value} <span class=\"range\">[{low}, {high}]</span>")
+}
+
+fn finding_class(finding: Finding) -> &'static str {
+    match finding {
+        Finding::Better => "text better",
+        Finding::Worse => "text worse",
+        Finding::Contradictory | Finding::NoDifferenceShown => "text",
+    }
 }
 
 impl<'a> Section<'a> {
@@ -134,13 +143,11 @@ impl<'a> Section<'a> {
         let mut rows = self.analysis.comparisons.iter().filter(of_table).peekable();
         let Some(first) = rows.peek() else { return };
         let caption = format!("NDCG@10 against {}, user by user", first.baseline);
+        let all: Vec<&crate::Comparison> = rows.clone().collect();
+        self.differences_plot(page, &all);
         open(page, &caption, &["<model", "difference", "p", "p (Holm)", "p (t)", "<verdict"]);
         for one in rows {
-            let class = match one.finding {
-                Finding::Better => "text better",
-                Finding::Worse => "text worse",
-                Finding::Contradictory | Finding::NoDifferenceShown => "text",
-            };
+            let class = finding_class(one.finding);
             row(
                 page,
                 &one.model,
@@ -150,6 +157,34 @@ impl<'a> Section<'a> {
                     escape(&p_value(one.holm)),
                     escape(&p_value(one.t)),
                     format!("<td class=\"{class}\">{}", one.finding),
+                ],
+            );
+        }
+        close(page);
+    }
+
+    /// The claimed order, step by step.
+    pub(super) fn order_table(&self, page: &mut String) {
+        let of_part = |row: &&crate::Comparison| self.part.has(&row.dataset, &row.split, row.fit);
+        let steps: Vec<&crate::Comparison> = self.analysis.order.iter().filter(of_part).collect();
+        let by_protocol = || steps.chunk_by(|a, b| a.protocol == b.protocol);
+        let Some(first) = by_protocol().next() else { return };
+        let _ = writeln!(page, "<h3>The claimed order {}</h3>\n<ul>", escape(&chain(first)));
+        for steps in by_protocol() {
+            let _ = writeln!(page, "<li>{}: {}</li>", steps[0].protocol, escape(&verdict(steps)));
+        }
+        page.push_str("</ul>\n");
+        let titles = ["<step", "<protocol", "difference", "p (Holm)", "<verdict"];
+        open(page, "NDCG@10 of each model against the next one, user by user", &titles);
+        for step in steps {
+            row(
+                page,
+                &format!("{} > {}", step.model, step.baseline),
+                &[
+                    format!("<td class=\"text\">{}", step.protocol),
+                    interval(&signed(step.difference), &signed(step.low), &signed(step.high)),
+                    escape(&p_value(step.holm)),
+                    format!("<td class=\"{}\">{}", finding_class(step.finding), step.finding),
                 ],
             );
         }

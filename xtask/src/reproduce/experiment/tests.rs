@@ -35,8 +35,10 @@ fn hybridbert4rec_reuses_its_towers_and_leaves_ablations_out_of_a_quick_run() {
     let experiment = load(&workspace::root().join("xtask/experiments"), "hybridbert4rec").unwrap();
     for row in &experiment.rows {
         let uses = match row.name() {
-            // The last two have item profiles of their own.
+            // Without a second tower, or with item profiles of their own.
             "hybridbert4rec"
+            | "hybridbert4rec-ease"
+            | "hybridbert4rec-slit"
             | "hybridbert4rec-paper"
             | "hybridbert4rec-as-printed"
             | "hybridbert4rec-softmax-users"
@@ -70,6 +72,17 @@ fn unknown_keys_are_refused_with_the_nearest() {
     assert!(error.contains("quick_optoins") && error.contains("did you mean \"quick_options\"?"), "{error}");
     let error = parse(&SMALL.replace("paper =", "papre =")).unwrap_err().to_string();
     assert!(error.contains("did you mean \"paper\"?"), "{error}");
+}
+
+#[test]
+fn tests_name_rows() {
+    for (key, good) in [("baseline", "\"bert4rec\""), ("order", "[\"bert4rec\"]")] {
+        let bad = good.replace("bert4rec", "bert4rek");
+        let text = |value: &str| SMALL.replacen("seeds =", &format!("{key} = {value}\nseeds ="), 1);
+        let error = parse(&text(&bad)).unwrap_err().to_string();
+        assert!(error.contains("names \"bert4rek\"") && error.contains("did you mean"), "{error}");
+        parse(&text(good)).unwrap();
+    }
 }
 
 #[test]

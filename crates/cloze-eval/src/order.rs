@@ -1,0 +1,54 @@
+//! Whether an order that somebody claims holds.
+
+use crate::bootstrap::Bootstrap;
+use crate::comparison::{Comparison, Finding, adjusted, compare, families};
+use crate::error::EvalError;
+use crate::evaluation::Evaluation;
+
+/// Each model of a claimed order, best first, against the next one: by data set, split, fit and protocol, with the tests of
+/// [`comparisons`](crate::comparisons) and Holm's correction over the steps of one order.
+///
+/// A model that a group lacks is passed over: the one before it is compared with the one behind it.
+///
+/// # Errors
+/// As [`comparisons`](crate::comparisons), for any name of the order.
+pub fn ordered(
+    evaluations: &[Evaluation],
+    order: &[String],
+    bootstrap: &Bootstrap,
+) -> Result<Vec<Comparison>, EvalError> {
+    let mut rows = Vec::new();
+    for models in families(evaluations, order)? {
+        let of = |name: &String| models.iter().find(|model| model.name() == name);
+        let present: Vec<_> = order.iter().filter_map(of).collect();
+        let steps = present.array_windows().map(|[better, worse]| compare(better, worse, bootstrap));
+        rows.extend(adjusted(steps.collect::<Result<_, _>>()?));
+    }
+    Ok(rows)
+}
+
+/// What the steps of one order say together: whether it holds, and if not, where.
+pub(crate) fn verdict(steps: &[&Comparison]) -> String {
+    let against: Vec<String> = steps
+        .iter()
+        .filter_map(|step| {
+            let (claimed, other) = (&step.model, &step.baseline);
+            match step.finding {
+                Finding::Better => None,
+                Finding::Worse => Some(format!("{other} is better than {claimed}")),
+                Finding::NoDifferenceShown => {
+                    Some(format!("no difference is shown between {claimed} and {other}"))
+                }
+                Finding::Contradictory => Some(format!("ranks and mean disagree on {claimed} and {other}")),
+            }
+        })
+        .collect();
+    if against.is_empty() { "holds".to_owned() } else { format!("not found: {}", against.join("; ")) }
+}
+
+/// The models of an order as text, `a > b > c`.
+pub(crate) fn chain(steps: &[&Comparison]) -> String {
+    let first = steps.first().map(|step| step.model.as_str());
+    let names: Vec<&str> = first.into_iter().chain(steps.iter().map(|step| step.baseline.as_str())).collect();
+    names.join(" > ")
+}
