@@ -58,6 +58,9 @@ pub enum CfError {
         /// The weight of the norm.
         lambda: f64,
     },
+    /// A decomposition whose iteration does not end.
+    #[error("the eigenvalues of the training data do not converge: are there numbers that are not finite?")]
+    Decomposition,
     /// The place for scores does not have a row for each query.
     #[error("{found} places for the scores of {queries} queries and {catalogue} items")]
     ScoreLength {

@@ -1,4 +1,4 @@
-//! Collaborative filtering baselines: Popularity, `ItemKNN`, EASE, SLIT.
+//! Collaborative filtering baselines: Popularity, `ItemKNN`, EASE, `PureSVD`, SLIT.
 //!
 //! | model | what it does |
 //! |---|---|
@@ -8,6 +8,7 @@
 //! | [`ItemKnnDecay`] | the same on a history whose older items count less |
 //! | [`Ease`] | linear autoencoder in closed form |
 //! | [`EaseDecay`] | the same on a history whose older items count less |
+//! | [`PureSvd`] | the matrix of users and items from its largest singular vectors |
 //! | [`Slit`] | linear prediction of the next item in closed form |
 //!
 //! All need seconds where a neural model needs hours, and a well-set neighbourhood model beats many published
@@ -34,6 +35,7 @@ mod item_item;
 mod item_knn;
 mod popularity;
 mod popularity_recent;
+mod pure_svd;
 mod similarity;
 mod slit;
 mod sparse;
@@ -44,6 +46,7 @@ pub use error::CfError;
 pub use item_knn::{ItemKnn, ItemKnnOptions};
 pub use popularity::{Popularity, PopularityOptions};
 pub use popularity_recent::{PopularityRecent, PopularityRecentOptions};
+pub use pure_svd::{PureSvd, PureSvdOptions};
 pub use slit::{Slit, SlitOptions};
 
 /// [`ItemKnn`] as `item-knn-decay`.

@@ -54,7 +54,7 @@ impl Section<'_> {
         let title = format!("{caption} on {}, {}", self.part.dataset, first.protocol);
         let _ = writeln!(
             page,
-            "<figure><figcaption>{}</figcaption>{}</figure>",
+            "<div class=\"plots\"><figure><figcaption>{}</figcaption>{}</figure></div>",
             escape(&caption),
             differences(&title, &all)
         );
