@@ -56,6 +56,9 @@ pub enum ItemProfiles {
     Tower,
     /// The mean of its users' profiles: collaboration without a transformer. Zero where it has no user.
     Users,
+    /// What matrix factorization makes of the item: collaboration without order. Of `PureSVD`, whose vectors are those of EASE
+    /// too: the inverse of a Gram matrix has its eigenvectors.
+    Svd,
     /// The content tower's own vector of the item: no collaboration at all.
     Content,
 }
@@ -184,7 +187,7 @@ const OWN_HELP: [(&str, &str); 18] = [
     ),
     (
         "item-profiles",
-        "An item's profile: tower (the paper's), users (mean of its users') or content (no collaboration)",
+        "An item's profile: tower (the paper's), users (mean of its users'), svd (of PureSVD) or content (no collaboration)",
     ),
     ("joint-steps", "end-to-end: steps that towers and head take together, after the head's own"),
     ("joint-batch", "end-to-end: prefixes a step, each asking for its item among those of the step"),
@@ -262,7 +265,7 @@ impl HybridOptions {
         self.validate_fusion()?;
         if self.variant == Variant::EndToEnd && self.item_profiles != ItemProfiles::Tower {
             let rule = "must be tower with --variant end-to-end, which trains it";
-            return Err(TrainError::option("item-profiles", "users or content", rule));
+            return Err(TrainError::option("item-profiles", "users, svd or content", rule));
         }
         let rates = [
             ("head-learning-rate", self.head_learning_rate),

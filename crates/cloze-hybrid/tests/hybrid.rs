@@ -104,6 +104,7 @@ fn a_folder_brings_the_same_scores_back() {
         HybridOptions { prefixes: Some(4), ..options(Variant::Paper) },
         HybridOptions { head_loss: HeadLoss::Softmax, ..options(Variant::TrainedProjections) },
         HybridOptions { item_profiles: ItemProfiles::Users, ..options(Variant::TrainedProjections) },
+        HybridOptions { item_profiles: ItemProfiles::Svd, ..options(Variant::TrainedProjections) },
         HybridOptions { item_profiles: ItemProfiles::Content, ..options(Variant::TrainedProjections) },
     ];
     for form in forms {

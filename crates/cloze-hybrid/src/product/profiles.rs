@@ -1,6 +1,7 @@
 //! Where item profiles come from.
 
 use crate::options::{HybridOptions, ItemProfiles, Variant};
+use cloze_cf::{PureSvd, PureSvdOptions};
 use cloze_data::Sequences;
 use cloze_sequential::Tower;
 use cloze_train::{Run, TrainError, TrainingData};
@@ -35,6 +36,10 @@ pub(super) fn of_items(
             let histories: Vec<&[u32]> = data.sequences.iter().collect();
             let users = of_users(&histories, options, cbf, run)?;
             Ok((None, means(&users, options.cbf.hidden, data)))
+        }
+        ItemProfiles::Svd => {
+            let options = PureSvdOptions { hidden: options.cbf.hidden };
+            Ok((None, PureSvd::fit(data.sequences, data.items, &options)?.item_vectors()))
         }
         ItemProfiles::Content => Ok((None, cbf.token_vectors()?)),
     }

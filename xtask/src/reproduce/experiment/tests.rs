@@ -42,6 +42,7 @@ fn hybridbert4rec_reuses_its_towers_and_leaves_ablations_out_of_a_quick_run() {
             | "hybridbert4rec-paper"
             | "hybridbert4rec-as-printed"
             | "hybridbert4rec-softmax-users"
+            | "hybridbert4rec-softmax-svd"
             | "hybridbert4rec-softmax-content" => Some("bert4rec"),
             name if name.starts_with("hybridbert4rec") => Some("hybridbert4rec-paper"),
             _ => None,
