@@ -1,0 +1,149 @@
+//! The sum of content and linear models on users in two groups.
+
+use super::*;
+use cloze_sequential::Bert4RecOptions;
+use cloze_train::{Reporter, TrainedOn};
+
+const ITEMS: usize = 24;
+const USERS: usize = 60;
+
+/// Two groups of users, each with half of the items, and what they take next.
+fn groups() -> (Sequences, Vec<Option<u32>>) {
+    let item = |user: usize, step: usize| ((user % 2) * 12 + (user / 2 + step * 5) % 12) as u32;
+    let lists: Vec<Vec<u32>> = (0..USERS).map(|user| (0..6).map(|step| item(user, step)).collect()).collect();
+    let next = (0..USERS).map(|user| Some(item(user, 6))).collect();
+    (Sequences::from_lists(&lists, None).unwrap(), next)
+}
+
+fn tower() -> Tower {
+    let options = Bert4RecOptions { hidden: 8, layers: 1, max_length: 8, ..Bert4RecOptions::default() };
+    Tower::new(&options, ITEMS, 3).unwrap()
+}
+
+fn only_ease(alpha: Option<Vec<f64>>) -> HybridOptions {
+    let slit_decays = Vec::new();
+    HybridOptions { alpha, ease_decays: vec![1.0], slit_decays, lambda: 5.0, ..HybridOptions::default() }
+}
+
+fn fit(alpha: Option<f64>, validation: Option<&[Option<u32>]>, notes: &mut Vec<String>) -> Fusion {
+    let (sequences, _) = groups();
+    let origin = TrainedOn {
+        dataset: "groups".to_owned(),
+        synthetic: true,
+        split: "leave-one-out".to_owned(),
+        split_hash: "0".to_owned(),
+        fit: "train".to_owned(),
+    };
+    let data = TrainingData { sequences: &sequences, items: ITEMS, origin: &origin, validation, leak: None };
+    let alpha = alpha.map(|alpha| vec![alpha]);
+    let options = only_ease(alpha);
+    let mut reporter = Reporter::quiet();
+    let fusion = Fusion::fit(&data, &options, &mut tower(), &mut Run::new(3, &mut reporter)).unwrap();
+    notes.extend_from_slice(reporter.notes());
+    fusion
+}
+
+fn scores(fusion: &Fusion, history: &[u32]) -> Vec<f32> {
+    let mut scores = vec![f32::NAN; ITEMS];
+    fusion.rank(&[history], &mut tower(), &mut scores).unwrap();
+    scores
+}
+
+/// NDCG@10 of the items that users take next.
+fn quality(fusion: &Fusion, next: &[Option<u32>]) -> f64 {
+    let (sequences, _) = groups();
+    let cases = validation_cases(&sequences, next, ITEMS).unwrap();
+    fusion.quality(&[cases], &mut tower()).unwrap().1
+}
+
+#[test]
+fn without_weight_the_scores_are_the_towers_log_probabilities() {
+    let scores = scores(&fit(Some(0.0), None, &mut Vec::new()), &[1, 2, 3]);
+    let logits = tower().logits(&[&[1, 2, 3]]).unwrap();
+    let sum: f32 = scores.iter().map(|score| score.exp()).sum();
+    assert!((sum - 1.0).abs() < 1e-5, "probabilities add up to {sum}");
+    let shift = logits[0] - scores[0];
+    assert!(scores.iter().zip(&logits).all(|(score, logit)| (logit - score - shift).abs() < 1e-5));
+}
+
+#[test]
+fn the_weight_multiplies_what_ease_says() {
+    let (none, some) = (fit(Some(0.0), None, &mut Vec::new()), fit(Some(3.0), None, &mut Vec::new()));
+    let mut linear = vec![f32::NAN; ITEMS];
+    some.ease.raw_scores(&[1, 2, 3], &[1.0], &mut linear).unwrap();
+    assert!(linear.iter().any(|score| *score > 0.0));
+    let (without, with) = (scores(&none, &[1, 2, 3]), scores(&some, &[1, 2, 3]));
+    for ((without, with), linear) in without.iter().zip(&with).zip(&linear) {
+        assert!((with - without - 3.0 * linear).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn the_terms_add_up_to_the_scores() {
+    let fusion = fit(Some(3.0), None, &mut Vec::new());
+    let terms = fusion.terms(&[1, 2, 3], &mut tower()).unwrap();
+    let names: Vec<&str> = terms.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["content", "collaborative"]);
+    for ((score, content), linear) in scores(&fusion, &[1, 2, 3]).iter().zip(&terms[0].1).zip(&terms[1].1) {
+        assert!((score - content - linear).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn validation_chooses_a_weight_where_ease_helps_and_none_where_it_misleads() {
+    let (_, next) = groups();
+    let chosen = fit(None, Some(&next), &mut Vec::new());
+    assert!(chosen.alpha()[0] > 0.0, "users stay in their group, which EASE knows");
+    assert!(quality(&chosen, &next) > quality(&fit(Some(0.0), None, &mut Vec::new()), &next));
+    // An untrained tower is not sure of anything: the wrong group is as good as the right one.
+    let other: Vec<Option<u32>> = next.iter().map(|item| item.map(|item| (item + 12) % 24)).collect();
+    assert!(fit(None, Some(&other), &mut Vec::new()).alpha()[0] <= 0.0);
+}
+
+#[test]
+fn each_score_has_a_weight_of_its_own() {
+    let (sequences, next) = groups();
+    let options = HybridOptions {
+        ease_decays: vec![1.0, 0.3],
+        slit_decays: vec![0.6],
+        alpha: Some(vec![2.0, 4.0, 8.0]),
+        ..only_ease(None)
+    };
+    let ease = Ease::fit(&sequences, ITEMS, &ease_options(&options)).unwrap();
+    let slit = Slit::fit(&sequences, ITEMS, &slit_options(&options)).unwrap();
+    assert_eq!(
+        Slit::fit(&sequences, ITEMS, &SlitOptions { lambda: 5.0, decay: 0.6, ..SlitOptions::default() })
+            .unwrap(),
+        slit
+    );
+    let mut added = vec![f32::NAN; 3 * ITEMS];
+    ease.raw_scores(&[1, 2, 3], &[1.0, 0.3], &mut added[..2 * ITEMS]).unwrap();
+    slit.raw_scores(&[1, 2, 3], &[0.6], &mut added[2 * ITEMS..]).unwrap();
+    let mut fusion = Fusion::new(ease, slit, &options);
+    let content = scores(&fit(Some(0.0), None, &mut Vec::new()), &[1, 2, 3]);
+    for (item, score) in scores(&fusion, &[1, 2, 3]).iter().enumerate() {
+        let row = |k: usize| added[k * ITEMS + item];
+        let expected = content[item] + 2.0 * row(0) + 4.0 * row(1) + 8.0 * row(2);
+        assert!((score - expected).abs() < 1e-5, "{item}: {score}, expected {expected}");
+    }
+    let mut reporter = Reporter::quiet();
+    fusion.choose(&sequences, &next, ITEMS, &mut tower(), &mut Run::new(3, &mut reporter)).unwrap();
+    assert!(fusion.alpha()[2] > fusion.alpha()[0], "here an item follows on another: {:?}", fusion.alpha());
+}
+
+#[test]
+fn without_validation_items_the_usual_weight_is_taken_and_said() {
+    let mut notes = Vec::new();
+    assert_eq!(fit(None, None, &mut notes).alpha(), [5.0]);
+    assert!(notes.len() == 1 && notes[0].contains("alpha"), "{notes:?}");
+    assert_eq!(fit(None, Some(&[None; USERS]), &mut notes).alpha(), [5.0]);
+}
+
+#[test]
+fn a_user_without_history_gets_the_towers_answer_and_a_strange_item_is_an_error() {
+    let fusion = fit(Some(3.0), None, &mut Vec::new());
+    assert_eq!(scores(&fusion, &[]), scores(&fit(Some(0.0), None, &mut Vec::new()), &[]));
+    let mut row = vec![0.0; ITEMS];
+    let error = fusion.rank(&[&[99]], &mut tower(), &mut row).unwrap_err().to_string();
+    assert!(error.contains("99"), "{error}");
+}
