@@ -4,13 +4,12 @@ use cloze_data::Sequences;
 use cloze_eval::{ModelError, Query, Recommender};
 use cloze_train::folder::WEIGHTS_FILE;
 use cloze_train::{FolderError, Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::decay;
 use crate::decayed::{DecayOption, Decays};
 use crate::error::CfError;
-use crate::popularity::{COUNTS, check_items, check_length, write_counts};
+use crate::popularity::{COUNTS, check_items, score_each, write_counts};
 use crate::similarity::nearest;
 use crate::sparse::Sparse;
 
@@ -195,13 +194,6 @@ impl Recommender for ItemKnn {
     }
 
     fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
-        let catalogue = self.counts.len();
-        check_length(queries, scores, catalogue)?;
-        for query in queries {
-            check_items(query.history, catalogue)?;
-        }
-        let rows = scores.par_chunks_exact_mut(catalogue.max(1));
-        rows.zip(queries).for_each(|(row, query)| self.score_one(query.history, row));
-        Ok(())
+        Ok(score_each(queries, scores, self.counts.len(), |history, row| self.score_one(history, row))?)
     }
 }

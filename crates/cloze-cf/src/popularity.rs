@@ -3,6 +3,7 @@
 use cloze_data::Sequences;
 use cloze_eval::{ModelError, Query, Recommender};
 use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CfError;
@@ -99,6 +100,22 @@ pub(crate) fn check_items(items: &[u32], catalogue: usize) -> Result<(), CfError
         Some(&item) => Err(CfError::ItemOutOfRange { item, catalogue }),
         None => Ok(()),
     }
+}
+
+/// Writes the scores of each query by its history, on all cores, after a check of what was asked for.
+pub(crate) fn score_each(
+    queries: &[Query<'_>],
+    scores: &mut [f32],
+    catalogue: usize,
+    one: impl Fn(&[u32], &mut [f32]) + Sync,
+) -> Result<(), CfError> {
+    check_length(queries, scores, catalogue)?;
+    for query in queries {
+        check_items(query.history, catalogue)?;
+    }
+    let rows = scores.par_chunks_exact_mut(catalogue.max(1));
+    rows.zip(queries).for_each(|(row, query)| one(query.history, row));
+    Ok(())
 }
 
 pub(crate) fn check_length(queries: &[Query<'_>], scores: &[f32], catalogue: usize) -> Result<(), CfError> {

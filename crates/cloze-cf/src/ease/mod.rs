@@ -12,8 +12,7 @@ use rayon::prelude::*;
 use crate::decay::{self, ages};
 use crate::decayed::{DecayOption, Decays};
 use crate::error::CfError;
-use crate::item_item::{ItemItem, Kept, memory};
-use crate::popularity::check_items;
+use crate::item_item::{ItemItem, memory};
 pub use options::EaseOptions;
 
 /// EASE (Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data"): the linear model that predicts each item
@@ -48,13 +47,9 @@ impl Ease {
     /// [`CfError::Singular`] for a lambda that is lost in rounding.
     pub fn fit(train: &Sequences, catalogue: usize, options: &EaseOptions) -> Result<Self, CfError> {
         options.check()?;
-        let most = if options.max_items == 0 { catalogue } else { options.max_items.min(catalogue) };
-        memory::check(most, options.memory_limit)?;
-        check_items(train.values(), catalogue)?;
-        let counts = train.counts(catalogue);
-        let kept = Kept::popular(&counts, most);
-        let weights = solve(&kept.of(train)?, most, options)?;
-        Ok(Self { options: options.clone(), model: ItemItem::new(kept, weights, counts) })
+        let limits = (options.max_items, options.memory_limit);
+        let model = ItemItem::fit(train, catalogue, limits, |train, kept| solve(train, kept, options))?;
+        Ok(Self { options: options.clone(), model })
     }
 
     /// The same weights with another decay of histories.

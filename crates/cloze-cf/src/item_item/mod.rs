@@ -3,15 +3,15 @@
 mod kept;
 pub(crate) mod memory;
 
+use cloze_data::Sequences;
 use cloze_eval::Query;
 use cloze_train::folder::WEIGHTS_FILE;
 use cloze_train::{FolderError, ModelFolder, NamedTensor, TrainError};
 pub(crate) use kept::Kept;
-use rayon::prelude::*;
 
 use crate::decay;
 use crate::error::CfError;
-use crate::popularity::{COUNTS, check_items, check_length, write_counts};
+use crate::popularity::{COUNTS, check_items, score_each, write_counts};
 
 const ITEMS: &str = "items";
 const WEIGHTS: &str = "weights";
@@ -31,8 +31,21 @@ pub(crate) struct ItemItem {
 }
 
 impl ItemItem {
-    pub(crate) fn new(kept: Kept, weights: Vec<f32>, counts: Vec<u64>) -> Self {
-        Self { kept, weights, counts }
+    /// Fits B to the `most` popular items of a catalogue, 0 for all, within `memory_limit` GiB; `solve` takes the sequences of the
+    /// kept items by place, and their number.
+    pub(crate) fn fit(
+        train: &Sequences,
+        catalogue: usize,
+        (most, memory_limit): (usize, f64),
+        solve: impl FnOnce(&Sequences, usize) -> Result<Vec<f32>, CfError>,
+    ) -> Result<Self, CfError> {
+        let most = if most == 0 { catalogue } else { most.min(catalogue) };
+        memory::check(most, memory_limit)?;
+        check_items(train.values(), catalogue)?;
+        let counts = train.counts(catalogue);
+        let kept = Kept::popular(&counts, most);
+        let weights = solve(&kept.of(train)?, most)?;
+        Ok(Self { kept, weights, counts })
     }
 
     /// The items that have weights, ascending.
@@ -70,19 +83,12 @@ impl ItemItem {
         decay: f64,
         scores: &mut [f32],
     ) -> Result<(), CfError> {
-        let catalogue = self.catalogue();
-        check_length(queries, scores, catalogue)?;
-        for query in queries {
-            check_items(query.history, catalogue)?;
-        }
-        let rows = scores.par_chunks_exact_mut(catalogue.max(1));
-        rows.zip(queries).for_each(|(row, query)| {
-            self.add_up(query.history, ages, &[decay], row);
+        score_each(queries, scores, self.catalogue(), |history, row| {
+            self.add_up(history, ages, &[decay], row);
             if row.iter().all(|score| *score == 0.0) {
                 write_counts(&self.counts, row);
             }
-        });
-        Ok(())
+        })
     }
 
     /// Each row of B is read once for all decays.

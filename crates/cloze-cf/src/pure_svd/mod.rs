@@ -6,11 +6,10 @@ mod subspace;
 use cloze_data::Sequences;
 use cloze_eval::{ModelError, Query, Recommender};
 use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
-use rayon::prelude::*;
 
 use crate::decay::ages;
 use crate::error::CfError;
-use crate::popularity::{COUNTS, check_items, check_length, write_counts};
+use crate::popularity::{COUNTS, check_items, score_each, write_counts};
 pub use options::PureSvdOptions;
 
 const VECTORS: &str = "vectors";
@@ -140,13 +139,6 @@ impl Recommender for PureSvd {
     }
 
     fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
-        let catalogue = self.counts.len();
-        check_length(queries, scores, catalogue)?;
-        for query in queries {
-            check_items(query.history, catalogue)?;
-        }
-        let rows = scores.par_chunks_exact_mut(catalogue.max(1));
-        rows.zip(queries).for_each(|(row, query)| self.score_one(query.history, row));
-        Ok(())
+        Ok(score_each(queries, scores, self.counts.len(), |history, row| self.score_one(history, row))?)
     }
 }

@@ -10,8 +10,7 @@ use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData
 
 use crate::decay::places;
 use crate::error::CfError;
-use crate::item_item::{ItemItem, Kept, memory};
-use crate::popularity::check_items;
+use crate::item_item::ItemItem;
 pub use options::SlitOptions;
 
 /// SLIT, the linear item transition of Choi et al. 2021 ("Session-aware Linear Item-Item Models for Session-based
@@ -45,13 +44,10 @@ impl Slit {
     /// [`CfError::Singular`] for a lambda that is lost in rounding.
     pub fn fit(train: &Sequences, catalogue: usize, options: &SlitOptions) -> Result<Self, CfError> {
         options.check()?;
-        let most = if options.max_items == 0 { catalogue } else { options.max_items.min(catalogue) };
-        memory::check(most, options.memory_limit)?;
-        check_items(train.values(), catalogue)?;
-        let counts = train.counts(catalogue);
-        let kept = Kept::popular(&counts, most);
-        let weights = solve::weights(&kept.of(train)?, most, options)?;
-        Ok(Self { options: options.clone(), model: ItemItem::new(kept, weights, counts) })
+        let limits = (options.max_items, options.memory_limit);
+        let model =
+            ItemItem::fit(train, catalogue, limits, |train, kept| solve::weights(train, kept, options))?;
+        Ok(Self { options: options.clone(), model })
     }
 
     /// The items that have weights, ascending: all, unless [`max_items`](SlitOptions::max_items) leaves some out.
