@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::decay;
 use crate::decayed::{DecayOption, Decays};
 use crate::error::CfError;
-use crate::popularity::{COUNTS, check_items, score_each, write_counts};
+use crate::popularity::{COUNTS, write_counts};
+use crate::queries::{check_items, score_each};
 use crate::similarity::nearest;
 use crate::sparse::Sparse;
 
@@ -194,6 +195,10 @@ impl Recommender for ItemKnn {
     }
 
     fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
-        Ok(score_each(queries, scores, self.counts.len(), |history, row| self.score_one(history, row))?)
+        let one = |history: &[u32], row: &mut [f32]| {
+            self.score_one(history, row);
+            Ok(())
+        };
+        Ok(score_each(queries, scores, self.counts.len(), one)?)
     }
 }

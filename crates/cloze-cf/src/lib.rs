@@ -8,6 +8,7 @@
 //! | [`ItemKnnDecay`] | the same on a history whose older items count less |
 //! | [`Ease`] | linear autoencoder in closed form |
 //! | [`EaseDecay`] | the same on a history whose older items count less |
+//! | [`Ials`] | matrix factorization with a weight on what was not observed |
 //! | [`PureSvd`] | the matrix of users and items from its largest singular vectors |
 //! | [`Slit`] | linear prediction of the next item in closed form |
 //!
@@ -31,11 +32,14 @@ mod decay;
 mod decayed;
 mod ease;
 mod error;
+mod ials;
 mod item_item;
 mod item_knn;
 mod popularity;
 mod popularity_recent;
 mod pure_svd;
+mod queries;
+mod sets;
 mod similarity;
 mod slit;
 mod sparse;
@@ -43,6 +47,7 @@ mod sparse;
 pub use decayed::{DecayOption, Decayed, DecayedOptions, Decays};
 pub use ease::{Ease, EaseOptions};
 pub use error::CfError;
+pub use ials::{Ials, IalsOptions};
 pub use item_knn::{ItemKnn, ItemKnnOptions};
 pub use popularity::{Popularity, PopularityOptions};
 pub use popularity_recent::{PopularityRecent, PopularityRecentOptions};

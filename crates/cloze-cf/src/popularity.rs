@@ -3,10 +3,10 @@
 use cloze_data::Sequences;
 use cloze_eval::{ModelError, Query, Recommender};
 use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CfError;
+use crate::queries::{check_items, check_length};
 
 pub(crate) const COUNTS: &str = "counts";
 
@@ -93,34 +93,4 @@ pub(crate) fn write_counts(counts: &[u64], row: &mut [f32]) {
     for (score, &count) in row.iter_mut().zip(counts) {
         *score = count as f32;
     }
-}
-
-pub(crate) fn check_items(items: &[u32], catalogue: usize) -> Result<(), CfError> {
-    match items.iter().find(|&&item| item as usize >= catalogue) {
-        Some(&item) => Err(CfError::ItemOutOfRange { item, catalogue }),
-        None => Ok(()),
-    }
-}
-
-/// Writes the scores of each query by its history, on all cores, after a check of what was asked for.
-pub(crate) fn score_each(
-    queries: &[Query<'_>],
-    scores: &mut [f32],
-    catalogue: usize,
-    one: impl Fn(&[u32], &mut [f32]) + Sync,
-) -> Result<(), CfError> {
-    check_length(queries, scores, catalogue)?;
-    for query in queries {
-        check_items(query.history, catalogue)?;
-    }
-    let rows = scores.par_chunks_exact_mut(catalogue.max(1));
-    rows.zip(queries).for_each(|(row, query)| one(query.history, row));
-    Ok(())
-}
-
-pub(crate) fn check_length(queries: &[Query<'_>], scores: &[f32], catalogue: usize) -> Result<(), CfError> {
-    if scores.len() == queries.len() * catalogue {
-        return Ok(());
-    }
-    Err(CfError::ScoreLength { found: scores.len(), queries: queries.len(), catalogue })
 }

@@ -6,7 +6,8 @@ use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData
 use serde::{Deserialize, Serialize};
 
 use crate::error::CfError;
-use crate::popularity::{COUNTS, check_items, check_length, write_counts};
+use crate::popularity::{COUNTS, write_counts};
+use crate::queries::{check_items, check_length};
 
 /// Options of [`PopularityRecent`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! The models of this binary. Everything else asks here; a new model is one line in [`MODELS`].
 
 use anyhow::{Context as _, Result, bail};
-use cloze_cf::{Ease, EaseDecay, ItemKnn, ItemKnnDecay, Popularity, PopularityRecent, PureSvd, Slit};
+use cloze_cf::{Ease, EaseDecay, Ials, ItemKnn, ItemKnnDecay, Popularity, PopularityRecent, PureSvd, Slit};
 use cloze_eval::Recommender;
 use cloze_hybrid::HybridBert4Rec;
 use cloze_sequential::{Bert4Rec, Caser, Gru4Rec, SasRec};
@@ -18,6 +18,7 @@ pub(crate) static MODELS: &[Entry] = &[
     Entry::of::<ItemKnnDecay>(),
     Entry::of::<Ease>(),
     Entry::of::<EaseDecay>(),
+    Entry::of::<Ials>(),
     Entry::of::<PureSvd>(),
     Entry::of::<Slit>(),
     Entry::of::<PopularityRecent>(),

@@ -11,7 +11,8 @@ pub(crate) use kept::Kept;
 
 use crate::decay;
 use crate::error::CfError;
-use crate::popularity::{COUNTS, check_items, score_each, write_counts};
+use crate::popularity::{COUNTS, write_counts};
+use crate::queries::{check_items, score_each};
 
 const ITEMS: &str = "items";
 const WEIGHTS: &str = "weights";
@@ -88,6 +89,7 @@ impl ItemItem {
             if row.iter().all(|score| *score == 0.0) {
                 write_counts(&self.counts, row);
             }
+            Ok(())
         })
     }
 

@@ -9,7 +9,8 @@ use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData
 
 use crate::decay::ages;
 use crate::error::CfError;
-use crate::popularity::{COUNTS, check_items, score_each, write_counts};
+use crate::popularity::{COUNTS, write_counts};
+use crate::queries::{check_items, inner_products, score_each};
 pub use options::PureSvdOptions;
 
 const VECTORS: &str = "vectors";
@@ -85,9 +86,7 @@ impl PureSvd {
             write_counts(&self.counts, row);
             return;
         }
-        for (score, item) in row.iter_mut().zip(self.vectors.chunks_exact(width)) {
-            *score = user.iter().zip(item).map(|(a, b)| a * b).sum();
-        }
+        inner_products(&user, &self.vectors, row);
     }
 }
 
@@ -139,6 +138,10 @@ impl Recommender for PureSvd {
     }
 
     fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
-        Ok(score_each(queries, scores, self.counts.len(), |history, row| self.score_one(history, row))?)
+        let one = |history: &[u32], row: &mut [f32]| {
+            self.score_one(history, row);
+            Ok(())
+        };
+        Ok(score_each(queries, scores, self.counts.len(), one)?)
     }
 }

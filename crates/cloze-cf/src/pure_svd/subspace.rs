@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::error::CfError;
+use crate::sets::sets;
 
 /// Vectors beyond those that are asked for: the last ones of a block converge slowly.
 const SPARE: usize = 16;
@@ -31,13 +32,7 @@ struct Binary {
 
 impl Binary {
     fn new(train: &Sequences, catalogue: usize) -> Result<Self, DataError> {
-        let distinct = |list: &[u32]| {
-            let mut items = list.to_vec();
-            items.sort_unstable();
-            items.dedup();
-            items
-        };
-        let users = Sequences::from_lists(&train.iter().map(distinct).collect::<Vec<_>>(), None)?;
+        let users = sets(train)?;
         Ok(Self { items: users.transpose(catalogue)?, users })
     }
 
