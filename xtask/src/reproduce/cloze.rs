@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
-use super::plan::PlannedRow;
+use super::plan::{Configuration, PlannedRow};
 use crate::workspace;
 
 /// The binary and the folder of raw data that it is pointed to.
@@ -86,9 +86,12 @@ impl Cloze {
     }
 
     /// Evaluates a trained model into `evaluation`; the table of all rows comes at the end.
-    pub(crate) fn evaluate(&self, name: &str, model: &Path, evaluation: &Path) -> Result<()> {
+    pub(crate) fn evaluate(&self, row: &Configuration, model: &Path, evaluation: &Path) -> Result<()> {
         let mut command = self.command(&["evaluate"]);
-        command.arg(model).args(["--name", name]);
+        command.arg(model).args(["--name", &row.name]);
+        if !row.protocols.is_empty() {
+            command.args(["--protocols", &row.protocols.join(",")]);
+        }
         self.add_data_dir(&mut command);
         command.arg("--output").arg(evaluation);
         run(command.stdout(Stdio::null()))

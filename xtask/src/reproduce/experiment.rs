@@ -14,10 +14,16 @@ use crate::nearest;
 /// Training options by their command line names, without the leading dashes.
 pub(crate) type Options = BTreeMap<String, OptionValue>;
 
-/// Candidate protocols that a published figure can refer to.
+/// The usual candidate protocols, to suggest one.
 const PROTOCOLS: [&str; 3] = ["full", "uniform-100", "popularity-100"];
 /// Parts of the data that a model can be fitted on.
 pub(crate) const FITS: [&str; 2] = ["train", "train+validation"];
+/// A candidate protocol that `cloze evaluate` knows: `full`, `uniform-N` or `popularity-N`.
+fn is_protocol(text: &str) -> bool {
+    let counted = text.split_once('-').filter(|(kind, _)| ["uniform", "popularity"].contains(kind));
+    text == "full" || counted.is_some_and(|(_, count)| count.parse::<u32>().is_ok_and(|count| count > 0))
+}
+
 /// The split of an experiment that names none; every data set has it.
 pub(crate) const LEAVE_ONE_OUT: &str = "leave-one-out";
 
@@ -61,6 +67,9 @@ pub(crate) struct Experiment {
     /// Splits that every row is trained and evaluated on, as `cloze train --split` takes them.
     #[serde(default = "leave_one_out")]
     pub(crate) splits: Vec<String>,
+    /// Candidate protocols of the evaluation; without it the three of `cloze evaluate`.
+    #[serde(default)]
+    pub(crate) protocols: Vec<String>,
     /// Parts of the data that every row is fitted on.
     pub(crate) fits: Vec<String>,
     /// Number of seeds: 0, 1, …
@@ -312,6 +321,12 @@ impl Experiment {
             let known = split == LEAVE_ONE_OUT || split.starts_with("global-time");
             ensure!(known, "split \"{split}\" is neither {LEAVE_ONE_OUT} nor global-time:VALIDATION,TEST");
         }
+        for protocol in &self.protocols {
+            ensure!(
+                is_protocol(protocol),
+                "protocol \"{protocol}\" is none of full, uniform-N and popularity-N"
+            );
+        }
         let row_fits = self.rows.iter().filter_map(|row| row.fits.as_ref()).flatten();
         for fit in self.fits.iter().chain(self.quick.fits.iter().flatten()).chain(row_fits) {
             ensure!(FITS.contains(&fit.as_str()), "fit \"{fit}\" is none of {}", FITS.join(", "));
@@ -327,7 +342,7 @@ impl Published {
         if let Some(fit) = fit {
             ensure!(FITS.contains(&fit.as_str()), "published: fit \"{fit}\" is none of {}", FITS.join(", "));
         }
-        ensure!(PROTOCOLS.contains(&protocol.as_str()), "published: unknown protocol \"{protocol}\"{hint}");
+        ensure!(is_protocol(protocol), "published: unknown protocol \"{protocol}\"{hint}");
         ensure!(
             (0.0..=1.0).contains(value),
             "published: {dataset} {model} {metric} is {value}, outside 0 to 1"

@@ -29,6 +29,9 @@ pub(crate) struct Configuration {
     pub(crate) fit: String,
     pub(crate) seed: u64,
     pub(crate) options: Options,
+    /// Candidate protocols, where they are not those of `cloze evaluate`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) protocols: Vec<String>,
     /// The hash of the row whose model is used: another tower is another row.
     pub(crate) uses: Option<String>,
     /// What `cloze --version` prints.
@@ -70,6 +73,7 @@ pub(crate) fn plan(experiment: &Experiment, request: &Request, cloze: &str) -> R
                         fit: fit.clone(),
                         seed,
                         options: row.resolve(dataset, request.quick),
+                        protocols: experiment.protocols.clone(),
                         uses: uses.map(|place| planned[place].hash.clone()),
                         cloze: cloze.to_owned(),
                     };

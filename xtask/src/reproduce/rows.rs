@@ -93,7 +93,7 @@ fn run_or_keep(
             fs::remove_dir_all(evaluation)
                 .with_context(|| format!("cannot remove {}", evaluation.display()))?;
         }
-        cloze.evaluate(&row.configuration.name, &folder.join("model"), evaluation)
+        cloze.evaluate(&row.configuration, &folder.join("model"), evaluation)
     })?;
     Ok(trained + evaluated)
 }
