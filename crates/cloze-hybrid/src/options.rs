@@ -150,7 +150,7 @@ impl Default for HybridOptions {
 /// Scores that are added at most: each takes the memory of all scores once more.
 const MOST_ADDED: usize = 8;
 /// Weights of the default decays where there are no validation items: between those that are chosen on ml-1m and ml-100k.
-const USUAL: [f64; 3] = [5.0, 30.0, 50.0];
+const USUAL: [f64; 3] = [5.5, 25.0, 64.0];
 /// Weight of any other decay then.
 const USUAL_OF_ANY: f64 = 5.0;
 
@@ -165,7 +165,7 @@ const OWN_HELP: [(&str, &str); 18] = [
     ),
     (
         "alpha",
-        "fused: weights of the scores that are added, for each of ease-decays, then slit-decays, such as [5, 30, 50]; none for the most likely on validation items",
+        "fused: weights of the scores that are added, for each of ease-decays, then slit-decays, such as [5.5, 25, 64]; none for the most likely on validation items",
     ),
     ("lambda", "fused: EASE's and SLIT's weight of the squared norm"),
     (
