@@ -24,6 +24,14 @@ pub enum CfError {
         /// Number of items.
         catalogue: usize,
     },
+    /// A user id beyond those of training.
+    #[error("user {user}: the model was trained with {users} users")]
+    UserOutOfRange {
+        /// The user.
+        user: u32,
+        /// Number of users.
+        users: usize,
+    },
     /// A model that would take more memory than it may.
     #[error(
         "{items} items need {need:.1} GiB, option memory-limit is {limit} GiB: filter rare items when the data are \

@@ -32,6 +32,7 @@ mod decay;
 mod decayed;
 mod ease;
 mod error;
+mod factors;
 mod ials;
 mod item_item;
 mod item_knn;
@@ -47,6 +48,10 @@ mod sparse;
 pub use decayed::{DecayOption, Decayed, DecayedOptions, Decays};
 pub use ease::{Ease, EaseOptions};
 pub use error::CfError;
+pub use factors::{
+    Bpr, BprKind, FactorLoss, FactorOptions, Factors, Gmf, GmfKind, Kind, KindOptions, Mf, MfKind, Mlp,
+    MlpKind, NeuMf, NeuMfKind,
+};
 pub use ials::{Ials, IalsOptions};
 pub use item_knn::{ItemKnn, ItemKnnOptions};
 pub use popularity::{Popularity, PopularityOptions};

@@ -1,7 +1,10 @@
 //! The models of this binary. Everything else asks here; a new model is one line in [`MODELS`].
 
 use anyhow::{Context as _, Result, bail};
-use cloze_cf::{Ease, EaseDecay, Ials, ItemKnn, ItemKnnDecay, Popularity, PopularityRecent, PureSvd, Slit};
+use cloze_cf::{
+    Bpr, Ease, EaseDecay, Gmf, Ials, ItemKnn, ItemKnnDecay, Mf, Mlp, NeuMf, Popularity, PopularityRecent,
+    PureSvd, Slit,
+};
 use cloze_eval::Recommender;
 use cloze_hybrid::HybridBert4Rec;
 use cloze_sequential::{Bert4Rec, Caser, Gru4Rec, SasRec};
@@ -21,6 +24,11 @@ pub(crate) static MODELS: &[Entry] = &[
     Entry::of::<Ials>(),
     Entry::of::<PureSvd>(),
     Entry::of::<Slit>(),
+    Entry::of::<Mf>(),
+    Entry::of::<Bpr>(),
+    Entry::of::<Gmf>(),
+    Entry::of::<Mlp>(),
+    Entry::of::<NeuMf>(),
     Entry::of::<PopularityRecent>(),
     Entry::of::<Bert4Rec>(),
     Entry::of::<SasRec>(),

@@ -23,4 +23,4 @@ pub use objective::{Objective, Training, Windows};
 pub use options::Bert4RecOptions;
 pub use sampler::Sampler;
 pub use sasrec::{SasRec, SasRecOptions};
-pub use tower::{Profile, Tower, validation_cases};
+pub use tower::{Profile, Tower};

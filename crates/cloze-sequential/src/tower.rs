@@ -9,7 +9,7 @@ use cloze_data::Sequences;
 use cloze_encoder::engine::{self, Engine, Mode};
 use cloze_encoder::{EncoderConfig, OptimizerState, PackedBatch, ParameterLayout, Parameters};
 use cloze_eval::{Cases, EvaluationOptions, Metric, ModelError, Protocol, Query, Recommender, evaluate};
-use cloze_train::{ModelFolder, NamedTensor, Plan, Run, Step, Task, TrainError, train};
+use cloze_train::{ModelFolder, NamedTensor, Plan, Run, Step, Task, TrainError, train, validation_cases};
 use rand::{SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
 use std::borrow::Cow;
@@ -90,8 +90,7 @@ impl<O: Objective> Tower<O> {
         if sampler.is_empty() {
             return Err(TrainError::Data(O::NOTHING.to_owned()));
         }
-        let held = validation.filter(|targets| targets.iter().any(Option::is_some));
-        let cases = held.map(|targets| validation_cases(sequences, targets, self.catalogue)).transpose()?;
+        let cases = validation_cases(sequences, validation, self.catalogue)?;
         let training = self.options.training();
         let plan = Plan {
             schedule: training.schedule,
@@ -240,22 +239,6 @@ fn shuffled(history: &[u32]) -> Vec<u32> {
     let mut other = history.to_vec();
     other.shuffle(&mut ChaCha8Rng::seed_from_u64(history.iter().fold(history.len() as u64, mix)));
     other
-}
-
-/// The users with a validation token, each with the whole training sequence as history.
-///
-/// # Errors
-/// No such user, or a token beyond the catalogue.
-pub fn validation_cases<'a>(
-    sequences: &'a Sequences,
-    targets: &[Option<u32>],
-    catalogue: usize,
-) -> Result<Cases<'a>, TrainError> {
-    let held: Vec<(u32, u32)> =
-        targets.iter().enumerate().filter_map(|(user, target)| Some((user as u32, (*target)?))).collect();
-    let histories = held.iter().map(|&(user, _)| sequences.get(user as usize)).collect();
-    let (users, targets) = held.into_iter().unzip();
-    Ok(Cases::new(users, histories, targets, sequences.counts(catalogue))?)
 }
 
 /// Training of a tower, for the loop.

@@ -9,6 +9,7 @@ mod model;
 mod progress;
 mod tensors;
 mod training;
+mod validation;
 
 pub use checkpoint::{CheckpointError, Checkpoints, RunIdentity};
 pub use folder::{Card, FolderError, ModelFolder, TrainedOn, Vocabularies};
@@ -17,3 +18,4 @@ pub use model::{Model, Run, TrainError, TrainingData};
 pub use progress::{Record, Reporter};
 pub use tensors::{NamedTensor, Values};
 pub use training::{Plan, Step, Task, train};
+pub use validation::validation_cases;

@@ -4,10 +4,9 @@ mod weights;
 
 use crate::options::HybridOptions;
 use cloze_cf::{Ease, EaseOptions, Slit, SlitOptions};
-use cloze_data::Sequences;
 use cloze_eval::{Cases, EvaluationOptions, Metric, ModelError, Protocol, Query, Recommender, evaluate};
-use cloze_sequential::{Tower, validation_cases};
-use cloze_train::{ModelFolder, NamedTensor, Run, TrainError, TrainingData};
+use cloze_sequential::Tower;
+use cloze_train::{ModelFolder, NamedTensor, Run, TrainError, TrainingData, validation_cases};
 use rayon::prelude::*;
 use weights::{LOOKS, Likelihood, most_likely};
 
@@ -51,9 +50,8 @@ impl Fusion {
         if options.alpha.is_some() {
             return Ok(this);
         }
-        let held = data.validation.filter(|targets| targets.iter().any(Option::is_some));
-        match held {
-            Some(targets) => this.choose(data.sequences, targets, data.items, cbf, run)?,
+        match validation_cases(data.sequences, data.validation, data.items)? {
+            Some(cases) => this.choose(&cases, data.items, cbf, run)?,
             None => run.reporter.note(&format!(
                 "no validation items are held out to choose alpha by: it is {:?}; a run with validation items finds \
                  others, which --alpha takes",
@@ -75,14 +73,12 @@ impl Fusion {
 
     fn choose(
         &mut self,
-        sequences: &Sequences,
-        targets: &[Option<u32>],
+        cases: &Cases<'_>,
         items: usize,
         cbf: &mut Tower,
         run: &mut Run<'_>,
     ) -> Result<(), TrainError> {
-        let cases = validation_cases(sequences, targets, items)?;
-        let parts = parts(&cases)?;
+        let parts = parts(cases)?;
         let users: usize = parts.iter().map(|part| part.users().len()).sum();
         run.reporter.start("alpha", (users * LOOKS) as u64, "users");
         let mut done = 0;

@@ -52,7 +52,7 @@ fn scores(fusion: &Fusion, history: &[u32]) -> Vec<f32> {
 /// NDCG@10 of the items that users take next.
 fn quality(fusion: &Fusion, next: &[Option<u32>]) -> f64 {
     let (sequences, _) = groups();
-    let cases = validation_cases(&sequences, next, ITEMS).unwrap();
+    let cases = validation_cases(&sequences, Some(next), ITEMS).unwrap().unwrap();
     fusion.quality(&[cases], &mut tower()).unwrap().1
 }
 

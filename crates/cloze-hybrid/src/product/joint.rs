@@ -8,8 +8,8 @@ use crate::options::HybridOptions;
 use cloze_data::Sequences;
 use cloze_encoder::{AdamW, AdamWOptions, GradientNorm, OptimizerState, Schedule};
 use cloze_eval::{Cases, EvaluationOptions, Metric, Protocol, evaluate};
-use cloze_sequential::{Tower, validation_cases};
-use cloze_train::{Plan, Run, Step, Task, TrainError, TrainingData, train};
+use cloze_sequential::Tower;
+use cloze_train::{Plan, Run, Step, Task, TrainError, TrainingData, train, validation_cases};
 
 /// The two towers of the product.
 pub(super) struct Towers<'a> {
@@ -37,8 +37,7 @@ pub(super) fn train_together(
         return Err(TrainError::Data("no user has two interactions: there is nothing to predict".to_owned()));
     }
     let users_of = data.sequences.transpose(data.items)?;
-    let held = data.validation.filter(|targets| targets.iter().any(Option::is_some));
-    let cases = held.map(|targets| validation_cases(data.sequences, targets, data.items)).transpose()?;
+    let cases = validation_cases(data.sequences, data.validation, data.items)?;
     let steps = o.joint_steps;
     let every = if o.cbf.validate_every == 0 { 0 } else { steps.div_ceil(super::VALIDATIONS) };
     let plan = Plan {

@@ -10,8 +10,8 @@ mod task;
 
 use crate::options::{HybridOptions, ItemProfiles, Variant};
 use cloze_encoder::{AdamW, AdamWOptions, Schedule};
-use cloze_sequential::{Tower, validation_cases};
-use cloze_train::{ModelFolder, NamedTensor, Plan, Run, TrainError, TrainingData, train};
+use cloze_sequential::Tower;
+use cloze_train::{ModelFolder, NamedTensor, Plan, Run, TrainError, TrainingData, train, validation_cases};
 pub(crate) use head::{Head, dot};
 use joint::{Towers, train_together};
 use pairs::Pairs;
@@ -133,8 +133,7 @@ fn train_head(
     }
     let users = of_users(&histories, o, cbf, run)?;
 
-    let held = data.validation.filter(|targets| targets.iter().any(Option::is_some));
-    let cases = held.map(|targets| validation_cases(data.sequences, targets, data.items)).transpose()?;
+    let cases = validation_cases(data.sequences, data.validation, data.items)?;
     let validation = match cases {
         Some(cases) => {
             let profiles = cbf.profiles(cases.histories(), o.variant.profile())?;

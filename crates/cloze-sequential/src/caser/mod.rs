@@ -13,10 +13,11 @@ mod worker;
 pub use activation::CaserActivation;
 pub use options::CaserOptions;
 
-use crate::tower::validation_cases;
 use cloze_encoder::AdamW;
 use cloze_eval::{ModelError, Query, Recommender};
-use cloze_train::{Model, ModelFolder, NamedTensor, Plan, Run, TrainError, TrainingData, train};
+use cloze_train::{
+    Model, ModelFolder, NamedTensor, Plan, Run, TrainError, TrainingData, train, validation_cases,
+};
 use network::{Network, Pass};
 use rayon::prelude::*;
 use task::CaserTask;
@@ -57,8 +58,7 @@ impl Model for Caser {
         let users = data.sequences.len();
         let mut network = Network::new(options, data.items, users, run.seed)?;
         let mut windows = Windows::new(data.sequences, data.items, options, run.seed)?;
-        let held = data.validation.filter(|targets| targets.iter().any(Option::is_some));
-        let cases = held.map(|targets| validation_cases(data.sequences, targets, data.items)).transpose()?;
+        let cases = validation_cases(data.sequences, data.validation, data.items)?;
         let training = options.training();
         let plan = Plan {
             schedule: training.schedule,

@@ -1,0 +1,219 @@
+//! The models of the family by name: which parts each has, which options, which defaults.
+
+use super::options::{FactorLoss, FactorOptions};
+use serde::de::{Deserializer, Error as _};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::fmt::Debug;
+use std::marker::PhantomData;
+
+type Help = (&'static str, &'static str);
+
+const HIDDEN: Help = ("hidden", "Width of the vectors that are multiplied");
+const MLP_HIDDEN: Help = ("mlp-hidden", "Width of the vectors that the layers read");
+const LAYERS: Help = ("layers", "Outputs of each layer, the first next to the vectors");
+const ITEM_BIAS: Help = ("item-bias", "Whether an item has a score of its own, whoever asks");
+const LOSS: Help =
+    ("loss", "What training minimizes: log (binary cross-entropy), sampled-softmax or bpr (order of pairs)");
+const NEGATIVES: Help = ("negatives", "Items drawn for each observed pair, uniformly from the user's others");
+const EPOCHS: Help = ("epochs", "Passes over the observed pairs");
+const BATCH: Help = ("batch", "Observed pairs a step");
+const RATE: Help = ("learning-rate", "Learning rate of Adam at first; it falls linearly to 0");
+const L2: Help = ("l2", "Penalty on the square of every vector each time that it is used");
+const SCALE: Help = ("initial-scale", "Standard deviation of the first vectors' values");
+const VALIDATE: Help = ("validate-every", "Epochs between two looks at the validation items; 0: never");
+
+/// A model of the family.
+pub trait Kind: Debug + Clone + Copy + PartialEq + Send + Sync + 'static {
+    /// Kebab-case, as the command line takes it.
+    const NAME: &'static str;
+    /// One line for the help text.
+    const ABOUT: &'static str;
+    /// Its options, each with a line of help.
+    const HELP: &'static [Help];
+    /// Whether it has products of vectors.
+    const PRODUCT: bool;
+    /// Whether the products are weighed.
+    const WEIGHTED: bool = false;
+    /// Whether it has layers.
+    const MLP: bool = false;
+
+    /// The options where nothing is said.
+    fn defaults() -> FactorOptions;
+}
+
+const DEFAULTS: FactorOptions = FactorOptions {
+    hidden: 64,
+    mlp_hidden: 64,
+    layers: Vec::new(),
+    item_bias: false,
+    loss: FactorLoss::Log,
+    negatives: 4,
+    epochs: 20,
+    pretrain_epochs: 0,
+    pretrain_learning_rate: 2e-3,
+    batch: 1024,
+    learning_rate: 2e-3,
+    l2: 0.0,
+    initial_scale: 0.1,
+    validate_every: 2,
+};
+
+/// See [`Mf`](crate::Mf).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MfKind;
+
+impl Kind for MfKind {
+    const NAME: &'static str = "mf";
+    const ABOUT: &'static str =
+        "Matrix factorization: the product of a user's and an item's vector, by gradient steps";
+    const HELP: &'static [Help] =
+        &[HIDDEN, ITEM_BIAS, LOSS, NEGATIVES, EPOCHS, BATCH, RATE, L2, SCALE, VALIDATE];
+    const PRODUCT: bool = true;
+
+    fn defaults() -> FactorOptions {
+        FactorOptions { item_bias: true, ..DEFAULTS }
+    }
+}
+
+/// See [`Bpr`](crate::Bpr).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BprKind;
+
+impl Kind for BprKind {
+    const NAME: &'static str = "bpr";
+    const ABOUT: &'static str =
+        "Bayesian personalized ranking: matrix factorization that learns the order of pairs of items";
+    const HELP: &'static [Help] = &[HIDDEN, ITEM_BIAS, NEGATIVES, EPOCHS, BATCH, RATE, L2, SCALE, VALIDATE];
+    const PRODUCT: bool = true;
+
+    fn defaults() -> FactorOptions {
+        FactorOptions { item_bias: true, loss: FactorLoss::Bpr, ..DEFAULTS }
+    }
+}
+
+/// See [`Gmf`](crate::Gmf).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GmfKind;
+
+impl Kind for GmfKind {
+    const NAME: &'static str = "gmf";
+    const ABOUT: &'static str =
+        "Generalized matrix factorization: a weighted product of a user's and an item's vector";
+    const HELP: &'static [Help] = MfKind::HELP;
+    const PRODUCT: bool = true;
+    const WEIGHTED: bool = true;
+
+    fn defaults() -> FactorOptions {
+        DEFAULTS
+    }
+}
+
+/// See [`Mlp`](crate::Mlp).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MlpKind;
+
+impl Kind for MlpKind {
+    const NAME: &'static str = "mlp";
+    const ABOUT: &'static str = "Layers over a user's and an item's vector";
+    const HELP: &'static [Help] =
+        &[MLP_HIDDEN, LAYERS, ITEM_BIAS, LOSS, NEGATIVES, EPOCHS, BATCH, RATE, L2, SCALE, VALIDATE];
+    const PRODUCT: bool = false;
+    const MLP: bool = true;
+
+    fn defaults() -> FactorOptions {
+        FactorOptions { layers: vec![64, 32, 16], ..DEFAULTS }
+    }
+}
+
+/// See [`NeuMf`](crate::NeuMf).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NeuMfKind;
+
+impl Kind for NeuMfKind {
+    const NAME: &'static str = "neumf";
+    const ABOUT: &'static str = "Neural matrix factorization: GMF and MLP, trained apart and then as one";
+    const HELP: &'static [Help] = &[
+        HIDDEN,
+        MLP_HIDDEN,
+        LAYERS,
+        ITEM_BIAS,
+        LOSS,
+        NEGATIVES,
+        EPOCHS,
+        (
+            "pretrain-epochs",
+            "Epochs of GMF and of MLP, from which the joint model starts; 0: it starts from nothing",
+        ),
+        ("pretrain-learning-rate", "Their learning rate at first; it falls linearly to 0"),
+        BATCH,
+        RATE,
+        L2,
+        SCALE,
+        VALIDATE,
+    ];
+    const PRODUCT: bool = true;
+    const WEIGHTED: bool = true;
+    const MLP: bool = true;
+
+    fn defaults() -> FactorOptions {
+        FactorOptions {
+            layers: vec![64, 32, 16],
+            epochs: 10,
+            pretrain_epochs: 20,
+            learning_rate: 5e-4,
+            ..DEFAULTS
+        }
+    }
+}
+
+/// The options that a model of the family has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KindOptions<K> {
+    /// The values; those that the model does not have are its defaults.
+    pub values: FactorOptions,
+    kind: PhantomData<K>,
+}
+
+impl<K: Kind> From<FactorOptions> for KindOptions<K> {
+    fn from(values: FactorOptions) -> Self {
+        Self { values, kind: PhantomData }
+    }
+}
+
+impl<K: Kind> Default for KindOptions<K> {
+    fn default() -> Self {
+        K::defaults().into()
+    }
+}
+
+fn has<K: Kind>(key: &str) -> bool {
+    K::HELP.iter().any(|(known, _)| *known == key)
+}
+
+impl<K: Kind> Serialize for KindOptions<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let all = serde_json::to_value(&self.values).map_err(serde::ser::Error::custom)?;
+        let all = all.as_object().into_iter().flatten();
+        serializer.collect_map(all.filter(|(key, _)| has::<K>(key)))
+    }
+}
+
+impl<'de, K: Kind> Deserialize<'de> for KindOptions<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let given = Map::deserialize(deserializer)?;
+        if let Some(key) = given.keys().find(|key| !has::<K>(key)) {
+            let known: Vec<&str> = K::HELP.iter().map(|(known, _)| *known).collect();
+            return Err(D::Error::custom(format!(
+                "unknown field `{key}`, expected one of {}",
+                known.join(", ")
+            )));
+        }
+        let mut all = serde_json::to_value(K::defaults()).map_err(D::Error::custom)?;
+        if let Value::Object(all) = &mut all {
+            all.extend(given);
+        }
+        FactorOptions::deserialize(all).map(Self::from).map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,204 @@
+//! Models with a vector for each user and item, learned by gradient steps: MF, BPR, GMF, MLP, `NeuMF`.
+
+mod draws;
+mod kind;
+mod layout;
+mod network;
+mod newcomer;
+mod options;
+mod products;
+mod score;
+mod sparse_adam;
+mod task;
+#[cfg(test)]
+mod tests;
+
+use crate::queries::check_items;
+use crate::sets::sets;
+use cloze_data::Sequences;
+use cloze_eval::{ModelError, Query, Recommender};
+use cloze_train::{
+    Model, ModelFolder, NamedTensor, Plan, Run, TrainError, TrainingData, train, validation_cases,
+};
+use draws::Draws;
+pub use kind::{BprKind, GmfKind, Kind, KindOptions, MfKind, MlpKind, NeuMfKind};
+use layout::{Layout, Shape};
+use network::Network;
+pub use options::{FactorLoss, FactorOptions};
+use score::Scorer;
+use sparse_adam::SparseAdam;
+use task::FactorTask;
+
+/// A model with a vector for each user and item, fitted to pairs that were observed and pairs that are drawn.
+///
+/// - Scores: [`Mf`] and [`Bpr`] `p_u · q_i`, [`Gmf`] `h · (p_u ∗ q_i)`, [`Mlp`] `g · z(p′_u, q′_i)` with layers of ReLU, [`NeuMf`] the sum
+///   of the last two, each with vectors of its own; where `item-bias` is set, `+ b_i`.
+/// - Training: every observed pair once an epoch, in a new order, with negatives that are drawn anew. Adam moves only the vectors
+///   that a step used, so that a step costs as much as its batch, however large the catalogue.
+/// - A user who was not in training gets the most likely vectors given the history, all else fixed, with a normal prior as the users
+///   of training are spread. Without a history, these are the mean of all users' vectors.
+///
+/// He et al. 2017, "Neural Collaborative Filtering"; Rendle et al. 2009, "BPR"; Rendle et al. 2020, "Neural Collaborative Filtering
+/// vs. Matrix Factorization Revisited", who show that a well-set product is not behind the layers. The bits of a result do not
+/// depend on the number of threads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Factors<K> {
+    options: KindOptions<K>,
+    network: Network,
+}
+
+/// Matrix factorization with the log loss.
+pub type Mf = Factors<MfKind>;
+/// Matrix factorization with BPR's loss.
+pub type Bpr = Factors<BprKind>;
+/// Generalized matrix factorization.
+pub type Gmf = Factors<GmfKind>;
+/// Layers over both vectors.
+pub type Mlp = Factors<MlpKind>;
+/// GMF and MLP, trained apart and then as one: the weights of each start at half of what they were.
+pub type NeuMf = Factors<NeuMfKind>;
+
+impl<K: Kind> Factors<K> {
+    /// Item vectors of the product, `[items, hidden]`; empty for [`Mlp`].
+    pub fn item_vectors(&self) -> &[f32] {
+        &self.network.values[self.network.layout.product_items.range.clone()]
+    }
+
+    fn scorer(&self) -> Scorer<'_> {
+        Scorer { network: &self.network, options: &self.options.values }
+    }
+}
+
+/// One training: a network with its name and how long it takes.
+struct Phase {
+    name: &'static str,
+    network: Network,
+    epochs: u64,
+    rate: f64,
+}
+
+/// Trains the network of a phase on distinct items of each user.
+fn learn(
+    mut phase: Phase,
+    data: &TrainingData<'_>,
+    sets: &Sequences,
+    options: &FactorOptions,
+    run: &mut Run<'_>,
+) -> Result<Network, TrainError> {
+    let draws = Draws::new(sets, data.items, options.negatives, options.batch, run.seed);
+    if draws.is_empty() {
+        let problem =
+            "there is no user with an item and another item that the user has not: nothing to learn from";
+        return Err(TrainError::Data(problem.to_owned()));
+    }
+    let cases = validation_cases(data.sequences, data.validation, data.items)?;
+    let steps = draws.steps();
+    let plan = Plan {
+        schedule: FactorOptions::schedule(phase.epochs, phase.rate, steps),
+        validate_every: if cases.is_some() { options.validate_every.saturating_mul(steps) } else { 0 },
+    };
+    let optimizer = SparseAdam::new(phase.network.values.len());
+    let chunks = Vec::new();
+    let mut task = FactorTask { network: &mut phase.network, draws, optimizer, chunks, cases, options };
+    train(&mut task, phase.name, &plan, run)?;
+    Ok(phase.network)
+}
+
+/// The joint network, with values from GMF and MLP.
+fn join(shape: Shape, product: &Network, mlp: &Network) -> Network {
+    let mut joint = Network::new(shape, |layout| vec![0.0; layout.len]);
+    for part in [product, mlp] {
+        for array in &part.layout.arrays {
+            let Some(own) = joint.layout.arrays.iter().find(|own| own.name == array.name) else { continue };
+            // Each part answered alone: together they answer with the mean of both.
+            let both = ["product.weights", "mlp.weights", "bias", "item_bias"];
+            let share = if both.contains(&&*array.name) { 0.5 } else { 1.0 };
+            let values = joint.values[own.range.clone()].iter_mut().zip(&part.values[array.range.clone()]);
+            values.for_each(|(value, of_part)| *value += share * of_part);
+        }
+    }
+    joint
+}
+
+impl<K: Kind> Model for Factors<K> {
+    const NAME: &'static str = K::NAME;
+    const ABOUT: &'static str = K::ABOUT;
+    const HELP: &'static [(&'static str, &'static str)] = K::HELP;
+    type Options = KindOptions<K>;
+
+    fn fit(data: &TrainingData<'_>, options: &Self::Options, run: &mut Run<'_>) -> Result<Self, TrainError> {
+        let values = &options.values;
+        values.validate::<K>()?;
+        check_items(data.sequences.values(), data.items)?;
+        let shape = Shape::of::<K>(values, data.sequences.len(), data.items);
+        shape.validate()?;
+        let sets = sets(data.sequences)?;
+        let seed = run.seed;
+        let fresh =
+            |shape: Shape| Network::new(shape, |layout| layout.initialize(values.initial_scale, seed));
+        let network = if values.pretrain_epochs > 0 {
+            let (epochs, rate) = (values.pretrain_epochs, values.pretrain_learning_rate);
+            let mut before = |name, shape| {
+                learn(Phase { name, network: fresh(shape), epochs, rate }, data, &sets, values, run)
+            };
+            join(shape.clone(), &before("gmf", shape.product())?, &before("mlp", shape.mlp())?)
+        } else {
+            fresh(shape)
+        };
+        let (epochs, rate) = (values.epochs, values.learning_rate);
+        let mut network = learn(Phase { name: K::NAME, network, epochs, rate }, data, &sets, values, run)?;
+        network.forget(|user| !sets.get(user).is_empty());
+        Ok(Self { options: options.clone(), network })
+    }
+
+    fn options(&self) -> &Self::Options {
+        &self.options
+    }
+
+    fn tensors(&self) -> Result<Vec<NamedTensor<'static>>, TrainError> {
+        let values = &self.network.values;
+        let arrays = self.network.layout.arrays.iter();
+        Ok(arrays
+            .map(|array| NamedTensor::f32(&*array.name, &array.shape, values[array.range.clone()].to_vec()))
+            .collect())
+    }
+
+    fn load(folder: &ModelFolder) -> Result<Self, TrainError> {
+        let options: KindOptions<K> = folder.options(K::NAME)?;
+        options.values.validate::<K>()?;
+        let (items, users) = (folder.vocabularies.items.len(), folder.vocabularies.users.len());
+        let shape = Shape::of::<K>(&options.values, users, items);
+        shape.validate()?;
+        // Grows with what is there: absurd options fail at the first array, before a buffer is allocated.
+        let mut values = Vec::new();
+        for array in &Layout::new(&shape).arrays {
+            values.extend(folder.f32(&array.name, Some(&array.shape))?);
+        }
+        Ok(Self { options, network: Network::new(shape, |_| values) })
+    }
+}
+
+impl<K: Kind> Recommender for Factors<K> {
+    fn name(&self) -> String {
+        K::NAME.to_owned()
+    }
+
+    fn catalogue(&self) -> usize {
+        self.network.shape.items
+    }
+
+    fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
+        self.scorer().score(queries, scores)
+    }
+
+    /// The product, the layers, and what an item has by itself.
+    fn parts(&mut self, query: &Query<'_>) -> Result<Vec<(&'static str, Vec<f32>)>, ModelError> {
+        Ok(self.scorer().parts(query)?)
+    }
+
+    /// The user's vectors.
+    fn profiles(&mut self, queries: &[Query<'_>]) -> Result<Vec<f32>, ModelError> {
+        let people = self.scorer().people(queries)?;
+        Ok(people.into_iter().flat_map(|person| [person.product, person.mlp].concat()).collect())
+    }
+}

@@ -1,0 +1,305 @@
+//! The network: scores of pairs, and what they give back to the parameters.
+//!
+//! `s(u, i) = h · (p_u ∗ q_i) + g · z(p′_u, q′_i) + b_i + b`, with `z` the last of the layers `z₀ = relu(A p′ + B q′ + c₀)`,
+//! `zₗ = relu(Wₗ zₗ₋₁ + cₗ)`. A model of the family has some of the terms.
+
+use super::layout::{Layout, Shape};
+use super::options::FactorLoss;
+use super::products::{add_scaled, dot, matrix, multiply};
+
+/// A network with its values.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Network {
+    pub(super) shape: Shape,
+    pub(super) layout: Layout,
+    pub(super) values: Vec<f32>,
+}
+
+/// Tables of user vectors: the network's, or those of one whom it does not know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct People<'a> {
+    /// `[people, hidden]`.
+    pub(super) product: &'a [f32],
+    /// `[people, mlp-hidden]`.
+    pub(super) mlp: &'a [f32],
+}
+
+impl<'a> People<'a> {
+    pub(super) fn of(network: &'a Network) -> Self {
+        let layout = &network.layout;
+        Self {
+            product: &network.values[layout.product_users.range.clone()],
+            mlp: &network.values[layout.mlp_users.range.clone()],
+        }
+    }
+}
+
+/// Some groups of a batch, with what was computed of them. A group is a user with items, the observed one first; with G groups
+/// there are E pairs.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    /// `[E]`.
+    pub(super) scores: Vec<f32>,
+    /// Derivatives of the loss by the scores, `[E]`.
+    pub(super) slopes: Vec<f32>,
+    /// `h ∗ p` of each group, `[G, hidden]`: its slope times it is what an item's vector gets.
+    pub(super) weighted: Vec<f32>,
+    /// Gradients of the product's user vectors, `[G, hidden]`.
+    pub(super) product_users: Vec<f32>,
+    /// Gradients of the layers' vectors, `[G, mlp-hidden]` and `[E, mlp-hidden]`.
+    pub(super) mlp_users: Vec<f32>,
+    pub(super) mlp_items: Vec<f32>,
+    /// Gradient of what every pair uses.
+    pub(super) dense: Vec<f32>,
+    /// Sum of the groups' losses.
+    pub(super) loss: f64,
+    /// The layers' vectors, `[G, mlp-hidden]` and `[E, mlp-hidden]`.
+    people: Vec<f32>,
+    things: Vec<f32>,
+    /// Outputs of each layer, `[E, layers[l]]`.
+    outputs: Vec<Vec<f32>>,
+}
+
+impl Network {
+    pub(super) fn new(shape: Shape, values: impl FnOnce(&Layout) -> Vec<f32>) -> Self {
+        let layout = Layout::new(&shape);
+        let values = values(&layout);
+        Self { shape, layout, values }
+    }
+
+    /// Sets the vectors of users who learned nothing to zeros.
+    pub(super) fn forget(&mut self, learned: impl Fn(usize) -> bool) {
+        for table in [&self.layout.product_users, &self.layout.mlp_users] {
+            let rows = self.values[table.range.clone()].chunks_exact_mut(table.width.max(1));
+            rows.enumerate().filter(|(user, _)| !learned(*user)).for_each(|(_, row)| row.fill(0.0));
+        }
+    }
+
+    /// Scores of groups of `stride` items into `chunk`.
+    pub(super) fn forward(&self, people: People<'_>, users: &[u32], items: &[u32], chunk: &mut Chunk) {
+        let (layout, stride) = (&self.layout, items.len() / users.len());
+        let bias = self.values[layout.bias.clone()].first().copied().unwrap_or(0.0);
+        chunk.scores.clear();
+        chunk.scores.resize(items.len(), bias);
+        if self.shape.item_bias {
+            let biases = &self.values[layout.item_bias.range.clone()];
+            chunk.scores.iter_mut().zip(items).for_each(|(score, &item)| *score += biases[item as usize]);
+        }
+        if self.shape.hidden > 0 {
+            let things = &self.values[layout.product_items.range.clone()];
+            chunk.weighted.clear();
+            for &user in users {
+                self.push_weighted(row(people.product, user, self.shape.hidden), &mut chunk.weighted);
+            }
+            let groups = chunk.scores.chunks_exact_mut(stride).zip(items.chunks_exact(stride));
+            for ((scores, items), weighted) in groups.zip(chunk.weighted.chunks_exact(self.shape.hidden)) {
+                for (score, &item) in scores.iter_mut().zip(items) {
+                    *score += dot(weighted, row(things, item, self.shape.hidden));
+                }
+            }
+        }
+        if !self.shape.layers.is_empty() {
+            self.forward_layers(people, users, items, chunk);
+        }
+    }
+
+    /// Appends `h ∗ p`.
+    pub(super) fn push_weighted(&self, vector: &[f32], out: &mut Vec<f32>) {
+        let weights = &self.values[self.layout.product_weights.clone()];
+        if weights.is_empty() {
+            out.extend_from_slice(vector);
+        } else {
+            out.extend(vector.iter().zip(weights).map(|(p, h)| p * h));
+        }
+    }
+
+    fn forward_layers(&self, people: People<'_>, users: &[u32], items: &[u32], chunk: &mut Chunk) {
+        let (layout, stride) = (&self.layout, items.len() / users.len());
+        let m = self.shape.mlp_hidden;
+        let gather = |table: &[f32], ids: &[u32], out: &mut Vec<f32>| {
+            out.clear();
+            ids.iter().for_each(|&id| out.extend_from_slice(row(table, id, m)));
+        };
+        gather(people.mlp, users, &mut chunk.people);
+        gather(&self.values[layout.mlp_items.range.clone()], items, &mut chunk.things);
+        let of_users = self.first_of_users(&chunk.people);
+        chunk.outputs.resize_with(layout.layers.len(), Vec::new);
+        let width = self.shape.layers[0];
+        let first = &mut chunk.outputs[0];
+        first.clear();
+        for row in of_users.chunks_exact(width) {
+            (0..stride).for_each(|_| first.extend_from_slice(row));
+        }
+        let weight = &self.values[layout.layers[0].weight.clone()];
+        multiply(first, true, matrix(&chunk.things, m), matrix(weight, m).transpose());
+        self.finish_layers(&mut chunk.outputs, &mut chunk.scores);
+    }
+
+    /// The users' share of the first layer, with its bias: `A p′ + c₀`, `[G, layers[0]]`.
+    pub(super) fn first_of_users(&self, people: &[f32]) -> Vec<f32> {
+        let (m, bias) = (self.shape.mlp_hidden, &self.values[self.layout.layers[0].bias.clone()]);
+        let mut out = bias.repeat(people.len() / m);
+        let weight = &self.values[self.layout.first_users.clone()];
+        multiply(&mut out, true, matrix(people, m), matrix(weight, m).transpose());
+        out
+    }
+
+    /// From the first layer before its relu to the scores, which are added.
+    pub(super) fn finish_layers(&self, outputs: &mut [Vec<f32>], scores: &mut [f32]) {
+        let pairs = scores.len();
+        for number in 0..outputs.len() {
+            let (before, rest) = outputs.split_at_mut(number);
+            let out = &mut rest[0];
+            if let Some(inputs) = before.last() {
+                let (layer, width) = (&self.layout.layers[number], self.shape.layers[number - 1]);
+                out.clear();
+                out.extend(self.values[layer.bias.clone()].repeat(pairs));
+                let weight = matrix(&self.values[layer.weight.clone()], width);
+                multiply(out, true, matrix(inputs, width), weight.transpose());
+            }
+            out.iter_mut().for_each(|value| *value = value.max(0.0));
+        }
+        let weights = &self.values[self.layout.mlp_weights.clone()];
+        let last = outputs.last().into_iter().flat_map(|last| last.chunks_exact(weights.len()));
+        scores.iter_mut().zip(last).for_each(|(score, z)| *score += dot(weights, z));
+    }
+
+    /// Loss of the scores in `chunk`, as a part of a mean over `groups`, and its gradients.
+    pub(super) fn backward(
+        &self,
+        people: People<'_>,
+        users: &[u32],
+        items: &[u32],
+        loss: FactorLoss,
+        groups: usize,
+        chunk: &mut Chunk,
+    ) {
+        let (layout, stride) = (&self.layout, items.len() / users.len());
+        chunk.slopes.resize(items.len(), 0.0);
+        let scored = chunk.scores.chunks_exact(stride).zip(chunk.slopes.chunks_exact_mut(stride));
+        chunk.loss = scored.map(|(scores, slopes)| loss.of_group(scores, slopes)).sum();
+        let share = 1.0 / groups as f32;
+        chunk.slopes.iter_mut().for_each(|slope| *slope *= share);
+        chunk.dense.clear();
+        chunk.dense.resize(layout.dense.len(), 0.0);
+        if self.shape.hidden > 0 {
+            self.backward_product(people, users, items, chunk);
+        }
+        if !self.shape.layers.is_empty() {
+            self.backward_layers(stride, chunk);
+        }
+        if self.shape.bias {
+            chunk.dense[layout.bias.start - layout.dense.start] = chunk.slopes.iter().sum();
+        }
+    }
+
+    fn backward_product(&self, people: People<'_>, users: &[u32], items: &[u32], chunk: &mut Chunk) {
+        let (layout, d, stride) = (&self.layout, self.shape.hidden, items.len() / users.len());
+        let weights = &self.values[layout.product_weights.clone()];
+        let of_weights = layout.product_weights.start - layout.dense.start;
+        let things = &self.values[layout.product_items.range.clone()];
+        chunk.product_users.clear();
+        chunk.product_users.resize(users.len() * d, 0.0);
+        let groups = users.iter().zip(items.chunks_exact(stride)).zip(chunk.slopes.chunks_exact(stride));
+        for (((&user, items), slopes), gradient) in groups.zip(chunk.product_users.chunks_exact_mut(d)) {
+            for (&item, &slope) in items.iter().zip(slopes) {
+                add_scaled(gradient, slope, row(things, item, self.shape.hidden));
+            }
+            if weights.is_empty() {
+                continue;
+            }
+            // The gradient of h ∗ p so far.
+            let vector = row(people.product, user, d);
+            let dense = chunk.dense[of_weights..].iter_mut().zip(vector);
+            dense.zip(&*gradient).for_each(|((sum, p), g)| *sum += p * g);
+            gradient.iter_mut().zip(weights).for_each(|(g, h)| *g *= h);
+        }
+    }
+
+    fn backward_layers(&self, stride: usize, chunk: &mut Chunk) {
+        let (layout, m) = (&self.layout, self.shape.mlp_hidden);
+        let dense =
+            |range: &std::ops::Range<usize>| range.start - layout.dense.start..range.end - layout.dense.start;
+        let last = self.shape.layers.len() - 1;
+        let weights = &self.values[layout.mlp_weights.clone()];
+        let mut gradient = Vec::with_capacity(chunk.slopes.len() * weights.len());
+        let sums = &mut chunk.dense[dense(&layout.mlp_weights)];
+        for (z, &slope) in chunk.outputs[last].chunks_exact(weights.len()).zip(&chunk.slopes) {
+            add_scaled(sums, slope, z);
+            gradient.extend(weights.iter().map(|weight| slope * weight));
+        }
+        for number in (0..=last).rev() {
+            let width = self.shape.layers[number];
+            let outputs = chunk.outputs[number].iter();
+            gradient.iter_mut().zip(outputs).filter(|(_, z)| **z <= 0.0).for_each(|(g, _)| *g = 0.0);
+            let sums = &mut chunk.dense[dense(&layout.layers[number].bias)];
+            gradient.chunks_exact(width).for_each(|row| add_scaled(sums, 1.0, row));
+            let (inputs, inner) = match number {
+                0 => (&chunk.things, m),
+                _ => (&chunk.outputs[number - 1], self.shape.layers[number - 1]),
+            };
+            let range = &layout.layers[number].weight;
+            let out = matrix(&gradient, width);
+            multiply(&mut chunk.dense[dense(range)], false, out.transpose(), matrix(inputs, inner));
+            let mut below = vec![0.0; inputs.len()];
+            multiply(&mut below, false, out, matrix(&self.values[range.clone()], inner));
+            if number == 0 {
+                chunk.mlp_items = below;
+            } else {
+                gradient = below;
+            }
+        }
+        // The first layer reads one vector of a user for all items of the group.
+        let width = self.shape.layers[0];
+        let mut sums = vec![0.0; gradient.len() / stride];
+        for (sum, rows) in sums.chunks_exact_mut(width).zip(gradient.chunks_exact(stride * width)) {
+            rows.chunks_exact(width).for_each(|row| add_scaled(sum, 1.0, row));
+        }
+        let weight = matrix(&self.values[layout.first_users.clone()], m);
+        let sums = matrix(&sums, width);
+        let out = &mut chunk.dense[dense(&layout.first_users)];
+        multiply(out, false, sums.transpose(), matrix(&chunk.people, m));
+        chunk.mlp_users.resize(chunk.people.len(), 0.0);
+        multiply(&mut chunk.mlp_users, false, sums, weight);
+    }
+}
+
+/// A row of a table.
+pub(super) fn row(table: &[f32], id: u32, width: usize) -> &[f32] {
+    &table[id as usize * width..][..width]
+}
+
+impl FactorLoss {
+    /// Loss of a group's scores, the observed item's first, and its derivatives.
+    fn of_group(self, scores: &[f32], slopes: &mut [f32]) -> f64 {
+        let softplus = |x: f32| f64::from(x.max(0.0) + (-x.abs()).exp().ln_1p());
+        let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
+        let observed = scores[0];
+        match self {
+            Self::Log => {
+                slopes.iter_mut().zip(scores).for_each(|(slope, &score)| *slope = sigmoid(score));
+                slopes[0] = -sigmoid(-observed);
+                softplus(-observed) + scores[1..].iter().map(|&score| softplus(score)).sum::<f64>()
+            }
+            Self::Bpr => {
+                let mut loss = 0.0;
+                slopes[0] = 0.0;
+                for place in 1..scores.len() {
+                    let behind = scores[place] - observed;
+                    loss += softplus(behind);
+                    slopes[place] = sigmoid(behind);
+                    slopes[0] -= slopes[place];
+                }
+                loss
+            }
+            Self::SampledSoftmax => {
+                let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                slopes.iter_mut().zip(scores).for_each(|(slope, score)| *slope = (score - most).exp());
+                let sum: f32 = slopes.iter().sum();
+                slopes.iter_mut().for_each(|slope| *slope /= sum);
+                slopes[0] -= 1.0;
+                f64::from(most - observed + sum.ln())
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Training, for the loop.
+
+use super::draws::{Batch, Draws};
+use super::network::{Chunk, Network, People, row};
+use super::options::FactorOptions;
+use super::products::add_scaled;
+use super::score::Scorer;
+use super::sparse_adam::{AdamStep, SparseAdam, Uses};
+use cloze_encoder::{EncoderError, GradientNorm, OptimizerState};
+use cloze_eval::{Cases, EvaluationOptions, Metric, Protocol, evaluate};
+use cloze_train::{Step, Task, TrainError};
+use rayon::prelude::*;
+
+/// Groups of a chunk; fixed, so that sums do not depend on the number of threads.
+const CHUNK: usize = 128;
+
+pub(super) struct FactorTask<'a> {
+    pub(super) network: &'a mut Network,
+    pub(super) draws: Draws<'a>,
+    pub(super) optimizer: SparseAdam,
+    pub(super) chunks: Vec<Chunk>,
+    pub(super) cases: Option<Cases<'a>>,
+    pub(super) options: &'a FactorOptions,
+}
+
+impl FactorTask<'_> {
+    /// What each group of the batch gives, chunk by chunk.
+    fn learn(&mut self, batch: &Batch) {
+        let (network, loss, groups) = (&*self.network, self.options.loss, batch.users.len());
+        self.chunks.resize_with(groups.div_ceil(CHUNK), Chunk::default);
+        let parts = batch.users.par_chunks(CHUNK).zip(batch.items.par_chunks(CHUNK * batch.stride));
+        let people = People::of(network);
+        self.chunks.par_iter_mut().zip(parts).for_each(|(chunk, (users, items))| {
+            network.forward(people, users, items, chunk);
+            network.backward(people, users, items, loss, groups, chunk);
+        });
+    }
+
+    /// Updates what the batch used. Returns the gradient's square.
+    fn update(&mut self, batch: &Batch, step: AdamStep) -> f64 {
+        let (chunks, stride) = (&self.chunks, batch.stride);
+        let Network { layout, values, shape } = &mut *self.network;
+        let adam = &mut self.optimizer;
+        let (users, items) = (Uses::of(&batch.users), Uses::of(&batch.items));
+        let pair = |place: usize| (&chunks[place / (CHUNK * stride)], place % (CHUNK * stride));
+        let mut square = 0.0;
+        if shape.hidden > 0 {
+            square += adam.update_rows(step, values, &layout.product_users, &users, &|place, sum| {
+                add_scaled(
+                    sum,
+                    1.0,
+                    row(&chunks[place / CHUNK].product_users, (place % CHUNK) as u32, shape.hidden),
+                );
+            });
+            square += adam.update_rows(step, values, &layout.product_items, &items, &|place, sum| {
+                let (chunk, place) = pair(place);
+                add_scaled(
+                    sum,
+                    chunk.slopes[place],
+                    row(&chunk.weighted, (place / stride) as u32, shape.hidden),
+                );
+            });
+        }
+        if !shape.layers.is_empty() {
+            square += adam.update_rows(step, values, &layout.mlp_users, &users, &|place, sum| {
+                add_scaled(
+                    sum,
+                    1.0,
+                    row(&chunks[place / CHUNK].mlp_users, (place % CHUNK) as u32, shape.mlp_hidden),
+                );
+            });
+            square += adam.update_rows(step, values, &layout.mlp_items, &items, &|place, sum| {
+                let (chunk, place) = pair(place);
+                add_scaled(sum, 1.0, row(&chunk.mlp_items, place as u32, shape.mlp_hidden));
+            });
+        }
+        if shape.item_bias {
+            square += adam.update_rows(step, values, &layout.item_bias, &items, &|place, sum| {
+                let (chunk, place) = pair(place);
+                sum[0] += chunk.slopes[place];
+            });
+        }
+        let mut dense = vec![0.0; layout.dense.len()];
+        chunks.iter().for_each(|chunk| add_scaled(&mut dense, 1.0, &chunk.dense));
+        square + adam.update_dense(step, values, layout.dense.clone(), &dense)
+    }
+}
+
+impl Task for FactorTask<'_> {
+    fn step(&mut self, step: u64, rate: f64) -> Result<Step, TrainError> {
+        let batch = self.draws.batch(step);
+        self.learn(&batch);
+        let groups = batch.users.len();
+        let adam = self.optimizer.step(rate, self.options.l2 as f32 / groups as f32);
+        let norm = self.update(&batch, adam).sqrt();
+        if !norm.is_finite() {
+            return Err(EncoderError::Diverged { step, norm }.into());
+        }
+        let loss = self.chunks.iter().map(|chunk| chunk.loss).sum::<f64>() / groups as f64;
+        Ok(Step { loss, norm: GradientNorm { norm, clipped: false }, items: batch.items.len() })
+    }
+
+    fn validate(&mut self) -> Result<Option<f64>, TrainError> {
+        let Some(cases) = &self.cases else { return Ok(None) };
+        let options = EvaluationOptions { protocols: vec![Protocol::Full], ..EvaluationOptions::default() };
+        let mut scorer = Scorer { network: self.network, options: self.options };
+        let ranks = evaluate(&mut scorer, cases, &options, &mut |_, _| {})?;
+        Ok(ranks.first().map(|ranks| ranks.mean(Metric::Ndcg(10))))
+    }
+
+    fn parameters(&self) -> Result<Vec<f32>, TrainError> {
+        Ok(self.network.values.clone())
+    }
+
+    fn load_parameters(&mut self, parameters: &[f32]) -> Result<(), TrainError> {
+        let (found, expected) = (parameters.len(), self.network.values.len());
+        if found != expected {
+            return Err(TrainError::Data(format!("{found} values for a network of {expected}")));
+        }
+        self.network.values.copy_from_slice(parameters);
+        Ok(())
+    }
+
+    fn optimizer(&self) -> Result<OptimizerState, TrainError> {
+        Ok(self.optimizer.state.clone())
+    }
+
+    fn load_optimizer(&mut self, state: OptimizerState) -> Result<(), TrainError> {
+        let expected = self.network.values.len();
+        if state.first.len() != expected || state.second.len() != expected {
+            let found = state.first.len();
+            return Err(TrainError::Data(format!("moments of {found} values for a network of {expected}")));
+        }
+        self.optimizer.state = state;
+        Ok(())
+    }
+}

@@ -1,0 +1,205 @@
+use super::network::{Chunk, People};
+use super::*;
+use cloze_train::{Reporter, TrainedOn};
+
+const USERS: usize = 4;
+const ITEMS: usize = 6;
+
+fn options<K: Kind>(loss: FactorLoss) -> FactorOptions {
+    FactorOptions {
+        hidden: 5,
+        mlp_hidden: 3,
+        item_bias: true,
+        loss,
+        initial_scale: 0.7,
+        l2: 0.0,
+        ..K::defaults()
+    }
+}
+
+/// A network in which no gradient is zero by accident.
+fn network<K: Kind>(loss: FactorLoss) -> Network {
+    let layers = if K::MLP { vec![7, 4] } else { Vec::new() };
+    let shape = Shape::of::<K>(&FactorOptions { layers, ..options::<K>(loss) }, USERS, ITEMS);
+    let mut network = Network::new(shape, |layout| layout.initialize(0.7, 3));
+    for (place, value) in network.values.iter_mut().enumerate() {
+        *value += 0.05 * ((place % 11) as f32 - 5.0);
+    }
+    network
+}
+
+const PEOPLE: [u32; 3] = [2, 0, 2];
+const THINGS: [u32; 9] = [1, 3, 5, 0, 2, 1, 4, 1, 0];
+
+/// Mean loss of three groups of three.
+fn loss_of(network: &Network, loss: FactorLoss, chunk: &mut Chunk) -> f64 {
+    let people = People::of(network);
+    network.forward(people, &PEOPLE, &THINGS, chunk);
+    network.backward(people, &PEOPLE, &THINGS, loss, PEOPLE.len(), chunk);
+    chunk.loss / PEOPLE.len() as f64
+}
+
+/// The gradient of all parameters, added up from what the chunk has for each use.
+fn gradient(network: &Network, chunk: &Chunk) -> Vec<f32> {
+    let (layout, shape) = (&network.layout, &network.shape);
+    let mut sum = vec![0.0; layout.len];
+    let mut add = |table: &layout::Table, id: u32, factor: f32, values: &[f32]| {
+        let start = table.range.start + id as usize * table.width;
+        products::add_scaled(&mut sum[start..start + table.width], factor, values);
+    };
+    for (group, &user) in PEOPLE.iter().enumerate() {
+        let group = group as u32;
+        if shape.hidden > 0 {
+            add(&layout.product_users, user, 1.0, network::row(&chunk.product_users, group, shape.hidden));
+        }
+        if !shape.layers.is_empty() {
+            add(&layout.mlp_users, user, 1.0, network::row(&chunk.mlp_users, group, shape.mlp_hidden));
+        }
+    }
+    for (pair, &item) in THINGS.iter().enumerate() {
+        let slope = chunk.slopes[pair];
+        if shape.hidden > 0 {
+            let weighted = network::row(&chunk.weighted, pair as u32 / 3, shape.hidden);
+            add(&layout.product_items, item, slope, weighted);
+        }
+        if !shape.layers.is_empty() {
+            let of_item = network::row(&chunk.mlp_items, pair as u32, shape.mlp_hidden);
+            add(&layout.mlp_items, item, 1.0, of_item);
+        }
+        add(&layout.item_bias, item, slope, &[1.0]);
+    }
+    sum[layout.dense.clone()].copy_from_slice(&chunk.dense);
+    sum
+}
+
+fn check_gradient<K: Kind>(loss: FactorLoss) {
+    let (mut network, mut chunk) = (network::<K>(loss), Chunk::default());
+    loss_of(&network, loss, &mut chunk);
+    let found = gradient(&network, &chunk);
+    let (mut difference, mut norm) = (0.0, 0.0);
+    for place in 0..network.values.len() {
+        let (value, step) = (network.values[place], 2e-3);
+        network.values[place] = value + step;
+        let above = loss_of(&network, loss, &mut chunk);
+        network.values[place] = value - step;
+        let below = loss_of(&network, loss, &mut chunk);
+        network.values[place] = value;
+        let expected = (above - below) / f64::from(2.0 * step);
+        difference += (f64::from(found[place]) - expected).powi(2);
+        norm += expected * expected;
+    }
+    let error = (difference / norm).sqrt();
+    assert!(error < 2e-3, "{} with {loss:?}: relative norm of the difference {error:.1e}", K::NAME);
+    for array in &network.layout.arrays {
+        let used = found[array.range.clone()].iter().any(|g| *g != 0.0);
+        assert!(used, "{} with {loss:?}: {} gets no gradient", K::NAME, array.name);
+    }
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences_and_every_parameter_has_one() {
+    for loss in [FactorLoss::Log, FactorLoss::Bpr, FactorLoss::SampledSoftmax] {
+        check_gradient::<MfKind>(loss);
+        check_gradient::<GmfKind>(loss);
+        check_gradient::<MlpKind>(loss);
+        check_gradient::<NeuMfKind>(loss);
+    }
+}
+
+fn origin() -> TrainedOn {
+    let [dataset, split, split_hash, fit] = ["groups", "leave-one-out", "0", "train"].map(str::to_owned);
+    TrainedOn { dataset, synthetic: true, split, split_hash, fit }
+}
+
+/// Two groups of users with 8 items each, of which every user has 6; the seventh is held out for validation.
+fn groups() -> (Sequences, Vec<Option<u32>>) {
+    let user = |user: u32| (0..6).map(|n| (user + n) % 8 + 8 * (user % 2)).collect::<Vec<u32>>();
+    let held = |user: u32| Some((user + 6) % 8 + 8 * (user % 2));
+    (
+        Sequences::from_lists(&(0..48).map(user).collect::<Vec<_>>(), None).unwrap(),
+        (0..48).map(held).collect(),
+    )
+}
+
+fn fitted<K: Kind>(sequences: &Sequences, held: &[Option<u32>]) -> Factors<K> {
+    let origin = origin();
+    let data = TrainingData { sequences, items: 16, origin: &origin, validation: Some(held), leak: None };
+    let options = FactorOptions { epochs: 30, batch: 32, hidden: 8, learning_rate: 0.02, ..K::defaults() };
+    let mut reporter = Reporter::quiet();
+    Factors::<K>::fit(&data, &options.into(), &mut Run::new(5, &mut reporter)).unwrap()
+}
+
+/// Whether the items of the user's group are before all others.
+fn separates<K: Kind>(model: &mut Factors<K>, query: &Query<'_>) -> bool {
+    let mut scores = vec![f32::NAN; 16];
+    model.score(&[*query], &mut scores).unwrap();
+    let (first, second) = scores.split_at(8);
+    let least = first.iter().copied().fold(f32::INFINITY, f32::min);
+    least > second.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+fn check_learning<K: Kind>() {
+    let (sequences, held) = groups();
+    let mut model = fitted::<K>(&sequences, &held);
+    let known = Query { user: Some(0), history: sequences.get(0) };
+    assert!(separates(&mut model, &known), "{}: a user of training", K::NAME);
+    let newcomer = Query { user: None, history: &[1, 4, 5] };
+    assert!(separates(&mut model, &newcomer), "{}: a user who was not in training", K::NAME);
+
+    let mut scores = vec![0.0; 16];
+    model.score(&[newcomer], &mut scores).unwrap();
+    let mut sum = vec![0.0; 16];
+    for (_, part) in model.parts(&newcomer).unwrap() {
+        sum.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
+    }
+    assert!(scores.iter().zip(&sum).all(|(score, sum)| (score - sum).abs() < 1e-4), "{}", K::NAME);
+
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let again = alone.install(|| fitted::<K>(&sequences, &held));
+    assert!(model == again, "{}: other bits on one thread", K::NAME);
+}
+
+#[test]
+fn taste_is_learned_of_users_in_training_and_of_others() {
+    check_learning::<MfKind>();
+    check_learning::<BprKind>();
+    check_learning::<GmfKind>();
+    check_learning::<MlpKind>();
+    check_learning::<NeuMfKind>();
+}
+
+#[test]
+fn a_user_without_items_is_a_newcomer() {
+    let lists: Vec<Vec<u32>> = vec![vec![0, 1, 2], Vec::new(), vec![3, 4]];
+    let sequences = Sequences::from_lists(&lists, None).unwrap();
+    let mut model = fitted::<MfKind>(&sequences, &[None, None, None]);
+    let mut scores = vec![0.0; 32];
+    let history = [0, 1];
+    let known = Query { user: Some(1), history: &history };
+    model.score(&[known, Query { user: None, history: &history }], &mut scores).unwrap();
+    assert_eq!(scores[..16], scores[16..]);
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let sequences = Sequences::from_lists(&[vec![0, 1], vec![0, 1]], None).unwrap();
+    let origin = origin();
+    let data =
+        TrainingData { sequences: &sequences, items: 2, origin: &origin, validation: None, leak: None };
+    let mut reporter = Reporter::quiet();
+    let mut fails = |options: FactorOptions| {
+        let error = NeuMf::fit(&data, &options.into(), &mut Run::new(5, &mut reporter)).unwrap_err();
+        error.to_string()
+    };
+    let usual = NeuMfKind::defaults();
+    assert!(fails(usual.clone()).contains("no user with an item and another item that the user has not"));
+    assert!(fails(FactorOptions { layers: vec![], ..usual.clone() }).contains("layers = []"));
+    assert!(fails(FactorOptions { negatives: 0, ..usual.clone() }).contains("negatives = 0"));
+    assert!(fails(FactorOptions { l2: -1.0, ..usual.clone() }).contains("l2 = -1"));
+    assert!(fails(FactorOptions { hidden: 1 << 50, ..usual }).contains("hidden"));
+    let unknown = serde_json::from_str::<KindOptions<MfKind>>(r#"{"layers": [3]}"#).unwrap_err();
+    assert!(unknown.to_string().contains("unknown field `layers`"), "{unknown}");
+    let mut model = fitted::<GmfKind>(&groups().0, &groups().1);
+    let error = model.score(&[Query { user: Some(48), history: &[] }], &mut [0.0; 16]).unwrap_err();
+    assert!(error.to_string().contains("user 48: the model was trained with 48 users"), "{error}");
+}
