@@ -2,21 +2,15 @@
 
 use cloze_data::Sequences;
 use cloze_eval::{ModelError, Query, Recommender};
-use cloze_train::folder::WEIGHTS_FILE;
-use cloze_train::{FolderError, Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
+use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
 use serde::{Deserialize, Serialize};
 
 use crate::decay;
 use crate::decayed::{DecayOption, Decays};
 use crate::error::CfError;
-use crate::popularity::{COUNTS, write_counts};
+use crate::neighbours::Neighbours;
 use crate::queries::{check_items, score_each};
 use crate::similarity::nearest;
-use crate::sparse::Sparse;
-
-const OFFSETS: &str = "similarity.offsets";
-const INDICES: &str = "similarity.indices";
-const VALUES: &str = "similarity.values";
 
 /// Options of [`ItemKnn`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,11 +60,7 @@ impl ItemKnnOptions {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ItemKnn {
     options: ItemKnnOptions,
-    /// Row i: the neighbours of item i.
-    neighbours: Sparse,
-    /// Row j: the items that have j among their neighbours. What scoring walks along.
-    voters: Sparse,
-    counts: Vec<u64>,
+    neighbours: Neighbours,
 }
 
 impl ItemKnn {
@@ -82,12 +72,10 @@ impl ItemKnn {
     pub fn fit(train: &Sequences, catalogue: usize, options: &ItemKnnOptions) -> Result<Self, CfError> {
         options.check()?;
         check_items(train.values(), catalogue)?;
-        let neighbours = nearest(train, catalogue, options.neighbours, options.shrinkage);
-        Ok(Self::new(options.clone(), neighbours, train.counts(catalogue)))
-    }
-
-    fn new(options: ItemKnnOptions, neighbours: Sparse, counts: Vec<u64>) -> Self {
-        Self { options, voters: neighbours.transposed(), neighbours, counts }
+        let cosine =
+            |common: f64, users: f64, others: f64| common / ((users * others).sqrt() + options.shrinkage);
+        let lists = nearest(train, catalogue, options.neighbours, |_| 1.0, cosine);
+        Ok(Self { options: options.clone(), neighbours: Neighbours::new(lists, train, catalogue) })
     }
 
     /// The same neighbours with another decay of histories.
@@ -101,23 +89,7 @@ impl ItemKnn {
 
     /// The neighbours of an item with their similarities, best first; none for an item outside the catalogue.
     pub fn neighbours(&self, item: u32) -> Vec<(u32, f32)> {
-        let row = item as usize;
-        if row < self.neighbours.rows() { self.neighbours.row(row).collect() } else { Vec::new() }
-    }
-
-    fn score_one(&self, history: &[u32], row: &mut [f32]) {
-        row.fill(0.0);
-        let mut votes = 0;
-        // As a sorted set, so that without decay sums are the same for every order of the history.
-        for (item, weight) in decay::weighted(history, self.options.decay) {
-            for (candidate, similarity) in self.voters.row(item as usize) {
-                row[candidate as usize] += weight as f32 * similarity;
-                votes += 1;
-            }
-        }
-        if votes == 0 {
-            write_counts(&self.counts, row);
-        }
+        self.neighbours.of(item)
     }
 }
 
@@ -143,16 +115,8 @@ impl Model for ItemKnn {
         &self.options
     }
 
-    /// The neighbours as a sparse matrix by rows: u64 `similarity.offsets` `[items + 1]`, u32
-    /// `similarity.indices` and f32 `similarity.values` `[stored]`; u64 `counts` `[items]`.
     fn tensors(&self) -> Result<Vec<NamedTensor<'static>>, TrainError> {
-        let Sparse { offsets, indices, values } = self.neighbours.clone();
-        Ok(vec![
-            NamedTensor::u64(OFFSETS, &[offsets.len()], offsets),
-            NamedTensor::u32(INDICES, &[indices.len()], indices),
-            NamedTensor::f32(VALUES, &[values.len()], values),
-            NamedTensor::u64(COUNTS, &[self.counts.len()], self.counts.clone()),
-        ])
+        Ok(self.neighbours.tensors())
     }
 
     fn load(folder: &ModelFolder) -> Result<Self, TrainError> {
@@ -166,14 +130,7 @@ impl Decays for ItemKnn {
 
     fn load_with(folder: &ModelFolder, options: ItemKnnOptions) -> Result<Self, TrainError> {
         options.check()?;
-        let items = folder.vocabularies.items.len();
-        let neighbours = Sparse::checked(
-            folder.u64(OFFSETS, Some(&[items + 1]))?,
-            folder.u32(INDICES, None)?,
-            folder.f32(VALUES, None)?,
-        )
-        .map_err(|reason| FolderError::Weights { path: folder.path().join(WEIGHTS_FILE), reason })?;
-        Ok(Self::new(options, neighbours, folder.u64(COUNTS, Some(&[items]))?))
+        Ok(Self { options, neighbours: Neighbours::load(folder)? })
     }
 }
 
@@ -191,14 +148,15 @@ impl Recommender for ItemKnn {
     }
 
     fn catalogue(&self) -> usize {
-        self.counts.len()
+        self.neighbours.items()
     }
 
     fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
         let one = |history: &[u32], row: &mut [f32]| {
-            self.score_one(history, row);
+            // As a sorted set, so that without decay sums are the same for every order of the history.
+            self.neighbours.score(decay::weighted(history, self.options.decay), row);
             Ok(())
         };
-        Ok(score_each(queries, scores, self.counts.len(), one)?)
+        Ok(score_each(queries, scores, self.catalogue(), one)?)
     }
 }

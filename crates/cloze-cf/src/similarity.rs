@@ -1,4 +1,4 @@
-//! Shrunk cosine similarity between the user sets of items.
+//! Similarity between the user sets of items.
 
 use cloze_data::Sequences;
 use rayon::prelude::*;
@@ -7,11 +7,17 @@ use crate::sparse::Sparse;
 
 /// The most similar items of each item, best first; equal similarities in the order of ids.
 ///
-/// Row i has at most `neighbours` items j with sim(i, j) = |`U_i` ∩ `U_j`| / (sqrt(|`U_i`| |`U_j`|) + shrinkage), where
-/// `U_i` are the users of item i; never i itself, never an item without a common user. Every item of `train`
-/// is below `catalogue`. Work grows with the sum over users of the squared length of their sequences; memory
-/// with one counter per item and thread.
-pub(crate) fn nearest(train: &Sequences, catalogue: usize, neighbours: usize, shrinkage: f64) -> Sparse {
+/// Row i has at most `neighbours` items j with sim(i, j) = `similarity(c, |U_i|, |U_j|)`, where `U_i` are the users of item i and
+/// c is the sum over `U_i` ∩ `U_j` of `weight(|I_u|)`, with `I_u` the items of user u; never i itself, never an item without a
+/// common user. Every item of `train` is below `catalogue`. Work grows with the sum over users of the squared length of
+/// their sequences; memory with one sum per item and thread.
+pub(crate) fn nearest(
+    train: &Sequences,
+    catalogue: usize,
+    neighbours: usize,
+    weight: impl Fn(f64) -> f64,
+    similarity: impl Fn(f64, f64, f64) -> f64 + Sync,
+) -> Sparse {
     let items_of: Vec<Vec<u32>> = train.iter().map(distinct).collect();
     let mut users_of: Vec<Vec<u32>> = vec![Vec::new(); catalogue];
     for (user, items) in (0_u32..).zip(&items_of) {
@@ -19,13 +25,16 @@ pub(crate) fn nearest(train: &Sequences, catalogue: usize, neighbours: usize, sh
             users_of[item as usize].push(user);
         }
     }
+    let weights: Vec<f64> = items_of.iter().map(|items| weight(items.len() as f64)).collect();
     let rows: Vec<Vec<(u32, f32)>> = (0..catalogue)
         .into_par_iter()
         .map_init(
-            || Overlaps { counts: vec![0; catalogue], met: Vec::new() },
+            || Overlaps { sums: vec![0.0; catalogue], met: Vec::new() },
             |overlaps, item| {
-                overlaps.count(item, &users_of, &items_of);
-                let mut row = overlaps.take_similarities(users_of[item].len(), &users_of, shrinkage);
+                overlaps.add(item, &users_of, &items_of, &weights);
+                let mut row = overlaps.take(|other, sum| {
+                    similarity(sum, users_of[item].len() as f64, users_of[other as usize].len() as f64)
+                });
                 keep_best(&mut row, neighbours);
                 row
             },
@@ -42,33 +51,30 @@ pub(crate) fn distinct(sequence: &[u32]) -> Vec<u32> {
     items
 }
 
-/// Users in common between one item and all others; one per thread, emptied after each item.
+/// Weight of the users in common between one item and all others; one per thread, emptied after each item.
 struct Overlaps {
-    counts: Vec<u32>,
+    sums: Vec<f64>,
     met: Vec<u32>,
 }
 
 impl Overlaps {
-    fn count(&mut self, item: usize, users_of: &[Vec<u32>], items_of: &[Vec<u32>]) {
+    fn add(&mut self, item: usize, users_of: &[Vec<u32>], items_of: &[Vec<u32>], weights: &[f64]) {
         for &user in &users_of[item] {
+            let weight = weights[user as usize];
             for &other in items_of[user as usize].iter().filter(|&&other| other as usize != item) {
-                let count = &mut self.counts[other as usize];
-                if *count == 0 {
+                let sum = &mut self.sums[other as usize];
+                if *sum == 0.0 {
                     self.met.push(other);
                 }
-                *count += 1;
+                *sum += weight;
             }
         }
     }
 
-    fn take_similarities(&mut self, users: usize, users_of: &[Vec<u32>], shrinkage: f64) -> Vec<(u32, f32)> {
-        let counts = &mut self.counts;
-        let similarity = |other: u32| {
-            let overlap = f64::from(std::mem::take(&mut counts[other as usize]));
-            let norm = (users as f64 * users_of[other as usize].len() as f64).sqrt();
-            (other, (overlap / (norm + shrinkage)) as f32)
-        };
-        self.met.drain(..).map(similarity).collect()
+    fn take(&mut self, similarity: impl Fn(u32, f64) -> f64) -> Vec<(u32, f32)> {
+        let sums = &mut self.sums;
+        let one = |other: u32| (other, similarity(other, std::mem::take(&mut sums[other as usize])) as f32);
+        self.met.drain(..).map(one).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use cloze_cf::{
     Bpr, Ease, EaseDecay, Gmf, Ials, ItemKnn, ItemKnnDecay, Mf, Mlp, NeuMf, Popularity, PopularityRecent,
-    PureSvd, Slit,
+    PureSvd, Rp3Beta, Slit,
 };
 use cloze_eval::Recommender;
 use cloze_hybrid::HybridBert4Rec;
@@ -19,6 +19,7 @@ pub(crate) static MODELS: &[Entry] = &[
     Entry::of::<Popularity>(),
     Entry::of::<ItemKnn>(),
     Entry::of::<ItemKnnDecay>(),
+    Entry::of::<Rp3Beta>(),
     Entry::of::<Ease>(),
     Entry::of::<EaseDecay>(),
     Entry::of::<Ials>(),

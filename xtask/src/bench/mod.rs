@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the hot paths timed on this machine, beside the programs that they are compared with.
 
 mod encoder;
+mod factorize;
 mod hybrid;
 mod table;
 
@@ -23,8 +24,8 @@ pub(crate) struct Arguments {
     /// What to time
     #[arg(required = true)]
     parts: Vec<Part>,
-    /// Python with the peers installed: torch and rectools for `encoder`, polars for `ingest`, numpy for `eval`; without it
-    /// only cloze is timed
+    /// Python with the peers installed: torch and rectools for `encoder`, polars for `ingest`, numpy for `eval`, implicit for
+    /// `factorize`; without it only cloze is timed
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
     /// Rows of the log that `ingest` generates and reads
@@ -53,6 +54,8 @@ enum Part {
     Ingest,
     /// The ranking of MovieLens 1M's size; peer: numpy
     Eval,
+    /// Factorizations, neighbours and EASE; peers: implicit and numpy
+    Factorize,
     /// A hybrid's profile store and the search in it, beside both towers for each pair
     Hybrid,
 }
@@ -73,6 +76,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             Part::Encoder => ("encoder", encoder::measure(&shell, arguments)?),
             Part::Ingest => ("ingest", ingest(&shell, arguments)?),
             Part::Eval => ("eval", eval(&shell, arguments)?),
+            Part::Factorize => ("factorize", factorize::measure(&shell, arguments)?),
             Part::Hybrid => ("hybrid", hybrid::measure(&shell)?),
         };
         println!("\n{name}\n\n{}", table::render(&rows));

@@ -20,7 +20,7 @@ const NEGATIVES: Help = ("negatives", "Items drawn for each observed pair, unifo
 const EPOCHS: Help = ("epochs", "Passes over the observed pairs");
 const BATCH: Help = ("batch", "Observed pairs a step");
 const RATE: Help = ("learning-rate", "Learning rate of Adam at first; it falls linearly to 0");
-const L2: Help = ("l2", "Penalty on the square of every vector each time that it is used");
+const L2: Help = ("l2", "Penalty on the square of every vector, for every pair that uses it");
 const SCALE: Help = ("initial-scale", "Standard deviation of the first vectors' values");
 const VALIDATE: Help = ("validate-every", "Epochs between two looks at the validation items; 0: never");
 

@@ -44,7 +44,7 @@ pub struct FactorOptions {
     pub batch: usize,
     /// Learning rate at first; it falls linearly to 0.
     pub learning_rate: f64,
-    /// λ of `λ/2 |x|²`, added to the loss for every vector each time that it is used.
+    /// λ of `λ/2 |x|²`, added to the loss for every vector and every pair that uses it.
     pub l2: f64,
     /// Standard deviation of the first vectors' values.
     pub initial_scale: f64,

@@ -153,6 +153,11 @@ impl Rows<'_> {
 }
 
 impl AdamStep {
+    /// The same where each use is one of so many pairs.
+    pub(super) fn for_pairs(self, pairs: usize) -> Self {
+        Self { l2: self.l2 * pairs as f32, ..self }
+    }
+
     fn apply(self, values: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32]) -> f64 {
         let mut square = 0.0_f32;
         for (((value, m), v), &g) in values.iter_mut().zip(first).zip(second).zip(gradient) {

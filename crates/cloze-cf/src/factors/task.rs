@@ -43,9 +43,11 @@ impl FactorTask<'_> {
         let adam = &mut self.optimizer;
         let (users, items) = (Uses::of(&batch.users), Uses::of(&batch.items));
         let pair = |place: usize| (&chunks[place / (CHUNK * stride)], place % (CHUNK * stride));
+        // A user's vector is used by every pair of its group.
+        let of_users = step.for_pairs(stride);
         let mut square = 0.0;
         if shape.hidden > 0 {
-            square += adam.update_rows(step, values, &layout.product_users, &users, &|place, sum| {
+            square += adam.update_rows(of_users, values, &layout.product_users, &users, &|place, sum| {
                 add_scaled(
                     sum,
                     1.0,
@@ -62,7 +64,7 @@ impl FactorTask<'_> {
             });
         }
         if !shape.layers.is_empty() {
-            square += adam.update_rows(step, values, &layout.mlp_users, &users, &|place, sum| {
+            square += adam.update_rows(of_users, values, &layout.mlp_users, &users, &|place, sum| {
                 add_scaled(
                     sum,
                     1.0,
