@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::Instant;
 
-use cloze_cf::{Ease, EaseOptions, Ials, IalsOptions, ItemKnn, ItemKnnOptions, Kind as _, Mf, MfKind, NeuMf, NeuMfKind};
+use cloze_cf::{
+    Ease, EaseOptions, Ials, IalsOptions, ItemKnn, ItemKnnOptions, Kind as _, Mf, MfKind, NeuMf, NeuMfKind,
+};
 use cloze_data::{DataOptions, Sequences, Silent, load};
 use cloze_train::{Model as _, Reporter, Run, TrainedOn, TrainingData};
 use rand::{Rng as _, SeedableRng as _};
@@ -59,7 +61,8 @@ fn main() -> Result<(), Failure> {
     let seconds = time(|| Ok(Mf::fit(&data, &mf.clone().into(), &mut Run::new(0, &mut Reporter::quiet()))?))?;
     report("MF, hidden 64, 4 negatives, an epoch", seconds);
     let neumf = cloze_cf::FactorOptions { epochs: 1, pretrain_epochs: 0, ..NeuMfKind::defaults() };
-    let seconds = time(|| Ok(NeuMf::fit(&data, &neumf.clone().into(), &mut Run::new(0, &mut Reporter::quiet()))?))?;
+    let seconds =
+        time(|| Ok(NeuMf::fit(&data, &neumf.clone().into(), &mut Run::new(0, &mut Reporter::quiet()))?))?;
     report("NeuMF, hidden 64 and layers of 64, 32, 16, 4 negatives, an epoch", seconds);
     Ok(())
 }

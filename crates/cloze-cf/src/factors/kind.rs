@@ -1,6 +1,6 @@
 //! The models of the family by name: which parts each has, which options, which defaults.
 
-use super::options::{FactorLoss, FactorOptions};
+use super::options::{FactorLoss, FactorOptions, Optimizer};
 use serde::de::{Deserializer, Error as _};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
@@ -16,10 +16,11 @@ const LAYERS: Help = ("layers", "Outputs of each layer, the first next to the ve
 const ITEM_BIAS: Help = ("item-bias", "Whether an item has a score of its own, whoever asks");
 const LOSS: Help =
     ("loss", "What training minimizes: log (binary cross-entropy), sampled-softmax or bpr (order of pairs)");
+const OPTIMIZER: Help = ("optimizer", "How a gradient becomes a step: sgd or adam");
 const NEGATIVES: Help = ("negatives", "Items drawn for each observed pair, uniformly from the user's others");
 const EPOCHS: Help = ("epochs", "Passes over the observed pairs");
 const BATCH: Help = ("batch", "Observed pairs a step");
-const RATE: Help = ("learning-rate", "Learning rate of Adam at first; it falls linearly to 0");
+const RATE: Help = ("learning-rate", "Learning rate at first; it falls linearly to 0");
 const L2: Help = ("l2", "Penalty on the square of every vector, for every pair that uses it");
 const SCALE: Help = ("initial-scale", "Standard deviation of the first vectors' values");
 const VALIDATE: Help = ("validate-every", "Epochs between two looks at the validation items; 0: never");
@@ -49,15 +50,16 @@ const DEFAULTS: FactorOptions = FactorOptions {
     layers: Vec::new(),
     item_bias: false,
     loss: FactorLoss::Log,
+    optimizer: Optimizer::Sgd,
     negatives: 4,
-    epochs: 20,
+    epochs: 40,
     pretrain_epochs: 0,
-    pretrain_learning_rate: 2e-3,
-    batch: 1024,
-    learning_rate: 2e-3,
-    l2: 0.0,
+    pretrain_learning_rate: 1e-3,
+    batch: 128,
+    learning_rate: 0.02,
+    l2: 0.005,
     initial_scale: 0.1,
-    validate_every: 2,
+    validate_every: 4,
 };
 
 /// See [`Mf`](crate::Mf).
@@ -69,7 +71,7 @@ impl Kind for MfKind {
     const ABOUT: &'static str =
         "Matrix factorization: the product of a user's and an item's vector, by gradient steps";
     const HELP: &'static [Help] =
-        &[HIDDEN, ITEM_BIAS, LOSS, NEGATIVES, EPOCHS, BATCH, RATE, L2, SCALE, VALIDATE];
+        &[HIDDEN, ITEM_BIAS, LOSS, OPTIMIZER, NEGATIVES, EPOCHS, BATCH, RATE, L2, SCALE, VALIDATE];
     const PRODUCT: bool = true;
 
     fn defaults() -> FactorOptions {
@@ -85,7 +87,8 @@ impl Kind for BprKind {
     const NAME: &'static str = "bpr";
     const ABOUT: &'static str =
         "Bayesian personalized ranking: matrix factorization that learns the order of pairs of items";
-    const HELP: &'static [Help] = &[HIDDEN, ITEM_BIAS, NEGATIVES, EPOCHS, BATCH, RATE, L2, SCALE, VALIDATE];
+    const HELP: &'static [Help] =
+        &[HIDDEN, ITEM_BIAS, OPTIMIZER, NEGATIVES, EPOCHS, BATCH, RATE, L2, SCALE, VALIDATE];
     const PRODUCT: bool = true;
 
     fn defaults() -> FactorOptions {
@@ -117,13 +120,21 @@ pub struct MlpKind;
 impl Kind for MlpKind {
     const NAME: &'static str = "mlp";
     const ABOUT: &'static str = "Layers over a user's and an item's vector";
-    const HELP: &'static [Help] =
-        &[MLP_HIDDEN, LAYERS, ITEM_BIAS, LOSS, NEGATIVES, EPOCHS, BATCH, RATE, L2, SCALE, VALIDATE];
+    const HELP: &'static [Help] = &[
+        MLP_HIDDEN, LAYERS, ITEM_BIAS, LOSS, OPTIMIZER, NEGATIVES, EPOCHS, BATCH, RATE, L2, SCALE, VALIDATE,
+    ];
     const PRODUCT: bool = false;
     const MLP: bool = true;
 
     fn defaults() -> FactorOptions {
-        FactorOptions { layers: vec![64, 32, 16], ..DEFAULTS }
+        FactorOptions {
+            layers: vec![64, 32, 16],
+            optimizer: Optimizer::Adam,
+            epochs: 20,
+            batch: 512,
+            learning_rate: 1e-3,
+            ..DEFAULTS
+        }
     }
 }
 
@@ -140,6 +151,7 @@ impl Kind for NeuMfKind {
         LAYERS,
         ITEM_BIAS,
         LOSS,
+        OPTIMIZER,
         NEGATIVES,
         EPOCHS,
         (
@@ -160,8 +172,10 @@ impl Kind for NeuMfKind {
     fn defaults() -> FactorOptions {
         FactorOptions {
             layers: vec![64, 32, 16],
+            optimizer: Optimizer::Adam,
             epochs: 10,
             pretrain_epochs: 20,
+            batch: 512,
             learning_rate: 5e-4,
             ..DEFAULTS
         }

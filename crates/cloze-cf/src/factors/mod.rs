@@ -5,10 +5,10 @@ mod kind;
 mod layout;
 mod network;
 mod newcomer;
+mod optimizer;
 mod options;
 mod products;
 mod score;
-mod sparse_adam;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -24,9 +24,9 @@ use draws::Draws;
 pub use kind::{BprKind, GmfKind, Kind, KindOptions, MfKind, MlpKind, NeuMfKind};
 use layout::{Layout, Shape};
 use network::Network;
-pub use options::{FactorLoss, FactorOptions};
+use optimizer::SparseOptimizer;
+pub use options::{FactorLoss, FactorOptions, Optimizer};
 use score::Scorer;
-use sparse_adam::SparseAdam;
 use task::FactorTask;
 
 /// A model with a vector for each user and item, fitted to pairs that were observed and pairs that are drawn.
@@ -97,7 +97,7 @@ fn learn(
         schedule: FactorOptions::schedule(phase.epochs, phase.rate, steps),
         validate_every: if cases.is_some() { options.validate_every.saturating_mul(steps) } else { 0 },
     };
-    let optimizer = SparseAdam::new(phase.network.values.len());
+    let optimizer = SparseOptimizer::new(options.optimizer, phase.network.values.len());
     let chunks = Vec::new();
     let mut task = FactorTask { network: &mut phase.network, draws, optimizer, chunks, cases, options };
     train(&mut task, phase.name, &plan, run)?;

@@ -2,8 +2,8 @@
 
 use super::draws::Draws;
 use super::network::{Chunk, Network, People};
-use super::options::FactorOptions;
-use super::sparse_adam::SparseAdam;
+use super::optimizer::SparseOptimizer;
+use super::options::{FactorOptions, Optimizer};
 use crate::error::CfError;
 use crate::sets::set;
 use cloze_data::Sequences;
@@ -79,8 +79,10 @@ impl Person {
             return Ok(person);
         }
         let mut chunk = Chunk::default();
-        let (mut of_product, mut of_mlp) =
-            (SparseAdam::new(person.product.len()), SparseAdam::new(person.mlp.len()));
+        let (mut of_product, mut of_mlp) = (
+            SparseOptimizer::new(Optimizer::Adam, person.product.len()),
+            SparseOptimizer::new(Optimizer::Adam, person.mlp.len()),
+        );
         for number in 0..STEPS {
             let batch = draws.batch(number);
             let groups = batch.users.len();
@@ -103,7 +105,7 @@ impl Person {
                 for gradient in gradients.chunks_exact(width.max(1)) {
                     sum.iter_mut().zip(gradient).for_each(|(sum, g)| *sum += g);
                 }
-                let step = adam.step(rate, 0.0);
+                let step = adam.step(rate);
                 adam.update_dense(step, vector, 0..width, &sum);
             }
         }

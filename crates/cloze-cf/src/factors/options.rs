@@ -17,6 +17,18 @@ pub enum FactorLoss {
     SampledSoftmax,
 }
 
+/// How a gradient becomes a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimizer {
+    /// A vector moves by the rate times the sum of its pairs' gradients, what all pairs share by the rate times their mean: as
+    /// if pairs came one by one, with vectors that are rarely used learning slowly. Better for products.
+    Sgd,
+    /// Steps of about the rate, whatever the gradient (Kingma & Ba 2015). A vector that no pair of the batch uses keeps its
+    /// values and moments. Better for layers.
+    Adam,
+}
+
 /// Options of [`Mf`](crate::Mf), [`Bpr`](crate::Bpr), [`Gmf`](crate::Gmf), [`Mlp`](crate::Mlp) and [`NeuMf`](crate::NeuMf);
 /// each has those of [`Kind::HELP`](crate::Kind::HELP), the others are not read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +44,8 @@ pub struct FactorOptions {
     pub item_bias: bool,
     /// What training minimizes.
     pub loss: FactorLoss,
+    /// How a gradient becomes a step.
+    pub optimizer: Optimizer,
     /// Items that are drawn for each observed pair, uniformly from those that the user has not.
     pub negatives: usize,
     /// Passes over the observed pairs.

@@ -2,10 +2,10 @@
 
 use super::draws::{Batch, Draws};
 use super::network::{Chunk, Network, People, row};
+use super::optimizer::{SparseOptimizer, Uses};
 use super::options::FactorOptions;
 use super::products::add_scaled;
 use super::score::Scorer;
-use super::sparse_adam::{AdamStep, SparseAdam, Uses};
 use cloze_encoder::{EncoderError, GradientNorm, OptimizerState};
 use cloze_eval::{Cases, EvaluationOptions, Metric, Protocol, evaluate};
 use cloze_train::{Step, Task, TrainError};
@@ -17,7 +17,7 @@ const CHUNK: usize = 128;
 pub(super) struct FactorTask<'a> {
     pub(super) network: &'a mut Network,
     pub(super) draws: Draws<'a>,
-    pub(super) optimizer: SparseAdam,
+    pub(super) optimizer: SparseOptimizer,
     pub(super) chunks: Vec<Chunk>,
     pub(super) cases: Option<Cases<'a>>,
     pub(super) options: &'a FactorOptions,
@@ -37,54 +37,58 @@ impl FactorTask<'_> {
     }
 
     /// Updates what the batch used. Returns the gradient's square.
-    fn update(&mut self, batch: &Batch, step: AdamStep) -> f64 {
+    fn update(&mut self, batch: &Batch, rate: f64) -> f64 {
         let (chunks, stride) = (&self.chunks, batch.stride);
         let Network { layout, values, shape } = &mut *self.network;
-        let adam = &mut self.optimizer;
+        let optimizer = &mut self.optimizer;
+        let shared = optimizer.step(rate);
+        let of_items = shared.for_rows(batch.users.len(), self.options.l2);
         let (users, items) = (Uses::of(&batch.users), Uses::of(&batch.items));
         let pair = |place: usize| (&chunks[place / (CHUNK * stride)], place % (CHUNK * stride));
         // A user's vector is used by every pair of its group.
-        let of_users = step.for_pairs(stride);
+        let of_users = of_items.for_pairs(stride);
         let mut square = 0.0;
         if shape.hidden > 0 {
-            square += adam.update_rows(of_users, values, &layout.product_users, &users, &|place, sum| {
-                add_scaled(
-                    sum,
-                    1.0,
-                    row(&chunks[place / CHUNK].product_users, (place % CHUNK) as u32, shape.hidden),
-                );
-            });
-            square += adam.update_rows(step, values, &layout.product_items, &items, &|place, sum| {
-                let (chunk, place) = pair(place);
-                add_scaled(
-                    sum,
-                    chunk.slopes[place],
-                    row(&chunk.weighted, (place / stride) as u32, shape.hidden),
-                );
-            });
+            square +=
+                optimizer.update_rows(of_users, values, &layout.product_users, &users, &|place, sum| {
+                    add_scaled(
+                        sum,
+                        1.0,
+                        row(&chunks[place / CHUNK].product_users, (place % CHUNK) as u32, shape.hidden),
+                    );
+                });
+            square +=
+                optimizer.update_rows(of_items, values, &layout.product_items, &items, &|place, sum| {
+                    let (chunk, place) = pair(place);
+                    add_scaled(
+                        sum,
+                        chunk.slopes[place],
+                        row(&chunk.weighted, (place / stride) as u32, shape.hidden),
+                    );
+                });
         }
         if !shape.layers.is_empty() {
-            square += adam.update_rows(of_users, values, &layout.mlp_users, &users, &|place, sum| {
+            square += optimizer.update_rows(of_users, values, &layout.mlp_users, &users, &|place, sum| {
                 add_scaled(
                     sum,
                     1.0,
                     row(&chunks[place / CHUNK].mlp_users, (place % CHUNK) as u32, shape.mlp_hidden),
                 );
             });
-            square += adam.update_rows(step, values, &layout.mlp_items, &items, &|place, sum| {
+            square += optimizer.update_rows(of_items, values, &layout.mlp_items, &items, &|place, sum| {
                 let (chunk, place) = pair(place);
                 add_scaled(sum, 1.0, row(&chunk.mlp_items, place as u32, shape.mlp_hidden));
             });
         }
         if shape.item_bias {
-            square += adam.update_rows(step, values, &layout.item_bias, &items, &|place, sum| {
+            square += optimizer.update_rows(of_items, values, &layout.item_bias, &items, &|place, sum| {
                 let (chunk, place) = pair(place);
                 sum[0] += chunk.slopes[place];
             });
         }
         let mut dense = vec![0.0; layout.dense.len()];
         chunks.iter().for_each(|chunk| add_scaled(&mut dense, 1.0, &chunk.dense));
-        square + adam.update_dense(step, values, layout.dense.clone(), &dense)
+        square + optimizer.update_dense(shared, values, layout.dense.clone(), &dense)
     }
 }
 
@@ -93,8 +97,7 @@ impl Task for FactorTask<'_> {
         let batch = self.draws.batch(step);
         self.learn(&batch);
         let groups = batch.users.len();
-        let adam = self.optimizer.step(rate, self.options.l2 as f32 / groups as f32);
-        let norm = self.update(&batch, adam).sqrt();
+        let norm = self.update(&batch, rate).sqrt();
         if !norm.is_finite() {
             return Err(EncoderError::Diverged { step, norm }.into());
         }

@@ -1,6 +1,8 @@
-//! Adam that touches only the rows that a batch used.
+//! Steps of the rows that a batch used.
 
 use super::layout::Table;
+use super::options::Optimizer;
+use super::products::{add_scaled, dot};
 use cloze_encoder::OptimizerState;
 use std::ops::Range;
 
@@ -33,21 +35,33 @@ impl Uses {
     }
 }
 
-/// Adam (Kingma & Ba 2015). A row that no pair of the batch uses keeps its values and moments: it costs nothing, and is not
-/// moved by old gradients.
-pub(super) struct SparseAdam {
+/// An optimizer that touches only the rows that a batch used: a row that no pair uses costs nothing, and is not moved by old
+/// gradients.
+pub(super) struct SparseOptimizer {
+    kind: Optimizer,
+    /// Moments, which SGD leaves at zero.
     pub(super) state: OptimizerState,
 }
 
 /// One step of it.
 #[derive(Clone, Copy)]
-pub(super) struct AdamStep {
-    /// Learning rate over the first moment's bias.
-    size: f32,
-    /// One over the root of the second moment's bias.
-    root: f32,
+pub(super) struct Stride {
+    rule: Rule,
     /// What a value times this adds to its gradient, for each use.
     l2: f32,
+}
+
+#[derive(Clone, Copy)]
+enum Rule {
+    Sgd {
+        rate: f32,
+    },
+    Adam {
+        /// Learning rate over the first moment's bias.
+        size: f32,
+        /// One over the root of the second moment's bias.
+        root: f32,
+    },
 }
 
 /// Rows of a table with their moments, from row `start`.
@@ -59,27 +73,30 @@ struct Rows<'a> {
     second: &'a mut [f32],
 }
 
-impl SparseAdam {
-    pub(super) fn new(len: usize) -> Self {
-        Self { state: OptimizerState { step: 0, first: vec![0.0; len], second: vec![0.0; len] } }
+impl SparseOptimizer {
+    pub(super) fn new(kind: Optimizer, len: usize) -> Self {
+        Self { kind, state: OptimizerState { step: 0, first: vec![0.0; len], second: vec![0.0; len] } }
     }
 
-    /// Begins a step at a learning rate.
-    pub(super) fn step(&mut self, rate: f64, l2: f32) -> AdamStep {
+    /// Begins a step at a learning rate: the stride of what all pairs share.
+    pub(super) fn step(&mut self, rate: f64) -> Stride {
         self.state.step += 1;
         let step = self.state.step as f64;
-        AdamStep {
-            size: (rate / (1.0 - f64::from(BETA1).powf(step))) as f32,
-            root: (1.0 / (1.0 - f64::from(BETA2).powf(step)).sqrt()) as f32,
-            l2,
-        }
+        let rule = match self.kind {
+            Optimizer::Sgd => Rule::Sgd { rate: rate as f32 },
+            Optimizer::Adam => Rule::Adam {
+                size: (rate / (1.0 - f64::from(BETA1).powf(step))) as f32,
+                root: (1.0 / (1.0 - f64::from(BETA2).powf(step)).sqrt()) as f32,
+            },
+        };
+        Stride { rule, l2: 0.0 }
     }
 
     /// Updates the used rows of a table; `add(place, gradient)` adds the gradient of one use. Returns the gradient's square.
     /// A row is one thread's and its uses are added in order: the same bits on any number of threads.
     pub(super) fn update_rows(
         &mut self,
-        step: AdamStep,
+        step: Stride,
         values: &mut [f32],
         table: &Table,
         uses: &Uses,
@@ -99,7 +116,7 @@ impl SparseAdam {
     /// Updates what every pair uses. Returns the gradient's square.
     pub(super) fn update_dense(
         &mut self,
-        step: AdamStep,
+        step: Stride,
         values: &mut [f32],
         range: Range<usize>,
         gradient: &[f32],
@@ -112,7 +129,7 @@ impl SparseAdam {
 impl Rows<'_> {
     fn update(
         mut self,
-        step: AdamStep,
+        step: Stride,
         rows: &[(u32, Range<usize>)],
         places: &[u32],
         add: &(impl Fn(usize, &mut [f32]) + Sync),
@@ -152,21 +169,33 @@ impl Rows<'_> {
     }
 }
 
-impl AdamStep {
+impl Stride {
+    /// That of vectors, where gradients are those of a mean over so many groups: with a penalty for each use.
+    pub(super) fn for_rows(self, groups: usize, l2: f64) -> Self {
+        let rule = match self.rule {
+            Rule::Sgd { rate } => Rule::Sgd { rate: rate * groups as f32 },
+            adam @ Rule::Adam { .. } => adam,
+        };
+        Self { rule, l2: l2 as f32 / groups as f32 }
+    }
+
     /// The same where each use is one of so many pairs.
     pub(super) fn for_pairs(self, pairs: usize) -> Self {
         Self { l2: self.l2 * pairs as f32, ..self }
     }
 
     fn apply(self, values: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32]) -> f64 {
-        let mut square = 0.0_f32;
-        for (((value, m), v), &g) in values.iter_mut().zip(first).zip(second).zip(gradient) {
-            square += g * g;
-            *m = BETA1 * *m + (1.0 - BETA1) * g;
-            *v = BETA2 * *v + (1.0 - BETA2) * g * g;
-            *value -= self.size * *m / (v.sqrt() * self.root + EPSILON);
+        match self.rule {
+            Rule::Sgd { rate } => add_scaled(values, -rate, gradient),
+            Rule::Adam { size, root } => {
+                for (((value, m), v), &g) in values.iter_mut().zip(first).zip(second).zip(gradient) {
+                    *m = BETA1 * *m + (1.0 - BETA1) * g;
+                    *v = BETA2 * *v + (1.0 - BETA2) * g * g;
+                    *value -= size * *m / (v.sqrt() * root + EPSILON);
+                }
+            }
         }
-        f64::from(square)
+        f64::from(dot(gradient, gradient))
     }
 }
 
@@ -178,13 +207,13 @@ mod tests {
     fn used_rows_move_as_under_adam_and_others_stay() {
         let table = Table { range: 2..2 + 200 * 3, width: 3 };
         let start: Vec<f32> = (0..602).map(|n| (n % 7) as f32 - 3.0).collect();
-        let (mut values, mut adam) = (start.clone(), SparseAdam::new(602));
+        let (mut values, mut adam) = (start.clone(), SparseOptimizer::new(Optimizer::Adam, 602));
         // Every second row, one of them twice.
         let ids: Vec<u32> = (0..100).map(|n| n * 2).chain([4]).rev().collect();
         let add = |place: usize, gradient: &mut [f32]| {
             gradient.iter_mut().enumerate().for_each(|(k, g)| *g += 1.0 + (place + k) as f32);
         };
-        let step = adam.step(0.5, 0.0);
+        let step = adam.step(0.5);
         let square = adam.update_rows(step, &mut values, &table, &Uses::of(&ids), &add);
         let mut expected = 0.0;
         for row in 0..200_u32 {
@@ -206,8 +235,8 @@ mod tests {
     #[test]
     fn the_penalty_counts_for_every_use() {
         let table = Table { range: 0..2, width: 1 };
-        let (mut values, mut adam) = (vec![2.0, 3.0], SparseAdam::new(2));
-        let step = adam.step(0.1, 0.5);
+        let (mut values, mut adam) = (vec![2.0, 3.0], SparseOptimizer::new(Optimizer::Adam, 2));
+        let step = adam.step(0.1).for_rows(1, 0.5);
         adam.update_rows(step, &mut values, &table, &Uses::of(&[1, 0, 1]), &|_, _| {});
         assert!((adam.state.first[0] - 0.1 * 0.5 * 2.0).abs() < 1e-6);
         assert!((adam.state.first[1] - 0.1 * 2.0 * 0.5 * 3.0).abs() < 1e-6);
