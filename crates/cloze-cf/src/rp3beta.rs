@@ -44,7 +44,7 @@ impl Rp3BetaOptions {
     }
 }
 
-/// RP³β (Paudel et al. 2016, "Updatable, Accurate, Diverse, and Scalable Recommendations for Interactive Applications"): how
+/// `RP³β` (Paudel et al. 2016, "Updatable, Accurate, Diverse, and Scalable Recommendations for Interactive Applications"): how
 /// probable it is to walk from a user over an item and another user to an item, against how popular that is.
 ///
 /// - w(i, j) = `Σ_u |U_i|^-α |I_u|^-α |U_j|^-β` over the users u of both items, with `U_i` the users of item i and `I_u` the items of

@@ -44,6 +44,7 @@ impl Dataset {
         let times = interactions.times();
         filters.check(times.is_some(), interactions.values().is_some())?;
         let (part, numbers) = numbered(interactions, filters)?;
+        let ratings = ratings(std::slice::from_ref(&part), interactions.values().is_some());
         let one = |count: usize| vec![(0..count as u32).collect()];
         let (user_count, item_count) = (numbers.users.len(), numbers.items.len());
         let maps = Maps { users: one(user_count), items: one(item_count), user_count, item_count };
@@ -52,16 +53,18 @@ impl Dataset {
         let window = filters.window(|moment| moment.at(unit.unwrap_or(TimeUnit::Seconds)));
         let mut rows = group(&[part], &maps, times.is_some(), 1, |time| window.has(time), 1)?;
         filters.apply(&mut rows);
-        Self::assemble(name, title, &rows, unit, &numbers, records)?
+        Self::assemble(name, title, &rows, unit, ratings.as_deref(), &numbers, records)?
             .ok_or_else(|| DataError::NothingLeft { rows: interactions.len(), filters: filters.to_string() })
     }
 
-    /// Numbers users and items by first appearance among the rows that are left. `None` if no row is.
+    /// Numbers users and items by first appearance among the rows that are left. `ratings` are by number of the row. `None` if no row
+    /// is left.
     pub(crate) fn assemble(
         name: &str,
         title: &str,
         rows: &Grouped,
         unit: Option<TimeUnit>,
+        ratings: Option<&[f32]>,
         numbers: &Numbers,
         records: Option<&HashMap<String, ItemRecord>>,
     ) -> Result<Option<Self>, DataError> {
@@ -90,7 +93,7 @@ impl Dataset {
             name: name.to_owned(),
             title: title.to_owned(),
             synthetic: false,
-            sequences: sequences(rows, &users, &dense)?.with_time_unit(unit),
+            sequences: sequences(rows, &users, &dense, ratings)?.with_time_unit(unit),
             users: Vocabulary::new(user_ids, None)?,
             items: Vocabulary::new(item_ids, titles)?,
             details,
@@ -107,7 +110,17 @@ fn by_appearance(first: &[u32]) -> Vec<u32> {
     seen
 }
 
-fn sequences(rows: &Grouped, users: &[u32], dense: &[u32]) -> Result<Sequences, DataError> {
+/// The values of all rows that were kept in reading, by number of the row.
+pub(crate) fn ratings(parts: &[Part], has_values: bool) -> Option<Vec<f32>> {
+    has_values.then(|| parts.iter().flat_map(|part| &part.scores).map(|(_, value)| *value).collect())
+}
+
+fn sequences(
+    rows: &Grouped,
+    users: &[u32],
+    dense: &[u32],
+    ratings: Option<&[f32]>,
+) -> Result<Sequences, DataError> {
     let room = rows.rows();
     let mut offsets = Vec::with_capacity(users.len() + 1);
     offsets.push(0_i64);
@@ -121,7 +134,9 @@ fn sequences(rows: &Grouped, users: &[u32], dense: &[u32]) -> Result<Sequences, 
         }
         offsets.push(values.len() as i64);
     }
-    Sequences::from_parts(offsets, values, times)
+    let entries = || users.iter().flat_map(|user| rows.get(*user as usize));
+    let ratings = ratings.map(|all| entries().map(|entry| all[entry.row as usize]).collect::<Vec<f32>>());
+    Sequences::from_parts(offsets, values, times)?.with_ratings(ratings)
 }
 
 /// The rows with a sufficient value, as numbers.
@@ -139,6 +154,7 @@ fn numbered(interactions: &Interactions, filters: &Filters) -> Result<(Part, Num
         let (user, item) = (users.value(row).as_bytes(), items.value(row).as_bytes());
         let room = part.push(&mut numbers, user, item, time);
         room.ok_or(DataError::TooManyIds { found: u32::MAX as usize })?;
+        part.keep(row, value);
     }
     Ok((part, numbers))
 }

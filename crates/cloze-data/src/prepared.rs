@@ -1,7 +1,7 @@
 //! Prepared data on disk: read once, mapped into memory from then on.
 //!
-//! A folder holds `sequences.arrow` (Arrow IPC: `items` as `LargeList<UInt32>`, `times` as `LargeList<Int64>` if
-//! there are times), `users.json`, `items.json`, `details.json` if there are genres or texts, and `metadata.json`, which
+//! A folder holds `sequences.arrow` (Arrow IPC: `items` as `LargeList<UInt32>`, `times` as `LargeList<Int64>` and
+//! `ratings` as `LargeList<Float32>` if there are any), `users.json`, `items.json`, `details.json` if there are genres or texts, and `metadata.json`, which
 //! pins size and sha256 of the others. A folder made from a user's own log also has `origin.json`, and `rejected.csv` if
 //! rows were left out.
 
@@ -10,9 +10,11 @@ use std::io::BufWriter;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, LargeListArray, RecordBatch, UInt32Array};
-use arrow::buffer::{Buffer, OffsetBuffer};
-use arrow::datatypes::{DataType, Field, Int64Type, UInt32Type};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float32Array, Int64Array, LargeListArray, RecordBatch, UInt32Array,
+};
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Int64Type, UInt32Type};
 use arrow::error::ArrowError;
 use arrow::ipc::convert::fb_to_schema;
 use arrow::ipc::reader::{FileDecoder, read_footer_length};
@@ -29,7 +31,7 @@ use crate::staging::Staging;
 use crate::{DataError, Dataset, ItemDetails, Sequences, Vocabulary};
 
 /// Raised when readers, filters or this layout change what a folder holds.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 
 const SEQUENCES: &str = "sequences.arrow";
 const USERS: &str = "users.json";
@@ -149,6 +151,10 @@ fn write_sequences(path: &Path, sequences: &Sequences) -> Result<(), DataError> 
     if let Some(times) = sequences.all_times() {
         columns.push(list("times", DataType::Int64, Arc::new(Int64Array::new(times.clone(), None)))?);
     }
+    if let Some(ratings) = sequences.all_ratings() {
+        let ratings = Arc::new(Float32Array::new(ratings.clone(), None));
+        columns.push(list("ratings", DataType::Float32, ratings)?);
+    }
     let batch = RecordBatch::try_from_iter(columns)?;
     let file = File::create(path).map_err(DataError::io("write", path))?;
     // Of a full disk, the path is what one wants to know.
@@ -228,18 +234,28 @@ fn from_batch(batch: &RecordBatch) -> Result<Sequences, String> {
     let column = |name: &str| batch.column_by_name(name).and_then(|array| array.as_list_opt::<i64>());
     let items = column("items").ok_or("no column `items` of lists")?;
     let values = items.values().as_primitive_opt::<UInt32Type>().ok_or("items are not UInt32")?;
-    let times = column("times");
-    let times = times.map(|list| {
-        let same = list.offsets() == items.offsets();
-        let values = list.values().as_primitive_opt::<Int64Type>().filter(|_| same);
-        values.map(|times| times.values().clone()).ok_or("times are not Int64 in the shape of the items")
-    });
+    let times = like::<Int64Type>(items, column("times"), "times are not Int64 in the shape of the items")?;
+    let ratings =
+        like::<Float32Type>(items, column("ratings"), "ratings are not Float32 in the shape of the items")?;
     if items.null_count() + values.null_count() > 0 {
         return Err("nulls".to_owned());
     }
     let offsets = items.offsets().inner().clone();
-    Sequences::from_parts(offsets, values.values().clone(), times.transpose()?)
+    Sequences::from_parts(offsets, values.values().clone(), times)
+        .and_then(|sequences| sequences.with_ratings(ratings))
         .map_err(|error| error.to_string())
+}
+
+/// The values of a column that has the shape of the items.
+fn like<T: ArrowPrimitiveType>(
+    items: &LargeListArray,
+    list: Option<&LargeListArray>,
+    otherwise: &'static str,
+) -> Result<Option<ScalarBuffer<T::Native>>, &'static str> {
+    let Some(list) = list else { return Ok(None) };
+    let same = list.offsets() == items.offsets();
+    let values = list.values().as_primitive_opt::<T>().filter(|values| same && values.null_count() == 0);
+    values.map(|values| Some(values.values().clone())).ok_or(otherwise)
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
-//! Many sequences of dense ids in two or three flat buffers.
+//! Many sequences of dense ids in flat buffers.
 
 use std::fmt;
+use std::ops::Range;
 
 use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::ArrowNativeType;
 use sha2::{Digest, Sha256};
 
 use crate::DataError;
@@ -10,7 +12,8 @@ use crate::hash::hex;
 use crate::log::TimeUnit;
 
 /// Sequences in compressed-sparse-row form: sequence `i` is `values[offsets[i]..offsets[i + 1]]`, with one time
-/// for each value where the data have times (Unix seconds for `MovieLens`; any integer that grows).
+/// for each value where the data have times (Unix seconds for `MovieLens`; any integer that grows), and one rating where
+/// they have ratings.
 ///
 /// The buffers are Arrow's: a clone shares them, and after [`read_prepared`](crate::read_prepared) they are pages of
 /// the mapped file, not copies.
@@ -20,6 +23,7 @@ pub struct Sequences {
     values: ScalarBuffer<u32>,
     times: Option<ScalarBuffer<i64>>,
     unit: Option<TimeUnit>,
+    ratings: Option<ScalarBuffer<f32>>,
 }
 
 impl Sequences {
@@ -59,7 +63,7 @@ impl Sequences {
         times: Option<impl Into<ScalarBuffer<i64>>>,
     ) -> Result<Self, DataError> {
         let (offsets, values, times) = (offsets.into(), values.into(), times.map(Into::into));
-        let sequences = Self { offsets, values, times, unit: None };
+        let sequences = Self { offsets, values, times, unit: None, ratings: None };
         sequences.check().map_err(|reason| DataError::Sequences { reason })?;
         Ok(sequences)
     }
@@ -69,6 +73,24 @@ impl Sequences {
     pub fn with_time_unit(mut self, unit: Option<TimeUnit>) -> Self {
         self.unit = unit.filter(|_| self.times.is_some());
         self
+    }
+
+    /// The same sequences, with a rating for each value.
+    ///
+    /// # Errors
+    /// [`DataError::Sequences`] unless there are as many ratings as values, all of them finite.
+    pub fn with_ratings(self, ratings: Option<impl Into<ScalarBuffer<f32>>>) -> Result<Self, DataError> {
+        let ratings: Option<ScalarBuffer<f32>> = ratings.map(Into::into);
+        let wrong = |reason: String| DataError::Sequences { reason };
+        if let Some(ratings) = &ratings {
+            if ratings.len() != self.values.len() {
+                return Err(wrong(format!("{} values and {} ratings", self.values.len(), ratings.len())));
+            }
+            if let Some(place) = ratings.iter().position(|rating| !rating.is_finite()) {
+                return Err(wrong(format!("rating {place} is {}", ratings[place])));
+            }
+        }
+        Ok(Self { ratings, ..self })
     }
 
     /// The unit of the times, if the data have times: the one that is known, else what the size of the latest time
@@ -131,7 +153,16 @@ impl Sequences {
         self.times.as_ref().map(|times| &times[range])
     }
 
-    fn range(&self, i: usize) -> std::ops::Range<usize> {
+    /// The ratings of sequence `i`, if the data have ratings.
+    ///
+    /// # Panics
+    /// If `i` is not below [`len`](Self::len), as for a slice.
+    pub fn ratings(&self, i: usize) -> Option<&[f32]> {
+        let range = self.range(i);
+        self.ratings.as_ref().map(|ratings| &ratings[range])
+    }
+
+    fn range(&self, i: usize) -> Range<usize> {
         self.offsets[i] as usize..self.offsets[i + 1] as usize
     }
 
@@ -160,6 +191,35 @@ impl Sequences {
         self.times.as_ref()
     }
 
+    /// The ratings of all values, if the data have ratings.
+    pub fn all_ratings(&self) -> Option<&ScalarBuffer<f32>> {
+        self.ratings.as_ref()
+    }
+
+    /// The beginning of each sequence: of sequence `i` the first `length(i)`, all if it has fewer.
+    #[must_use]
+    pub fn beginnings(&self, length: impl Fn(usize) -> usize) -> Self {
+        let ranges = (0..self.len()).map(|i| {
+            let range = self.range(i);
+            range.start..range.end.min(range.start + length(i))
+        });
+        let ranges: Vec<_> = ranges.collect();
+        let mut offsets = Vec::with_capacity(self.offsets.len());
+        offsets.push(0);
+        let mut end = 0;
+        for range in &ranges {
+            end += range.len() as i64;
+            offsets.push(end);
+        }
+        Self {
+            offsets: offsets.into(),
+            values: pick(&self.values, &ranges, end as usize),
+            times: self.times.as_ref().map(|times| pick(times, &ranges, end as usize)),
+            unit: self.unit,
+            ratings: self.ratings.as_ref().map(|ratings| pick(ratings, &ranges, end as usize)),
+        }
+    }
+
     /// How often each value of `0..catalogue` occurs; values outside are not counted.
     pub fn counts(&self, catalogue: usize) -> Vec<u64> {
         let mut counts = vec![0; catalogue];
@@ -175,7 +235,7 @@ impl Sequences {
     /// sequence that contains the value `v`, once for each time it does.
     ///
     /// Users stand in the order of time; equal times in the order of sequence number, then of position. Without
-    /// times that order is all there is: the order of an item's users then says nothing about time.
+    /// times that order is all there is: the order of an item's users then says nothing about time. Ratings are left out.
     ///
     /// # Errors
     /// [`DataError::OutOfCatalogue`] if a value is not below `catalogue`, [`DataError::TooManyIds`] if the sequence
@@ -209,7 +269,8 @@ impl Sequences {
     }
 
     /// A hash of the content: sha256 over the offsets (64 bits) and the values (32 bits), little endian, as
-    /// hexadecimal digits. Times are left out, so that the same order from two files has the same hash.
+    /// hexadecimal digits. Times and ratings are left out, so that the same order from two files has the
+    /// same hash.
     pub fn hash(&self) -> String {
         let mut hasher = Sha256::new();
         for offset in &self.offsets {
@@ -222,10 +283,18 @@ impl Sequences {
     }
 }
 
+fn pick<T: ArrowNativeType>(all: &[T], ranges: &[Range<usize>], room: usize) -> ScalarBuffer<T> {
+    let mut kept = Vec::with_capacity(room);
+    for range in ranges {
+        kept.extend_from_slice(&all[range.clone()]);
+    }
+    kept.into()
+}
+
 impl PartialEq for Sequences {
     fn eq(&self, other: &Self) -> bool {
         (&self.offsets, &self.values, &self.times) == (&other.offsets, &other.values, &other.times)
-            && self.time_unit() == other.time_unit()
+            && (self.time_unit(), &self.ratings) == (other.time_unit(), &other.ratings)
     }
 }
 
@@ -233,6 +302,7 @@ impl fmt::Debug for Sequences {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Sequences");
         debug.field("len", &self.len()).field("interactions", &self.interactions());
-        debug.field("has_times", &self.has_times()).finish_non_exhaustive()
+        debug.field("has_times", &self.has_times()).field("has_ratings", &self.ratings.is_some());
+        debug.finish_non_exhaustive()
     }
 }

@@ -18,6 +18,8 @@ pub trait Split {
     fn validation(&self) -> &[Option<u32>];
     /// The item that follows on `train_and_validation`, by user.
     fn test(&self) -> &[Option<u32>];
+    /// All that was split: behind `train` and `train_and_validation` stand the held-out items, with their ratings.
+    fn whole(&self) -> &Sequences;
     /// The times at which validation and test begin, if they are the same for all users.
     fn cuts(&self) -> Option<(i64, i64)> {
         None
@@ -36,8 +38,8 @@ pub struct LeaveOneOut {
     pub validation: Vec<Option<u32>>,
     /// The last item of each user, `None` for users who are not held out.
     pub test: Vec<Option<u32>>,
-    /// The times of the validation items, so that they can be appended to `train`.
-    validation_times: Option<Vec<i64>>,
+    /// All that was split.
+    whole: Sequences,
 }
 
 impl LeaveOneOut {
@@ -47,40 +49,23 @@ impl LeaveOneOut {
     /// [`DataError::NothingToHoldOut`] if no user has 3 interactions.
     pub fn new(sequences: &Sequences) -> Result<Self, DataError> {
         let users = sequences.len();
-        let mut parts = Parts::with_capacity(users, sequences);
-        let mut validation = Vec::with_capacity(users);
-        let mut test = Vec::with_capacity(users);
-        let mut validation_times = sequences.has_times().then(|| Vec::with_capacity(users));
-        for (user, items) in sequences.iter().enumerate() {
-            let times = sequences.times(user);
-            let held = items.len() >= FEWEST;
-            let kept = if held { items.len() - 2 } else { items.len() };
-            parts.extend(&items[..kept], times.map(|times| &times[..kept]));
-            parts.close();
-            validation.push(held.then(|| items[kept]));
-            test.push(held.then(|| items[kept + 1]));
-            if let Some(all) = &mut validation_times {
-                all.push(times.filter(|_| held).map_or(0, |times| times[kept]));
-            }
-        }
+        let held = |user: usize| sequences.get(user).len() >= FEWEST;
+        let from_end = |place: usize| {
+            let item = |user| sequences.get(user).iter().rev().nth(place).copied().filter(|_| held(user));
+            (0..users).map(item).collect::<Vec<_>>()
+        };
+        let (validation, test) = (from_end(1), from_end(0));
         if test.iter().all(Option::is_none) {
             return Err(DataError::NothingToHoldOut { users });
         }
-        Ok(Self { train: parts.finish()?, validation, test, validation_times })
+        let train = sequences.beginnings(|user| sequences.get(user).len() - if held(user) { 2 } else { 0 });
+        Ok(Self { train, validation, test, whole: sequences.clone() })
     }
 
     /// The sequences for the fit "train+validation": `train` with the validation item appended.
     pub fn train_and_validation(&self) -> Sequences {
-        let mut parts = Parts::with_capacity(self.train.len(), &self.train);
-        for (user, items) in self.train.iter().enumerate() {
-            parts.extend(items, self.train.times(user));
-            if let Some(item) = self.validation[user] {
-                let time = self.validation_times.as_ref().map(|times| &times[user..=user]);
-                parts.extend(&[item], time);
-            }
-            parts.close();
-        }
-        parts.finish().expect("offsets are counted here, and every item is pushed with its time")
+        self.whole
+            .beginnings(|user| self.train.get(user).len() + usize::from(self.validation[user].is_some()))
     }
 
     /// Number of users who are held out.
@@ -115,6 +100,10 @@ impl Split for LeaveOneOut {
         &self.test
     }
 
+    fn whole(&self) -> &Sequences {
+        &self.whole
+    }
+
     fn hash(&self) -> String {
         Self::hash(self)
     }
@@ -130,40 +119,5 @@ pub(crate) fn hash_targets<'a>(hasher: &mut Sha256, targets: impl Iterator<Item 
                 hasher.update(item.to_le_bytes());
             }
         }
-    }
-}
-
-/// Buffers of sequences under construction.
-pub(crate) struct Parts {
-    offsets: Vec<i64>,
-    values: Vec<u32>,
-    times: Option<Vec<i64>>,
-}
-
-impl Parts {
-    pub(crate) fn with_capacity(users: usize, like: &Sequences) -> Self {
-        let mut offsets = Vec::with_capacity(users + 1);
-        offsets.push(0);
-        let room = like.interactions();
-        Self {
-            offsets,
-            values: Vec::with_capacity(room),
-            times: like.has_times().then(|| Vec::with_capacity(room)),
-        }
-    }
-
-    pub(crate) fn extend(&mut self, items: &[u32], times: Option<&[i64]>) {
-        self.values.extend_from_slice(items);
-        if let (Some(all), Some(times)) = (&mut self.times, times) {
-            all.extend_from_slice(times);
-        }
-    }
-
-    pub(crate) fn close(&mut self) {
-        self.offsets.push(self.values.len() as i64);
-    }
-
-    pub(crate) fn finish(self) -> Result<Sequences, DataError> {
-        Sequences::from_parts(self.offsets, self.values, self.times)
     }
 }

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::hash::hex;
-use crate::split::{Parts, Split, hash_targets};
+use crate::split::{Split, hash_targets};
 use crate::{DataError, Sequences};
 
 /// Where the past ends.
@@ -35,6 +35,8 @@ pub struct GlobalTime {
     pub test_cut: i64,
     /// All before `test_cut`.
     history: Sequences,
+    /// All that was split.
+    whole: Sequences,
 }
 
 impl GlobalTime {
@@ -66,7 +68,7 @@ impl GlobalTime {
             let reason = format!("validation begins at {validation_cut}, after the test at {test_cut}");
             return Err(DataError::Cut { reason });
         }
-        let (train, history) = (before(sequences, validation_cut)?, before(sequences, test_cut)?);
+        let (train, history) = (before(sequences, validation_cut), before(sequences, test_cut));
         let next = |user: usize, known: &Sequences, end: usize| {
             let place = known.get(user).len();
             (place > 0 && place < end).then(|| sequences.get(user)[place])
@@ -77,20 +79,13 @@ impl GlobalTime {
         if test.iter().all(Option::is_none) {
             return Err(DataError::NobodyToTest { users: sequences.len(), cut: test_cut });
         }
-        Ok(Self { train, validation, test, validation_cut, test_cut, history })
+        Ok(Self { train, validation, test, validation_cut, test_cut, history, whole: sequences.clone() })
     }
 }
 
 /// The beginning of each sequence, before a time.
-fn before(sequences: &Sequences, cut: i64) -> Result<Sequences, DataError> {
-    let mut parts = Parts::with_capacity(sequences.len(), sequences);
-    for (user, items) in sequences.iter().enumerate() {
-        let times = sequences.times(user).unwrap_or_default();
-        let end = times.partition_point(|time| *time < cut);
-        parts.extend(&items[..end], Some(&times[..end]));
-        parts.close();
-    }
-    parts.finish()
+fn before(sequences: &Sequences, cut: i64) -> Sequences {
+    sequences.beginnings(|user| sequences.times(user).unwrap_or_default().partition_point(|time| *time < cut))
 }
 
 impl Split for GlobalTime {
@@ -108,6 +103,10 @@ impl Split for GlobalTime {
 
     fn test(&self) -> &[Option<u32>] {
         &self.test
+    }
+
+    fn whole(&self) -> &Sequences {
+        &self.whole
     }
 
     fn cuts(&self) -> Option<(i64, i64)> {

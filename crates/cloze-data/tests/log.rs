@@ -58,6 +58,8 @@ fn check(data: &Dataset) {
     assert_eq!(data.sequences.iter().collect::<Vec<_>>(), [&[1, 0, 2][..], &[1, 1]]);
     assert_eq!(data.sequences.times(0).unwrap(), [10, 20, 20]);
     assert_eq!(data.sequences.times(1).unwrap(), [-10, 10]);
+    let ratings = [data.sequences.ratings(0), data.sequences.ratings(1)];
+    assert_eq!(ratings, [Some(&[1.0, 4.5, 2.0][..]), Some(&[5.0, 3.0])]);
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use cloze_data::{
-    Dataset, ItemDetails, LeaveOneOut, Sequences, SyntheticOptions, UnknownItem, Vocabulary, read_prepared,
-    write_prepared,
+    Dataset, ItemDetails, LeaveOneOut, Sequences, Split, SyntheticOptions, UnknownItem, Vocabulary,
+    read_prepared, write_prepared,
 };
 use proptest::prelude::*;
 
@@ -57,6 +57,10 @@ fn malformed_sequences_are_errors() {
     assert!(error(vec![0, 1], vec![7], Some(vec![])).contains("1 values and 0 times"));
     let error = Sequences::from_lists(&[vec![1]], Some(&[vec![1, 2]])).unwrap_err().to_string();
     assert!(error.contains("list 0 has 1 values and 2 times"), "{error}");
+    let rated =
+        |ratings: Vec<f32>| Sequences::from_lists(&[vec![1]], None).unwrap().with_ratings(Some(ratings));
+    assert!(rated(vec![]).unwrap_err().to_string().contains("1 values and 0 ratings"));
+    assert!(rated(vec![f32::NAN]).unwrap_err().to_string().contains("rating 0 is NaN"));
 }
 
 #[test]
@@ -87,7 +91,8 @@ fn the_hash_is_the_published_one_and_ignores_times() {
 fn leave_one_out_holds_out_users_with_three_interactions() {
     let lists = [vec![1, 2, 3, 4], vec![5, 6], vec![7, 8, 9], vec![]];
     let times = [vec![1, 2, 3, 4], vec![5, 6], vec![7, 8, 9], vec![]];
-    let sequences = Sequences::from_lists(&lists, Some(&times)).unwrap();
+    let ratings: Vec<f32> = (1..=9).map(|item| item as f32).collect();
+    let sequences = Sequences::from_lists(&lists, Some(&times)).unwrap().with_ratings(Some(ratings)).unwrap();
     let split = LeaveOneOut::new(&sequences).unwrap();
     assert_eq!(split.train.iter().collect::<Vec<_>>(), [&[1, 2][..], &[5, 6], &[7], &[]]);
     assert_eq!(split.validation, [Some(3), None, Some(8), None]);
@@ -96,6 +101,8 @@ fn leave_one_out_holds_out_users_with_three_interactions() {
     let both = split.train_and_validation();
     assert_eq!(both.iter().collect::<Vec<_>>(), [&[1, 2, 3][..], &[5, 6], &[7, 8], &[]]);
     assert_eq!(both.times(0).unwrap(), [1, 2, 3]);
+    assert_eq!((both.ratings(2), split.train.ratings(2)), (Some(&[7.0, 8.0][..]), Some(&[7.0][..])));
+    assert_eq!(split.whole().ratings(2).unwrap()[both.get(2).len()], 9.0, "the rating of the test item");
     let short = Sequences::from_lists(&[vec![1, 2], vec![3]], None).unwrap();
     let error = LeaveOneOut::new(&short).unwrap_err().to_string();
     assert!(error.contains("none of the 2 users has 3 interactions"), "{error}");
@@ -155,18 +162,23 @@ fn senseless_options_of_the_generator_are_errors() {
     }
 }
 
-/// Lists over a catalogue of 12, with times (ties included) or without.
+/// Lists over a catalogue of 12, with times (ties included) or without, with ratings or without.
 fn sequences() -> impl Strategy<Value = Sequences> {
     let list = proptest::collection::vec((0_u32..12, 0_i64..6), 0..9);
-    (proptest::collection::vec(list, 0..9), any::<bool>()).prop_map(|(rows, timed)| {
-        let (mut lists, mut times) = (Vec::new(), Vec::new());
-        for mut row in rows {
-            row.sort_by_key(|(_, time)| *time);
-            lists.push(row.iter().map(|(item, _)| *item).collect());
-            times.push(row.iter().map(|(_, time)| *time).collect());
-        }
-        Sequences::from_lists(&lists, timed.then_some(&times[..])).unwrap()
-    })
+    (proptest::collection::vec(list, 0..9), any::<[bool; 2]>()).prop_map(
+        |(rows, [timed, rated]): (Vec<Vec<(u32, i64)>>, _)| {
+            let (mut lists, mut times) = (Vec::new(), Vec::<Vec<i64>>::new());
+            for mut row in rows {
+                row.sort_by_key(|(_, time)| *time);
+                lists.push(row.iter().map(|(item, _)| *item).collect());
+                times.push(row.iter().map(|(_, time)| *time).collect());
+            }
+            let ratings =
+                rated.then(|| times.concat().iter().map(|time| *time as f32 / 2.0).collect::<Vec<_>>());
+            let sequences = Sequences::from_lists(&lists, timed.then_some(&times[..])).unwrap();
+            sequences.with_ratings(ratings).unwrap()
+        },
+    )
 }
 
 fn pairs(sequences: &Sequences) -> Vec<(u32, u32)> {

@@ -79,7 +79,7 @@ impl Shape {
 enum Start {
     /// Normal, with the standard deviation of the option.
     Table,
-    /// Normal with variance `2 / n` for n inputs (He et al. 2015), for layers with ReLU.
+    /// Normal with variance `2 / n` for n inputs (He et al. 2015), for layers with `ReLU`.
     Layer(usize),
     Zero,
     One,

@@ -31,7 +31,7 @@ use task::FactorTask;
 
 /// A model with a vector for each user and item, fitted to pairs that were observed and pairs that are drawn.
 ///
-/// - Scores: [`Mf`] and [`Bpr`] `p_u · q_i`, [`Gmf`] `h · (p_u ∗ q_i)`, [`Mlp`] `g · z(p′_u, q′_i)` with layers of ReLU, [`NeuMf`] the sum
+/// - Scores: [`Mf`] and [`Bpr`] `p_u · q_i`, [`Gmf`] `h · (p_u ∗ q_i)`, [`Mlp`] `g · z(p′_u, q′_i)` with layers of `ReLU`, [`NeuMf`] the sum
 ///   of the last two, each with vectors of its own; where `item-bias` is set, `+ b_i`.
 /// - Training: every observed pair once an epoch, in a new order, with negatives that are drawn anew. Adam moves only the vectors
 ///   that a step used, so that a step costs as much as its batch, however large the catalogue.

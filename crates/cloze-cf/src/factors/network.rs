@@ -118,7 +118,9 @@ impl Network {
         let m = self.shape.mlp_hidden;
         let gather = |table: &[f32], ids: &[u32], out: &mut Vec<f32>| {
             out.clear();
-            ids.iter().for_each(|&id| out.extend_from_slice(row(table, id, m)));
+            for &id in ids {
+                out.extend_from_slice(row(table, id, m));
+            }
         };
         gather(people.mlp, users, &mut chunk.people);
         gather(&self.values[layout.mlp_items.range.clone()], items, &mut chunk.things);
@@ -157,7 +159,9 @@ impl Network {
                 let weight = matrix(&self.values[layer.weight.clone()], width);
                 multiply(out, true, matrix(inputs, width), weight.transpose());
             }
-            out.iter_mut().for_each(|value| *value = value.max(0.0));
+            for value in out.iter_mut() {
+                *value = value.max(0.0);
+            }
         }
         let weights = &self.values[self.layout.mlp_weights.clone()];
         let last = outputs.last().into_iter().flat_map(|last| last.chunks_exact(weights.len()));
@@ -296,7 +300,9 @@ impl FactorLoss {
                 let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 slopes.iter_mut().zip(scores).for_each(|(slope, score)| *slope = (score - most).exp());
                 let sum: f32 = slopes.iter().sum();
-                slopes.iter_mut().for_each(|slope| *slope /= sum);
+                for slope in slopes.iter_mut() {
+                    *slope /= sum;
+                }
                 slopes[0] -= 1.0;
                 f64::from(most - observed + sum.ln())
             }

@@ -157,7 +157,7 @@ impl Rows<'_> {
         square
     }
 
-    fn split<'a>(&'a mut self, row: usize) -> (Rows<'a>, Rows<'a>) {
+    fn split(&mut self, row: usize) -> (Rows<'_>, Rows<'_>) {
         let (width, at) = (self.width, (row - self.start) * self.width);
         let (values, more_values) = self.values.split_at_mut(at);
         let (first, more_first) = self.first.split_at_mut(at);

@@ -82,7 +82,7 @@ impl Scorer<'_> {
                 outputs[0].clear();
                 let rows = first.chunks_exact(width);
                 rows.for_each(|row| {
-                    outputs[0].extend(row.iter().zip(&of_user).map(|(item, user)| item + user))
+                    outputs[0].extend(row.iter().zip(&of_user).map(|(item, user)| item + user));
                 });
                 self.network.finish_layers(&mut outputs, scores);
             }
@@ -91,7 +91,9 @@ impl Scorer<'_> {
             let of_items = &values[layout.item_bias.range.clone()];
             scores.iter_mut().zip(of_items).for_each(|(score, bias)| *score += bias);
             let shared = values[layout.bias.clone()].first().copied().unwrap_or(0.0);
-            scores.iter_mut().for_each(|score| *score += shared);
+            for score in scores.iter_mut() {
+                *score += shared;
+            }
         }
     }
 

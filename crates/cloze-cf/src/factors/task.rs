@@ -87,7 +87,9 @@ impl FactorTask<'_> {
             });
         }
         let mut dense = vec![0.0; layout.dense.len()];
-        chunks.iter().for_each(|chunk| add_scaled(&mut dense, 1.0, &chunk.dense));
+        for chunk in chunks {
+            add_scaled(&mut dense, 1.0, &chunk.dense);
+        }
         square + optimizer.update_dense(shared, values, layout.dense.clone(), &dense)
     }
 }

@@ -77,7 +77,7 @@ fn check_gradient<K: Kind>(loss: FactorLoss) {
     loss_of(&network, loss, &mut chunk);
     let found = gradient(&network, &chunk);
     let (mut difference, mut norm) = (0.0, 0.0);
-    for place in 0..network.values.len() {
+    for (place, &found) in found.iter().enumerate() {
         let (value, step) = (network.values[place], 2e-3);
         network.values[place] = value + step;
         let above = loss_of(&network, loss, &mut chunk);
@@ -85,7 +85,7 @@ fn check_gradient<K: Kind>(loss: FactorLoss) {
         let below = loss_of(&network, loss, &mut chunk);
         network.values[place] = value;
         let expected = (above - below) / f64::from(2.0 * step);
-        difference += (f64::from(found[place]) - expected).powi(2);
+        difference += (f64::from(found) - expected).powi(2);
         norm += expected * expected;
     }
     let error = (difference / norm).sqrt();
@@ -144,7 +144,7 @@ fn check_learning<K: Kind>() {
     let mut model = fitted::<K>(&sequences, &held);
     let known = Query { user: Some(0), history: sequences.get(0) };
     let share = ordered(&mut model, &known);
-    assert!(share == 1.0, "{}: {share} of the pairs for a user of training", K::NAME);
+    assert!(share > 0.999, "{}: {share} of the pairs for a user of training", K::NAME);
     let newcomer = Query { user: None, history: &[1, 4, 5, 6, 2] };
     let share = ordered(&mut model, &newcomer);
     assert!(share > 0.9, "{}: {share} of the pairs for a user who was not in training", K::NAME);

@@ -10,6 +10,7 @@ use super::reject;
 use super::rows::{Numbers, Part, lines_before};
 use super::run::Read;
 use super::times::{Style, TimeRule, TimeUnit};
+use crate::dataset::ratings;
 use crate::filter::Window;
 use crate::read::ItemRecord;
 use crate::{DataError, Dataset, Filters, Removed};
@@ -59,6 +60,7 @@ pub(super) fn finish(
     let keep = |time| window.has(time);
     let mut rows = group(&read.parts, &maps, has_times, options.threads(), keep, kept_as.scale)?;
     let kept: usize = read.parts.iter().map(|part| part.users.len()).sum();
+    let ratings = ratings(&read.parts, options.value.is_some());
     drop((read.parts, maps));
     let mut removed = |rule: &str, set: bool, before: u64, after: u64| {
         if set {
@@ -71,7 +73,8 @@ pub(super) fn finish(
     let timed = filters.from_time.is_some() || filters.until_time.is_some();
     removed("time", timed, kept as u64, rows.rows() as u64);
     report.removed.extend(filters.apply(&mut rows));
-    let dataset = Dataset::assemble(&options.name(), title, &rows, kept_as.unit, &numbers, items)?;
+    let dataset =
+        Dataset::assemble(&options.name(), title, &rows, kept_as.unit, ratings.as_deref(), &numbers, items)?;
     let nothing = || DataError::NothingLeft { rows: report.rows as usize, filters: filters.to_string() };
     Ok((dataset.ok_or_else(nothing)?, report))
 }

@@ -118,7 +118,7 @@ pub(crate) fn read_log_with(
     progress: &mut dyn Progress,
 ) -> Result<(Dataset, ReadReport), DataError> {
     filters.check(options.time.is_some(), options.value.is_some())?;
-    let rules = RowRules { skip_bad: *bad_rows != BadRows::Error, keep_values: false };
+    let rules = RowRules { skip_bad: *bad_rows != BadRows::Error, keep_values: options.value.is_some() };
     let mut read = Read::default();
     for (file, path) in options.paths().enumerate() {
         let one = match options.resolve(path)? {
@@ -148,16 +148,17 @@ pub(crate) fn read_table(
 ) -> Result<Dataset, DataError> {
     filters.check(options.time.is_some(), options.value.is_some())?;
     let rule = TimeRule::Numbers;
-    let read = read_text(options, &options.path, table, rule, filters, RowRules::default(), progress)?;
+    let rules = RowRules { skip_bad: false, keep_values: options.value.is_some() };
+    let read = read_text(options, &options.path, table, rule, filters, rules, progress)?;
     Ok(finish(read, options, rule, filters, &BadRows::Error, title, items)?.0)
 }
 
 /// What a reader does with rows.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct RowRules {
     /// Bad rows are put aside; otherwise the first is an error.
     skip_bad: bool,
-    /// Values are kept, for scores.
+    /// Values are kept: scores, ratings.
     keep_values: bool,
 }
 

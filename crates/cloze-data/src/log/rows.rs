@@ -32,7 +32,7 @@ pub(crate) struct Part {
     pub(crate) items: Vec<u32>,
     /// Empty if the file has no times.
     pub(crate) times: Vec<i64>,
-    /// Line and value of each row, where values are kept.
+    /// Line and value of each row, where values (scores, ratings) are kept.
     pub(crate) scores: Vec<(u32, f32)>,
     /// Lines of the block (rows of a Parquet batch).
     pub(crate) lines: usize,
