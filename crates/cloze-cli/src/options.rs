@@ -63,8 +63,9 @@ pub(crate) fn from_flag(entry: &Entry, key: &str, text: &str) -> Result<Value, S
     let default = entry.defaults().get(key).cloned().unwrap_or(Value::Null);
     let value = match &default {
         Value::String(_) => Some(Value::String(text.to_owned())),
-        // An absent value or a list says nothing of its type: whatever the text looks like.
-        Value::Null | Value::Array(_) | Value::Object(_) => {
+        Value::Array(_) => list(text),
+        // An absent value says nothing of its type: whatever the text looks like.
+        Value::Null | Value::Object(_) => {
             Some(serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())))
         }
         Value::Bool(_) => text.parse().ok().map(Value::Bool),
@@ -73,6 +74,12 @@ pub(crate) fn from_flag(entry: &Entry, key: &str, text: &str) -> Result<Value, S
     let value = value.and_then(|value| of_type(value, &default));
     check_value(entry, key, value.ok_or_else(|| format!("expected {}", expected(&default)))?)
         .map_err(|rule| format!("expected {rule}"))
+}
+
+/// A list as TOML has it, or without its brackets.
+fn list(text: &str) -> Option<Value> {
+    let whole = serde_json::from_str(text).ok().filter(Value::is_array);
+    whole.or_else(|| serde_json::from_str(&format!("[{text}]")).ok())
 }
 
 fn parse_number(text: &str, default: &Number) -> Option<Value> {
@@ -147,6 +154,11 @@ mod tests {
         assert_eq!(from_flag(knn, "neighbours", "20"), Ok(Value::from(20_u64)));
         assert_eq!(from_flag(knn, "shrinkage", "3"), Ok(Value::from(3.0)));
         assert_eq!(from_flag(knn, "shrinkage", "1e-3"), Ok(Value::from(0.001)));
+        let mlp = find("mlp").unwrap();
+        for text in ["64,32", "64, 32", "[64,32]"] {
+            assert_eq!(from_flag(mlp, "layers", text), Ok(serde_json::json!([64, 32])), "{text}");
+        }
+        assert!(from_flag(mlp, "layers", "wide").is_err());
         for (key, text, rule) in [
             ("neighbours", "many", "expected a whole number"),
             ("neighbours", "2.5", "expected a whole number"),

@@ -21,7 +21,9 @@ const NEGATIVES: Help = ("negatives", "Items drawn for each observed pair, unifo
 const EPOCHS: Help = ("epochs", "Passes over the observed pairs");
 const BATCH: Help = ("batch", "Observed pairs a step");
 const RATE: Help = ("learning-rate", "Learning rate at first; it falls linearly to 0");
-const L2: Help = ("l2", "Penalty on the square of every vector, for every pair that uses it");
+const L2: Help =
+    ("l2", "Penalty on the square of every vector that is multiplied, for every pair that uses it");
+const MLP_L2: Help = ("mlp-l2", "The same for the vectors that the layers read");
 const SCALE: Help = ("initial-scale", "Standard deviation of the first vectors' values");
 const VALIDATE: Help = ("validate-every", "Epochs between two looks at the validation items; 0: never");
 
@@ -54,10 +56,12 @@ const DEFAULTS: FactorOptions = FactorOptions {
     negatives: 4,
     epochs: 40,
     pretrain_epochs: 0,
-    pretrain_learning_rate: 1e-3,
-    batch: 128,
+    gmf_learning_rate: 0.02,
+    mlp_learning_rate: 0.1,
+    batch: 512,
     learning_rate: 0.02,
     l2: 0.005,
+    mlp_l2: 0.002,
     initial_scale: 0.1,
     validate_every: 4,
 };
@@ -109,7 +113,8 @@ impl Kind for GmfKind {
     const WEIGHTED: bool = true;
 
     fn defaults() -> FactorOptions {
-        DEFAULTS
+        // What the weights h learn takes from the penalty on the vectors.
+        FactorOptions { l2: 0.01, ..DEFAULTS }
     }
 }
 
@@ -121,20 +126,24 @@ impl Kind for MlpKind {
     const NAME: &'static str = "mlp";
     const ABOUT: &'static str = "Layers over a user's and an item's vector";
     const HELP: &'static [Help] = &[
-        MLP_HIDDEN, LAYERS, ITEM_BIAS, LOSS, OPTIMIZER, NEGATIVES, EPOCHS, BATCH, RATE, L2, SCALE, VALIDATE,
+        MLP_HIDDEN,
+        LAYERS,
+        ITEM_BIAS,
+        LOSS,
+        OPTIMIZER,
+        NEGATIVES,
+        EPOCHS,
+        BATCH,
+        RATE,
+        ("mlp-l2", "Penalty on the square of every vector, for every pair that uses it"),
+        SCALE,
+        VALIDATE,
     ];
     const PRODUCT: bool = false;
     const MLP: bool = true;
 
     fn defaults() -> FactorOptions {
-        FactorOptions {
-            layers: vec![64, 32, 16],
-            optimizer: Optimizer::Adam,
-            epochs: 20,
-            batch: 512,
-            learning_rate: 1e-3,
-            ..DEFAULTS
-        }
+        FactorOptions { layers: vec![64, 32, 16], epochs: 20, learning_rate: 0.1, ..DEFAULTS }
     }
 }
 
@@ -158,10 +167,12 @@ impl Kind for NeuMfKind {
             "pretrain-epochs",
             "Epochs of GMF and of MLP, from which the joint model starts; 0: it starts from nothing",
         ),
-        ("pretrain-learning-rate", "Their learning rate at first; it falls linearly to 0"),
+        ("gmf-learning-rate", "GMF's learning rate there at first; it falls linearly to 0"),
+        ("mlp-learning-rate", "MLP's learning rate there at first; it falls linearly to 0"),
         BATCH,
         RATE,
         L2,
+        MLP_L2,
         SCALE,
         VALIDATE,
     ];
@@ -172,11 +183,10 @@ impl Kind for NeuMfKind {
     fn defaults() -> FactorOptions {
         FactorOptions {
             layers: vec![64, 32, 16],
-            optimizer: Optimizer::Adam,
             epochs: 10,
             pretrain_epochs: 20,
-            batch: 512,
-            learning_rate: 5e-4,
+            learning_rate: 0.01,
+            l2: 0.01,
             ..DEFAULTS
         }
     }

@@ -3,6 +3,7 @@
 mod draws;
 mod kind;
 mod layout;
+mod loss;
 mod network;
 mod newcomer;
 mod optimizer;
@@ -33,8 +34,8 @@ use task::FactorTask;
 ///
 /// - Scores: [`Mf`] and [`Bpr`] `p_u · q_i`, [`Gmf`] `h · (p_u ∗ q_i)`, [`Mlp`] `g · z(p′_u, q′_i)` with layers of `ReLU`, [`NeuMf`] the sum
 ///   of the last two, each with vectors of its own; where `item-bias` is set, `+ b_i`.
-/// - Training: every observed pair once an epoch, in a new order, with negatives that are drawn anew. Adam moves only the vectors
-///   that a step used, so that a step costs as much as its batch, however large the catalogue.
+/// - Training: every observed pair once an epoch, in a new order, with negatives that are drawn anew. A step moves only the vectors
+///   that it used, so that a step costs as much as its batch, however large the catalogue.
 /// - A user who was not in training gets the most likely vectors given the history, all else fixed, with a normal prior as the users
 ///   of training are spread. Without a history, these are the mean of all users' vectors.
 ///
@@ -137,11 +138,13 @@ impl<K: Kind> Model for Factors<K> {
         let fresh =
             |shape: Shape| Network::new(shape, |layout| layout.initialize(values.initial_scale, seed));
         let network = if values.pretrain_epochs > 0 {
-            let (epochs, rate) = (values.pretrain_epochs, values.pretrain_learning_rate);
-            let mut before = |name, shape| {
+            let epochs = values.pretrain_epochs;
+            let mut before = |name, shape, rate| {
                 learn(Phase { name, network: fresh(shape), epochs, rate }, data, &sets, values, run)
             };
-            join(shape.clone(), &before("gmf", shape.product())?, &before("mlp", shape.mlp())?)
+            let product = before("gmf", shape.product(), values.gmf_learning_rate)?;
+            let mlp = before("mlp", shape.mlp(), values.mlp_learning_rate)?;
+            join(shape, &product, &mlp)
         } else {
             fresh(shape)
         };

@@ -235,7 +235,8 @@ impl Network {
         for number in (0..=last).rev() {
             let width = self.shape.layers[number];
             let outputs = chunk.outputs[number].iter();
-            gradient.iter_mut().zip(outputs).filter(|(_, z)| **z <= 0.0).for_each(|(g, _)| *g = 0.0);
+            // Without a branch, which could not be foretold.
+            gradient.iter_mut().zip(outputs).for_each(|(g, z)| *g = if *z > 0.0 { *g } else { 0.0 });
             let sums = &mut chunk.dense[dense(&layout.layers[number].bias)];
             gradient.chunks_exact(width).for_each(|row| add_scaled(sums, 1.0, row));
             let (inputs, inner) = match number {
@@ -271,41 +272,4 @@ impl Network {
 /// A row of a table.
 pub(super) fn row(table: &[f32], id: u32, width: usize) -> &[f32] {
     &table[id as usize * width..][..width]
-}
-
-impl FactorLoss {
-    /// Loss of a group's scores, the observed item's first, and its derivatives.
-    fn of_group(self, scores: &[f32], slopes: &mut [f32]) -> f64 {
-        let softplus = |x: f32| f64::from(x.max(0.0) + (-x.abs()).exp().ln_1p());
-        let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
-        let observed = scores[0];
-        match self {
-            Self::Log => {
-                slopes.iter_mut().zip(scores).for_each(|(slope, &score)| *slope = sigmoid(score));
-                slopes[0] = -sigmoid(-observed);
-                softplus(-observed) + scores[1..].iter().map(|&score| softplus(score)).sum::<f64>()
-            }
-            Self::Bpr => {
-                let mut loss = 0.0;
-                slopes[0] = 0.0;
-                for place in 1..scores.len() {
-                    let behind = scores[place] - observed;
-                    loss += softplus(behind);
-                    slopes[place] = sigmoid(behind);
-                    slopes[0] -= slopes[place];
-                }
-                loss
-            }
-            Self::SampledSoftmax => {
-                let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                slopes.iter_mut().zip(scores).for_each(|(slope, score)| *slope = (score - most).exp());
-                let sum: f32 = slopes.iter().sum();
-                for slope in slopes.iter_mut() {
-                    *slope /= sum;
-                }
-                slopes[0] -= 1.0;
-                f64::from(most - observed + sum.ln())
-            }
-        }
-    }
 }

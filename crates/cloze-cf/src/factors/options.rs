@@ -52,14 +52,18 @@ pub struct FactorOptions {
     pub epochs: u64,
     /// Passes of each of GMF and MLP, from which the joint model starts; 0: it starts from nothing.
     pub pretrain_epochs: u64,
-    /// Their learning rate.
-    pub pretrain_learning_rate: f64,
+    /// GMF's learning rate there.
+    pub gmf_learning_rate: f64,
+    /// MLP's learning rate there.
+    pub mlp_learning_rate: f64,
     /// Observed pairs a step.
     pub batch: usize,
     /// Learning rate at first; it falls linearly to 0.
     pub learning_rate: f64,
-    /// λ of `λ/2 |x|²`, added to the loss for every vector and every pair that uses it.
+    /// λ of `λ/2 |x|²`, added to the loss for every vector that is multiplied and every pair that uses it.
     pub l2: f64,
+    /// The same for the vectors that the layers read.
+    pub mlp_l2: f64,
     /// Standard deviation of the first vectors' values.
     pub initial_scale: f64,
     /// Epochs between two looks at the validation items; 0: never.
@@ -90,13 +94,17 @@ impl FactorOptions {
         check("layers", layers, wide && there, "must be one or more of 1 to 65,536")?;
         let rates = [
             ("learning-rate", self.learning_rate),
-            ("pretrain-learning-rate", self.pretrain_learning_rate),
+            ("gmf-learning-rate", self.gmf_learning_rate),
+            ("mlp-learning-rate", self.mlp_learning_rate),
             ("initial-scale", self.initial_scale),
         ];
         for (key, value) in rates {
             check(key, value, value.is_finite() && value > 0.0, "must be a number above 0")?;
         }
-        check("l2", self.l2, self.l2.is_finite() && self.l2 >= 0.0, "must be 0 or a number above it")
+        for (key, value) in [("l2", self.l2), ("mlp-l2", self.mlp_l2)] {
+            check(key, value, value.is_finite() && value >= 0.0, "must be 0 or a number above it")?;
+        }
+        Ok(())
     }
 
     /// How long to train: epochs of so many steps.

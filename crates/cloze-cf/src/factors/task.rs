@@ -12,7 +12,7 @@ use cloze_train::{Step, Task, TrainError};
 use rayon::prelude::*;
 
 /// Groups of a chunk; fixed, so that sums do not depend on the number of threads.
-const CHUNK: usize = 128;
+const CHUNK: usize = 32;
 
 pub(super) struct FactorTask<'a> {
     pub(super) network: &'a mut Network,
@@ -42,11 +42,12 @@ impl FactorTask<'_> {
         let Network { layout, values, shape } = &mut *self.network;
         let optimizer = &mut self.optimizer;
         let shared = optimizer.step(rate);
-        let of_items = shared.for_rows(batch.users.len(), self.options.l2);
+        let rows = |l2| shared.for_rows(batch.users.len(), l2);
+        let (of_items, of_read_items) = (rows(self.options.l2), rows(self.options.mlp_l2));
         let (users, items) = (Uses::of(&batch.users), Uses::of(&batch.items));
         let pair = |place: usize| (&chunks[place / (CHUNK * stride)], place % (CHUNK * stride));
         // A user's vector is used by every pair of its group.
-        let of_users = of_items.for_pairs(stride);
+        let (of_users, of_read_users) = (of_items.for_pairs(stride), of_read_items.for_pairs(stride));
         let mut square = 0.0;
         if shape.hidden > 0 {
             square +=
@@ -68,20 +69,23 @@ impl FactorTask<'_> {
                 });
         }
         if !shape.layers.is_empty() {
-            square += optimizer.update_rows(of_users, values, &layout.mlp_users, &users, &|place, sum| {
-                add_scaled(
-                    sum,
-                    1.0,
-                    row(&chunks[place / CHUNK].mlp_users, (place % CHUNK) as u32, shape.mlp_hidden),
-                );
-            });
-            square += optimizer.update_rows(of_items, values, &layout.mlp_items, &items, &|place, sum| {
-                let (chunk, place) = pair(place);
-                add_scaled(sum, 1.0, row(&chunk.mlp_items, place as u32, shape.mlp_hidden));
-            });
+            square +=
+                optimizer.update_rows(of_read_users, values, &layout.mlp_users, &users, &|place, sum| {
+                    add_scaled(
+                        sum,
+                        1.0,
+                        row(&chunks[place / CHUNK].mlp_users, (place % CHUNK) as u32, shape.mlp_hidden),
+                    );
+                });
+            square +=
+                optimizer.update_rows(of_read_items, values, &layout.mlp_items, &items, &|place, sum| {
+                    let (chunk, place) = pair(place);
+                    add_scaled(sum, 1.0, row(&chunk.mlp_items, place as u32, shape.mlp_hidden));
+                });
         }
         if shape.item_bias {
-            square += optimizer.update_rows(of_items, values, &layout.item_bias, &items, &|place, sum| {
+            let of_bias = if shape.hidden > 0 { of_items } else { of_read_items };
+            square += optimizer.update_rows(of_bias, values, &layout.item_bias, &items, &|place, sum| {
                 let (chunk, place) = pair(place);
                 sum[0] += chunk.slopes[place];
             });

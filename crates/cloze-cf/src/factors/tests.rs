@@ -13,6 +13,7 @@ fn options<K: Kind>(loss: FactorLoss) -> FactorOptions {
         loss,
         initial_scale: 0.7,
         l2: 0.0,
+        mlp_l2: 0.0,
         ..K::defaults()
     }
 }
