@@ -129,7 +129,7 @@ pub fn evaluate_with(
     Ok(by_protocol(&places, counter.finish().as_ref(), cases, options))
 }
 
-fn check_catalogue(name: &str, model_items: usize, cases: &Cases<'_>) -> Result<(), EvalError> {
+pub(crate) fn check_catalogue(name: &str, model_items: usize, cases: &Cases<'_>) -> Result<(), EvalError> {
     let data_items = cases.catalogue();
     if model_items == data_items {
         return Ok(());

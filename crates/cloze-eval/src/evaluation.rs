@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ranks::ProtocolRanks;
+use crate::ratings::RatingError;
 use crate::table::count;
 
 /// Which held-out item was looked for.
@@ -73,6 +74,9 @@ pub struct Meta {
     /// For scores that came from a file: what they cover.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
+    /// For a model that predicts ratings: how far they are off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rating_error: Option<RatingError>,
 }
 
 /// What the scores of a file cover of an evaluation.

@@ -87,6 +87,12 @@ pub trait Recommender {
     /// Whatever keeps the model from scoring.
     fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError>;
 
+    /// Whether scores are predicted ratings, in the unit of the data's: [`rating_error`](crate::rating_error) then says how far
+    /// off they are.
+    fn predicts_ratings(&self) -> bool {
+        false
+    }
+
     /// The terms that a query's scores are the sum of, each with its name and its scores of all items; none for a model
     /// whose score is no sum.
     ///

@@ -11,6 +11,7 @@ use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::published::{Published, Verdict};
 use crate::ranks::ProtocolRanks;
+use crate::ratings::rating_lines;
 use crate::report_analysis::{analysis_footer, analysis_section};
 use crate::results::ResultRow;
 use crate::table::{Table, count, figure, short, signed};
@@ -89,7 +90,7 @@ fn section(
         );
     }
     text.push_str(&runs(rows).to_string());
-    for line in coverage_lines(evaluations) {
+    for line in coverage_lines(evaluations).into_iter().chain(rating_lines(evaluations)) {
         let _ = writeln!(text, "\n{line}");
     }
 

@@ -12,22 +12,33 @@ const ORDER_STREAM: u64 = 1 << 62;
 pub(super) struct Batch {
     /// The user of each group.
     pub(super) users: Vec<u32>,
+    /// The rating of each observed pair; 1 where nothing is rated.
+    pub(super) ratings: Vec<f32>,
     /// The items of all groups, in each the observed one first.
     pub(super) items: Vec<u32>,
     /// Items of a group.
     pub(super) stride: usize,
 }
 
+/// An observed pair.
+#[derive(Clone, Copy)]
+struct Pair {
+    user: u32,
+    item: u32,
+    rating: f32,
+}
+
 /// Where batches come from.
 pub(super) struct Draws<'a> {
-    /// Distinct items of each user, ascending.
+    /// Items of each user; where others are drawn, distinct and ascending.
     sets: &'a Sequences,
     items: u32,
     negatives: usize,
     batch: usize,
     seed: u64,
-    /// User and item of each observed pair, in the order of `epoch`.
-    pairs: Vec<(u32, u32)>,
+    pairs: Vec<Pair>,
+    /// Numbers of the pairs, in the order of `epoch`.
+    order: Vec<u32>,
     epoch: u64,
 }
 
@@ -35,8 +46,40 @@ impl<'a> Draws<'a> {
     /// Pairs of all users but those who have every item, of whom nothing can be learned here.
     pub(super) fn new(sets: &'a Sequences, items: usize, negatives: usize, batch: usize, seed: u64) -> Self {
         let pairs = sets.iter().enumerate().filter(|(_, set)| set.len() < items);
-        let pairs = pairs.flat_map(|(user, set)| set.iter().map(move |&item| (user as u32, item))).collect();
-        Self { sets, items: items as u32, negatives, batch, seed, pairs, epoch: u64::MAX }
+        let pairs = pairs.flat_map(|(user, set)| {
+            set.iter().map(move |&item| Pair { user: user as u32, item, rating: 1.0 })
+        });
+        Self::of(sets, pairs.collect(), items, negatives, batch, seed)
+    }
+
+    /// All interactions with their ratings, and nothing that is drawn; none without ratings.
+    pub(super) fn rated(sequences: &'a Sequences, batch: usize, seed: u64) -> Self {
+        let pairs = (0..sequences.len()).flat_map(|user| {
+            let rated = sequences.get(user).iter().zip(sequences.ratings(user).unwrap_or_default());
+            rated.map(move |(&item, &rating)| Pair { user: user as u32, item, rating })
+        });
+        Self::of(sequences, pairs.collect(), 0, 0, batch, seed)
+    }
+
+    fn of(
+        sets: &'a Sequences,
+        pairs: Vec<Pair>,
+        items: usize,
+        negatives: usize,
+        batch: usize,
+        seed: u64,
+    ) -> Self {
+        Self { sets, items: items as u32, negatives, batch, seed, pairs, order: Vec::new(), epoch: u64::MAX }
+    }
+
+    /// Mean of the ratings.
+    pub(super) fn mean(&self) -> f64 {
+        self.pairs.iter().map(|pair| f64::from(pair.rating)).sum::<f64>() / self.pairs.len() as f64
+    }
+
+    /// Whether all ratings are equal.
+    pub(super) fn is_constant(&self) -> bool {
+        self.pairs.windows(2).all(|pair| pair[0].rating.total_cmp(&pair[1].rating).is_eq())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -55,23 +98,29 @@ impl<'a> Draws<'a> {
             let mut generator = ChaCha8Rng::seed_from_u64(self.seed);
             generator.set_stream(ORDER_STREAM + epoch);
             // From the same order every time: an epoch that is gone on with is the one that was left.
-            self.pairs.sort_unstable();
-            self.pairs.shuffle(&mut generator);
+            self.order = (0..self.pairs.len() as u32).collect();
+            self.order.shuffle(&mut generator);
             self.epoch = epoch;
         }
         let start = place as usize * self.batch;
-        let pairs = &self.pairs[start..self.pairs.len().min(start + self.batch)];
+        let numbers = &self.order[start..self.pairs.len().min(start + self.batch)];
+        let pairs: Vec<Pair> = numbers.iter().map(|&number| self.pairs[number as usize]).collect();
         let mut generator = ChaCha8Rng::seed_from_u64(self.seed);
         generator.set_stream(step);
         let mut items = Vec::with_capacity(pairs.len() * (1 + self.negatives));
-        for &(user, item) in pairs {
+        for &Pair { user, item, .. } in &pairs {
             items.push(item);
             let set = self.sets.get(user as usize);
             for _ in 0..self.negatives {
                 items.push(draw_other(set, self.items, &mut generator));
             }
         }
-        Batch { users: pairs.iter().map(|(user, _)| *user).collect(), items, stride: 1 + self.negatives }
+        Batch {
+            users: pairs.iter().map(|pair| pair.user).collect(),
+            ratings: pairs.iter().map(|pair| pair.rating).collect(),
+            items,
+            stride: 1 + self.negatives,
+        }
     }
 }
 

@@ -13,11 +13,18 @@ type Help = (&'static str, &'static str);
 const HIDDEN: Help = ("hidden", "Width of the vectors that are multiplied");
 const MLP_HIDDEN: Help = ("mlp-hidden", "Width of the vectors that the layers read");
 const LAYERS: Help = ("layers", "Outputs of each layer, the first next to the vectors");
-const ITEM_BIAS: Help = ("item-bias", "Whether an item has a score of its own, whoever asks");
-const LOSS: Help =
-    ("loss", "What training minimizes: log (binary cross-entropy), sampled-softmax or bpr (order of pairs)");
+const ITEM_BIAS: Help =
+    ("item-bias", "Whether an item has a score of its own, whoever asks; with --loss squared a user too");
+const LOSS: Help = (
+    "loss",
+    "What training minimizes: log (binary cross-entropy), sampled-softmax, bpr (order of pairs) or squared (error of \
+     predicted ratings)",
+);
 const OPTIMIZER: Help = ("optimizer", "How a gradient becomes a step: sgd or adam");
-const NEGATIVES: Help = ("negatives", "Items drawn for each observed pair, uniformly from the user's others");
+const NEGATIVES: Help = (
+    "negatives",
+    "Items drawn for each observed pair, uniformly from the user's others; none with --loss squared",
+);
 const EPOCHS: Help = ("epochs", "Passes over the observed pairs");
 const BATCH: Help = ("batch", "Observed pairs a step");
 const RATE: Help = ("learning-rate", "Learning rate at first; it falls linearly to 0");
@@ -25,7 +32,8 @@ const L2: Help =
     ("l2", "Penalty on the square of every vector that is multiplied, for every pair that uses it");
 const MLP_L2: Help = ("mlp-l2", "The same for the vectors that the layers read");
 const SCALE: Help = ("initial-scale", "Standard deviation of the first vectors' values");
-const VALIDATE: Help = ("validate-every", "Epochs between two looks at the validation items; 0: never");
+const VALIDATE: Help =
+    ("validate-every", "Epochs between two looks at the validation items; 0, or --loss squared: never");
 
 /// A model of the family.
 pub trait Kind: Debug + Clone + Copy + PartialEq + Send + Sync + 'static {
@@ -57,7 +65,7 @@ const DEFAULTS: FactorOptions = FactorOptions {
     epochs: 40,
     pretrain_epochs: 0,
     gmf_learning_rate: 0.02,
-    mlp_learning_rate: 0.1,
+    mlp_learning_rate: 0.2,
     batch: 512,
     learning_rate: 0.02,
     l2: 0.005,
@@ -143,7 +151,7 @@ impl Kind for MlpKind {
     const MLP: bool = true;
 
     fn defaults() -> FactorOptions {
-        FactorOptions { layers: vec![64, 32, 16], epochs: 20, learning_rate: 0.1, ..DEFAULTS }
+        FactorOptions { layers: vec![64, 32, 16], epochs: 20, learning_rate: 0.2, ..DEFAULTS }
     }
 }
 

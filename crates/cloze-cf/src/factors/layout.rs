@@ -11,6 +11,7 @@ const INITIALIZATION_STREAM: u32 = 0x1000_0000;
 
 /// The sizes that make a network.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each says whether a score has a term")]
 pub(super) struct Shape {
     pub(super) users: usize,
     pub(super) items: usize,
@@ -23,6 +24,7 @@ pub(super) struct Shape {
     /// Outputs of the layers; none: no layers.
     pub(super) layers: Vec<usize>,
     pub(super) item_bias: bool,
+    pub(super) user_bias: bool,
     /// Whether there is a score that all pairs share.
     pub(super) bias: bool,
 }
@@ -38,8 +40,14 @@ impl Shape {
             mlp_hidden: if K::MLP { options.mlp_hidden } else { 0 },
             layers: if K::MLP { options.layers.clone() } else { Vec::new() },
             item_bias: options.item_bias,
-            // Differences of scores do not know it.
-            bias: options.loss == FactorLoss::Log,
+            // Rankings do not know it.
+            user_bias: options.loss == FactorLoss::Squared && options.item_bias,
+            bias: match options.loss {
+                FactorLoss::Log => true,
+                FactorLoss::Squared => options.item_bias,
+                // Differences of scores do not know it.
+                FactorLoss::Bpr | FactorLoss::SampledSoftmax => false,
+            },
         }
     }
 
@@ -120,8 +128,9 @@ pub(super) struct Layout {
     /// P and Q of the layers, `[users, mlp-hidden]` and `[items, mlp-hidden]`.
     pub(super) mlp_users: Table,
     pub(super) mlp_items: Table,
-    /// `[items]`.
+    /// `[items]` and `[users]`.
     pub(super) item_bias: Table,
+    pub(super) user_bias: Table,
     /// Everything behind the tables.
     pub(super) dense: Range<usize>,
     /// h of the product.
@@ -158,8 +167,10 @@ impl Layout {
         let mlp_users = table("mlp.users", users, m);
         let mlp_items = table("mlp.items", items, m);
         let item_bias = push("item_bias", &[if shape.item_bias { items } else { 0 }], Start::Zero);
-        let dense = item_bias.end;
+        let user_bias = push("user_bias", &[if shape.user_bias { users } else { 0 }], Start::Zero);
+        let dense = user_bias.end;
         let item_bias = Table { width: usize::from(shape.item_bias), range: item_bias };
+        let user_bias = Table { width: usize::from(shape.user_bias), range: user_bias };
         let product_weights = push("product.weights", &[if shape.weighted { d } else { 0 }], Start::One);
         let first = shape.layers.first().copied().unwrap_or(0);
         let first_users = push("mlp.0.users.weight", &[first, m], Start::Layer(2 * m));
@@ -185,6 +196,7 @@ impl Layout {
             mlp_users,
             mlp_items,
             item_bias,
+            user_bias,
             dense: dense..len,
             product_weights,
             first_users,

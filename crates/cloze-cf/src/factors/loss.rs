@@ -10,8 +10,8 @@ fn softplus(x: f32) -> (f64, f32) {
 }
 
 impl FactorLoss {
-    /// Loss of a group's scores, the observed item's first, and its derivatives.
-    pub(super) fn of_group(self, scores: &[f32], slopes: &mut [f32]) -> f64 {
+    /// Loss of a group's scores, the observed item's first, with its rating, and its derivatives.
+    pub(super) fn of_group(self, scores: &[f32], rating: f32, slopes: &mut [f32]) -> f64 {
         let observed = scores[0];
         match self {
             Self::Log => {
@@ -44,6 +44,12 @@ impl FactorLoss {
                 }
                 slopes[0] -= 1.0;
                 f64::from(most - observed + sum.ln())
+            }
+            Self::Squared => {
+                let off = observed - rating;
+                slopes.fill(0.0);
+                slopes[0] = 2.0 * off;
+                f64::from(off * off)
             }
         }
     }

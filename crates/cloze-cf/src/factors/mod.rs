@@ -86,13 +86,26 @@ fn learn(
     options: &FactorOptions,
     run: &mut Run<'_>,
 ) -> Result<Network, TrainError> {
-    let draws = Draws::new(sets, data.items, options.negatives, options.batch, run.seed);
+    let rated = options.loss == FactorLoss::Squared;
+    let draws = if rated {
+        Draws::rated(data.sequences, options.batch, run.seed)
+    } else {
+        Draws::new(sets, data.items, options.negatives, options.batch, run.seed)
+    };
+    if rated && data.sequences.all_ratings().is_none() {
+        let problem = "--loss squared learns ratings, and the data have none: name their column where the data are \
+                       prepared, or use --loss log";
+        return Err(TrainError::Data(problem.to_owned()));
+    }
     if draws.is_empty() {
         let problem =
             "there is no user with an item and another item that the user has not: nothing to learn from";
         return Err(TrainError::Data(problem.to_owned()));
     }
-    let cases = validation_cases(data.sequences, data.validation, data.items)?;
+    if rated {
+        start_from_mean(&mut phase.network, &draws)?;
+    }
+    let cases = validation_cases(data.sequences, data.validation.filter(|_| !rated), data.items)?;
     let steps = draws.steps();
     let plan = Plan {
         schedule: FactorOptions::schedule(phase.epochs, phase.rate, steps),
@@ -105,6 +118,19 @@ fn learn(
     Ok(phase.network)
 }
 
+/// Predictions start from the mean of the ratings.
+fn start_from_mean(network: &mut Network, draws: &Draws<'_>) -> Result<(), TrainError> {
+    let mean = draws.mean();
+    if draws.is_constant() {
+        let problem = format!("all ratings are {mean}: there is nothing to learn from them; use --loss log");
+        return Err(TrainError::Data(problem));
+    }
+    let bias = network.layout.bias.clone();
+    // A joint model has learned better.
+    network.values[bias].iter_mut().filter(|bias| **bias == 0.0).for_each(|bias| *bias = mean as f32);
+    Ok(())
+}
+
 /// The joint network, with values from GMF and MLP.
 fn join(shape: Shape, product: &Network, mlp: &Network) -> Network {
     let mut joint = Network::new(shape, |layout| vec![0.0; layout.len]);
@@ -112,7 +138,7 @@ fn join(shape: Shape, product: &Network, mlp: &Network) -> Network {
         for array in &part.layout.arrays {
             let Some(own) = joint.layout.arrays.iter().find(|own| own.name == array.name) else { continue };
             // Each part answered alone: together they answer with the mean of both.
-            let both = ["product.weights", "mlp.weights", "bias", "item_bias"];
+            let both = ["product.weights", "mlp.weights", "bias", "item_bias", "user_bias"];
             let share = if both.contains(&&*array.name) { 0.5 } else { 1.0 };
             let values = joint.values[own.range.clone()].iter_mut().zip(&part.values[array.range.clone()]);
             values.for_each(|(value, of_part)| *value += share * of_part);
@@ -192,6 +218,10 @@ impl<K: Kind> Recommender for Factors<K> {
 
     fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
         self.scorer().score(queries, scores)
+    }
+
+    fn predicts_ratings(&self) -> bool {
+        self.options.values.loss == FactorLoss::Squared
     }
 
     /// The product, the layers, and what an item has by itself.

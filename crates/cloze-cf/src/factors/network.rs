@@ -1,6 +1,6 @@
 //! The network: scores of pairs, and what they give back to the parameters.
 //!
-//! `s(u, i) = h · (p_u ∗ q_i) + g · z(p′_u, q′_i) + b_i + b`, with `z` the last of the layers `z₀ = relu(A p′ + B q′ + c₀)`,
+//! `s(u, i) = h · (p_u ∗ q_i) + g · z(p′_u, q′_i) + b_i + c_u + b`, with `z` the last of the layers `z₀ = relu(A p′ + B q′ + c₀)`,
 //! `zₗ = relu(Wₗ zₗ₋₁ + cₗ)`. A model of the family has some of the terms.
 
 use super::layout::{Layout, Shape};
@@ -22,6 +22,8 @@ pub(super) struct People<'a> {
     pub(super) product: &'a [f32],
     /// `[people, mlp-hidden]`.
     pub(super) mlp: &'a [f32],
+    /// `[people]`; none where a user has no score of its own.
+    pub(super) bias: &'a [f32],
 }
 
 impl<'a> People<'a> {
@@ -30,11 +32,23 @@ impl<'a> People<'a> {
         Self {
             product: &network.values[layout.product_users.range.clone()],
             mlp: &network.values[layout.mlp_users.range.clone()],
+            bias: &network.values[layout.user_bias.range.clone()],
         }
     }
 }
 
-/// Some groups of a batch, with what was computed of them. A group is a user with items, the observed one first; with G groups
+/// Groups of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part<'a> {
+    /// The user of each group, `[G]`.
+    pub(super) users: &'a [u32],
+    /// The items of all groups, in each the observed one first, `[E]`.
+    pub(super) items: &'a [u32],
+    /// The rating of each observed pair, `[G]`.
+    pub(super) ratings: &'a [f32],
+}
+
+/// What was computed of groups. A group is a user with items, the observed one first; with G groups
 /// there are E pairs.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
@@ -69,14 +83,15 @@ impl Network {
 
     /// Sets the vectors of users who learned nothing to zeros.
     pub(super) fn forget(&mut self, learned: impl Fn(usize) -> bool) {
-        for table in [&self.layout.product_users, &self.layout.mlp_users] {
+        for table in [&self.layout.product_users, &self.layout.mlp_users, &self.layout.user_bias] {
             let rows = self.values[table.range.clone()].chunks_exact_mut(table.width.max(1));
             rows.enumerate().filter(|(user, _)| !learned(*user)).for_each(|(_, row)| row.fill(0.0));
         }
     }
 
     /// Scores of groups of `stride` items into `chunk`.
-    pub(super) fn forward(&self, people: People<'_>, users: &[u32], items: &[u32], chunk: &mut Chunk) {
+    pub(super) fn forward(&self, people: People<'_>, part: Part<'_>, chunk: &mut Chunk) {
+        let Part { users, items, .. } = part;
         let (layout, stride) = (&self.layout, items.len() / users.len());
         let bias = self.values[layout.bias.clone()].first().copied().unwrap_or(0.0);
         chunk.scores.clear();
@@ -84,6 +99,15 @@ impl Network {
         if self.shape.item_bias {
             let biases = &self.values[layout.item_bias.range.clone()];
             chunk.scores.iter_mut().zip(items).for_each(|(score, &item)| *score += biases[item as usize]);
+        }
+        if self.shape.user_bias {
+            let groups = chunk.scores.chunks_exact_mut(stride).zip(users);
+            for (scores, &user) in groups {
+                let bias = people.bias[user as usize];
+                for score in scores {
+                    *score += bias;
+                }
+            }
         }
         if self.shape.hidden > 0 {
             let things = &self.values[layout.product_items.range.clone()];
@@ -172,16 +196,17 @@ impl Network {
     pub(super) fn backward(
         &self,
         people: People<'_>,
-        users: &[u32],
-        items: &[u32],
+        part: Part<'_>,
         loss: FactorLoss,
         groups: usize,
         chunk: &mut Chunk,
     ) {
+        let Part { users, items, ratings } = part;
         let (layout, stride) = (&self.layout, items.len() / users.len());
         chunk.slopes.resize(items.len(), 0.0);
         let scored = chunk.scores.chunks_exact(stride).zip(chunk.slopes.chunks_exact_mut(stride));
-        chunk.loss = scored.map(|(scores, slopes)| loss.of_group(scores, slopes)).sum();
+        let scored = scored.zip(ratings);
+        chunk.loss = scored.map(|((scores, slopes), rating)| loss.of_group(scores, *rating, slopes)).sum();
         let share = 1.0 / groups as f32;
         chunk.slopes.iter_mut().for_each(|slope| *slope *= share);
         chunk.dense.clear();

@@ -1,9 +1,9 @@
 //! Vectors of a user who was not in training.
 
 use super::draws::Draws;
-use super::network::{Chunk, Network, People};
+use super::network::{Chunk, Network, Part, People};
 use super::optimizer::SparseOptimizer;
-use super::options::{FactorOptions, Optimizer};
+use super::options::{FactorLoss, FactorOptions, Optimizer};
 use crate::error::CfError;
 use crate::sets::set;
 use cloze_data::Sequences;
@@ -23,6 +23,7 @@ pub(super) struct Person {
     pub(super) product: Vec<f32>,
     /// `[mlp-hidden]`.
     pub(super) mlp: Vec<f32>,
+    pub(super) bias: f32,
 }
 
 /// How vectors of users in training are spread.
@@ -38,8 +39,10 @@ impl Prior {
         let people = People::of(network);
         let (product, product_precision) = spread(people.product, network.shape.hidden);
         let (mlp, mlp_precision) = spread(people.mlp, network.shape.mlp_hidden);
-        let precision = Person { product: product_precision, mlp: mlp_precision };
-        Self { mean: Person { product, mlp }, precision }
+        let (bias, bias_precision) = spread(people.bias, usize::from(network.shape.user_bias));
+        let one = |values: &[f32]| values.first().copied().unwrap_or(0.0);
+        let precision = Person { product: product_precision, mlp: mlp_precision, bias: one(&bias_precision) };
+        Self { mean: Person { product, mlp, bias: one(&bias) }, precision }
     }
 }
 
@@ -72,6 +75,10 @@ impl Person {
         history: &[u32],
         prior: &Prior,
     ) -> Result<Self, CfError> {
+        // A history says what was rated, not how.
+        if options.loss == FactorLoss::Squared {
+            return Ok(prior.mean.clone());
+        }
         let sets = Sequences::from_lists(&[set(history)], None)?;
         let mut draws = Draws::new(&sets, network.shape.items, options.negatives, BATCH, SEED);
         let mut person = prior.mean.clone();
@@ -86,9 +93,10 @@ impl Person {
         for number in 0..STEPS {
             let batch = draws.batch(number);
             let groups = batch.users.len();
-            let people = People { product: &person.product, mlp: &person.mlp };
-            network.forward(people, &batch.users, &batch.items, &mut chunk);
-            network.backward(people, &batch.users, &batch.items, options.loss, groups, &mut chunk);
+            let people = People { product: &person.product, mlp: &person.mlp, bias: &[] };
+            let part = Part { users: &batch.users, items: &batch.items, ratings: &batch.ratings };
+            network.forward(people, part, &mut chunk);
+            network.backward(people, part, options.loss, groups, &mut chunk);
             let rate = RATE * (STEPS - number) as f64 / STEPS as f64;
             let pairs = sets.interactions() as f32;
             let parts = [

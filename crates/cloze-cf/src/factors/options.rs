@@ -15,6 +15,8 @@ pub enum FactorLoss {
     Bpr,
     /// `−ln (e^{s⁺} / (e^{s⁺} + Σ e^{s⁻}))`.
     SampledSoftmax,
+    /// `(s − r)²`, of the ratings r that the data have; nothing is drawn.
+    Squared,
 }
 
 /// How a gradient becomes a step.

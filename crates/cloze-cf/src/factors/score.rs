@@ -40,6 +40,7 @@ impl Scorer<'_> {
                 let known = Person {
                     product: row(people.product, user, network.shape.hidden).to_vec(),
                     mlp: row(people.mlp, user, network.shape.mlp_hidden).to_vec(),
+                    bias: people.bias.get(user as usize).copied().unwrap_or(0.0),
                 };
                 // Zeros: there was nothing in training to learn the user's vectors from.
                 if known.product.iter().chain(&known.mlp).any(|value| *value != 0.0) {
@@ -90,7 +91,7 @@ impl Scorer<'_> {
         if terms.contains(&TERMS[2]) {
             let of_items = &values[layout.item_bias.range.clone()];
             scores.iter_mut().zip(of_items).for_each(|(score, bias)| *score += bias);
-            let shared = values[layout.bias.clone()].first().copied().unwrap_or(0.0);
+            let shared = person.bias + values[layout.bias.clone()].first().copied().unwrap_or(0.0);
             for score in scores.iter_mut() {
                 *score += shared;
             }

@@ -1,7 +1,7 @@
 //! Training, for the loop.
 
 use super::draws::{Batch, Draws};
-use super::network::{Chunk, Network, People, row};
+use super::network::{Chunk, Network, Part, People, row};
 use super::optimizer::{SparseOptimizer, Uses};
 use super::options::FactorOptions;
 use super::products::add_scaled;
@@ -28,11 +28,13 @@ impl FactorTask<'_> {
     fn learn(&mut self, batch: &Batch) {
         let (network, loss, groups) = (&*self.network, self.options.loss, batch.users.len());
         self.chunks.resize_with(groups.div_ceil(CHUNK), Chunk::default);
-        let parts = batch.users.par_chunks(CHUNK).zip(batch.items.par_chunks(CHUNK * batch.stride));
+        let pairs = batch.users.par_chunks(CHUNK).zip(batch.ratings.par_chunks(CHUNK));
+        let parts = pairs.zip(batch.items.par_chunks(CHUNK * batch.stride));
         let people = People::of(network);
-        self.chunks.par_iter_mut().zip(parts).for_each(|(chunk, (users, items))| {
-            network.forward(people, users, items, chunk);
-            network.backward(people, users, items, loss, groups, chunk);
+        self.chunks.par_iter_mut().zip(parts).for_each(|(chunk, ((users, ratings), items))| {
+            let part = Part { users, items, ratings };
+            network.forward(people, part, chunk);
+            network.backward(people, part, loss, groups, chunk);
         });
     }
 
@@ -88,6 +90,12 @@ impl FactorTask<'_> {
             square += optimizer.update_rows(of_bias, values, &layout.item_bias, &items, &|place, sum| {
                 let (chunk, place) = pair(place);
                 sum[0] += chunk.slopes[place];
+            });
+        }
+        if shape.user_bias {
+            square += optimizer.update_rows(of_users, values, &layout.user_bias, &users, &|place, sum| {
+                let slopes = &chunks[place / CHUNK].slopes[place % CHUNK * stride..][..stride];
+                sum[0] += slopes.iter().sum::<f32>();
             });
         }
         let mut dense = vec![0.0; layout.dense.len()];

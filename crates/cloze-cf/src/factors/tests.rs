@@ -1,4 +1,4 @@
-use super::network::{Chunk, People};
+use super::network::{Chunk, Part, People};
 use super::*;
 use cloze_train::{Reporter, TrainedOn};
 
@@ -18,11 +18,11 @@ fn options<K: Kind>(loss: FactorLoss) -> FactorOptions {
     }
 }
 
-/// A network in which no gradient is zero by accident.
+/// A network in which no gradient is zero by accident, and no layer close to where its slope changes.
 fn network<K: Kind>(loss: FactorLoss) -> Network {
     let layers = if K::MLP { vec![7, 4] } else { Vec::new() };
     let shape = Shape::of::<K>(&FactorOptions { layers, ..options::<K>(loss) }, USERS, ITEMS);
-    let mut network = Network::new(shape, |layout| layout.initialize(0.7, 3));
+    let mut network = Network::new(shape, |layout| layout.initialize(0.7, 4));
     for (place, value) in network.values.iter_mut().enumerate() {
         *value += 0.05 * ((place % 11) as f32 - 5.0);
     }
@@ -35,8 +35,9 @@ const THINGS: [u32; 9] = [1, 3, 5, 0, 2, 1, 4, 1, 0];
 /// Mean loss of three groups of three.
 fn loss_of(network: &Network, loss: FactorLoss, chunk: &mut Chunk) -> f64 {
     let people = People::of(network);
-    network.forward(people, &PEOPLE, &THINGS, chunk);
-    network.backward(people, &PEOPLE, &THINGS, loss, PEOPLE.len(), chunk);
+    let part = Part { users: &PEOPLE, items: &THINGS, ratings: &[4.0, 1.5, 3.0] };
+    network.forward(people, part, chunk);
+    network.backward(people, part, loss, PEOPLE.len(), chunk);
     chunk.loss / PEOPLE.len() as f64
 }
 
@@ -68,6 +69,9 @@ fn gradient(network: &Network, chunk: &Chunk) -> Vec<f32> {
             add(&layout.mlp_items, item, 1.0, of_item);
         }
         add(&layout.item_bias, item, slope, &[1.0]);
+        if shape.user_bias {
+            add(&layout.user_bias, PEOPLE[pair / 3], slope, &[1.0]);
+        }
     }
     sum[layout.dense.clone()].copy_from_slice(&chunk.dense);
     sum
@@ -99,7 +103,7 @@ fn check_gradient<K: Kind>(loss: FactorLoss) {
 
 #[test]
 fn gradients_are_those_of_finite_differences_and_every_parameter_has_one() {
-    for loss in [FactorLoss::Log, FactorLoss::Bpr, FactorLoss::SampledSoftmax] {
+    for loss in [FactorLoss::Log, FactorLoss::Bpr, FactorLoss::SampledSoftmax, FactorLoss::Squared] {
         check_gradient::<MfKind>(loss);
         check_gradient::<GmfKind>(loss);
         check_gradient::<MlpKind>(loss);
@@ -206,4 +210,57 @@ fn what_cannot_be_is_refused() {
     let mut model = fitted::<GmfKind>(&groups().0, &groups().1);
     let error = model.score(&[Query { user: Some(48), history: &[] }], &mut [0.0; 16]).unwrap_err();
     assert!(error.to_string().contains("user 48: the model was trained with 48 users"), "{error}");
+}
+
+/// Users with all items but one, rated `3 + a + b` by what user and item are like.
+fn rated() -> (Sequences, Vec<u32>, impl Fn(u32, u32) -> f32) {
+    let rating = |user: u32, item: u32| 3.0 + (user % 3) as f32 - (item % 4) as f32 / 2.0;
+    let items = move |user: u32| (0..16).filter(move |item| *item != user % 16);
+    let lists: Vec<Vec<u32>> = (0..24).map(|user| items(user).collect()).collect();
+    let ratings: Vec<f32> =
+        (0..24).flat_map(|user| items(user).map(move |item| rating(user, item))).collect();
+    let sequences = Sequences::from_lists(&lists, None).unwrap().with_ratings(Some(ratings)).unwrap();
+    (sequences, (0..24).map(|user| user % 16).collect(), rating)
+}
+
+fn squared(sequences: &Sequences, options: FactorOptions) -> Result<Mf, TrainError> {
+    let origin = origin();
+    let data = TrainingData { sequences, items: 16, origin: &origin, validation: None, leak: None };
+    let options = FactorOptions { loss: FactorLoss::Squared, batch: 32, hidden: 4, ..options };
+    Mf::fit(&data, &options.into(), &mut Run::new(5, &mut Reporter::quiet()))
+}
+
+#[test]
+fn ratings_of_other_items_are_predicted() {
+    let (sequences, others, rating) = rated();
+    for item_bias in [true, false] {
+        let options =
+            FactorOptions { item_bias, epochs: 200, learning_rate: 0.02, l2: 1e-4, ..MfKind::defaults() };
+        let mut model = squared(&sequences, options).unwrap();
+        assert!(model.predicts_ratings());
+        let mut scores = vec![f32::NAN; 16];
+        let mut worst = 0.0_f32;
+        for (user, &item) in others.iter().enumerate() {
+            let query = Query { user: Some(user as u32), history: sequences.get(user) };
+            model.score(&[query], &mut scores).unwrap();
+            worst = worst.max((scores[item as usize] - rating(user as u32, item)).abs());
+        }
+        assert!(worst < 0.1, "item-bias {item_bias}: off by {worst}");
+        // Of anybody else nothing is known but what people are like.
+        let newcomer = Query { user: None, history: &[1, 2] };
+        model.score(&[newcomer], &mut scores).unwrap();
+        assert!((scores[0] - 4.0).abs() < 0.3, "item-bias {item_bias}: {}", scores[0]);
+    }
+}
+
+#[test]
+fn ratings_that_teach_nothing_are_errors() {
+    let (sequences, ..) = rated();
+    let without =
+        Sequences::from_parts(sequences.offsets().clone(), sequences.values().clone(), None::<Vec<i64>>);
+    let error = squared(&without.unwrap(), MfKind::defaults()).unwrap_err().to_string();
+    assert!(error.contains("the data have none") && error.contains("--loss log"), "{error}");
+    let constant = sequences.clone().with_ratings(Some(vec![4.0_f32; sequences.interactions()])).unwrap();
+    let error = squared(&constant, MfKind::defaults()).unwrap_err().to_string();
+    assert!(error.contains("all ratings are 4"), "{error}");
 }

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use cloze_data::{Dataset, Sequences, Split, SplitSpec, load};
 use cloze_eval::{
     Bootstrap, Cases, Categories, Coverage, Evaluation, EvaluationOptions, Fit, ItemDistances, Meta,
-    Protocol, ProtocolRanks, Recommender, Target, analyse, evaluate_with, report_with, results,
+    Protocol, ProtocolRanks, RatingError, Recommender, Target, analyse, evaluate_with, report_with, results,
 };
 use cloze_train::{ModelFolder, Reporter};
 use serde_json::Value;
@@ -255,6 +255,7 @@ impl Evaluate {
         let Setting { dataset, split, cases } = setting;
         let began = Instant::now();
         let protocols = rank(options, model, setting, reporter)?;
+        let rating_error = rating_error(model, setting)?;
         let meta = Meta {
             dataset: dataset.name.clone(),
             synthetic: dataset.synthetic,
@@ -270,6 +271,7 @@ impl Evaluate {
             seconds: subject.seconds + began.elapsed().as_secs_f64(),
             users: cases.len(),
             coverage: subject.coverage,
+            rating_error,
         };
         let output = self.output.clone().unwrap_or(subject.output);
         let evaluation = Evaluation { meta, protocols };
@@ -284,6 +286,19 @@ impl Evaluate {
         let analysis = analyse(&evaluations, None, &[], &bootstrap)?;
         print(&report_with(&rows, &evaluations, &[], &bootstrap, &analysis))
     }
+}
+
+/// How far a model that predicts ratings is off those of the held-out items.
+fn rating_error(model: &mut dyn Recommender, setting: &Setting<'_>) -> Result<Option<RatingError>> {
+    let Setting { split, cases, .. } = setting;
+    let (true, Some(known)) = (model.predicts_ratings(), split.train().all_ratings()) else {
+        return Ok(None);
+    };
+    let held = cases.users().iter().zip(cases.histories());
+    let held =
+        held.filter_map(|(&user, history)| split.whole().ratings(user as usize)?.get(history.len()).copied());
+    let mean = known.iter().copied().map(f64::from).sum::<f64>() / known.len().max(1) as f64;
+    Ok(Some(cloze_eval::rating_error(model, cases, &held.collect::<Vec<f32>>(), mean)?))
 }
 
 fn rank(

@@ -15,6 +15,7 @@ use crate::html::overview::overview;
 use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::published::Published;
+use crate::ratings::rating_lines;
 use crate::report::{describe, footer};
 use crate::report_analysis::analysis_footer;
 use crate::results::ResultRow;
@@ -131,7 +132,8 @@ impl<'a> Section<'a> {
                 "<p class=\"soft\">Split {split}, hash <code>{hash}</code>; {target} items of {users} users.</p>"
             );
         }
-        for line in coverage_lines(&self.evaluations) {
+        let lines = coverage_lines(&self.evaluations);
+        for line in lines.into_iter().chain(rating_lines(&self.evaluations)) {
             let _ = writeln!(page, "<p class=\"soft\">{}</p>", escape(&line));
         }
         self.runs_table(page);

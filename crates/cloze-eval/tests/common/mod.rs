@@ -65,6 +65,7 @@ pub(crate) fn evaluation(model: &str, seed: u64, ranks: &[u32]) -> Evaluation {
             seconds: 2.0 + seed as f64,
             users: ranks.len(),
             coverage: None,
+            rating_error: None,
         },
         protocols: vec![ProtocolRanks {
             protocol: Protocol::Popularity(100),
