@@ -93,8 +93,8 @@ fn learn(
         Draws::new(sets, data.items, options.negatives, options.batch, run.seed)
     };
     if rated && data.sequences.all_ratings().is_none() {
-        let problem = "--loss squared learns ratings, and the data have none: name their column where the data are \
-                       prepared, or use --loss log";
+        let problem = "--loss squared learns ratings, and the data have none: name their column \
+                       (cloze prepare --value), or use --loss log";
         return Err(TrainError::Data(problem.to_owned()));
     }
     if draws.is_empty() {
