@@ -6,7 +6,7 @@ use cloze_cf::{
     PureSvd, Rp3Beta, Slit,
 };
 use cloze_eval::Recommender;
-use cloze_hybrid::HybridBert4Rec;
+use cloze_hybrid::{HybridBert4Rec, MfBert4Rec};
 use cloze_sequential::{Bert4Rec, Caser, Gru4Rec, SasRec};
 use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
 use serde_json::Value;
@@ -35,6 +35,7 @@ pub(crate) static MODELS: &[Entry] = &[
     Entry::of::<SasRec>(),
     Entry::of::<Gru4Rec>(),
     Entry::of::<Caser>(),
+    Entry::of::<MfBert4Rec>(),
     Entry::of::<HybridBert4Rec>().reusing(TOWERS),
 ];
 

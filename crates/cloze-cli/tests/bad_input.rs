@@ -97,7 +97,7 @@ fn words_of_text_options_are_checked() {
     let world = World::new();
     let bert = ["train", "bert4rec", "--data", "synthetic", "--output", "bert"];
     world.fails_saying(2, &[&bert[..], &["--windows", "lost"]].concat(), &["--windows", "lost", "last"]);
-    world.fails_saying(2, &[&bert[..], &["--head-norm", "yes"]].concat(), &["true or false"]);
+    world.fails_saying(2, &[&bert[..], &["--shuffle", "yes"]].concat(), &["true or false"]);
     let hybrid = ["train", "hybridbert4rec", "--data", "synthetic", "--output", "hybrid"];
     let parts = ["--variant", "`end-to-end` (did you mean paper?)"];
     world.fails_saying(2, &[&hybrid[..], &["--variant", "papr"]].concat(), &parts);

@@ -53,7 +53,7 @@ fn changed_options_are_refused_with_both_values() {
     let files = ["bert/config.json is not the file", WEIGHTS, "train the model again"];
     for (key, value, told) in [
         ("heads", json!(4), "`heads` was 2 in training and is 4 now"),
-        ("head-norm", json!(false), "`head-norm` was true in training and is false now"),
+        ("head", json!("plain"), "`head` was \"transform-norm\" in training and is \"plain\" now"),
         ("hidden", json!(1_000_000_000_000_u64), "`hidden` was 8 in training and is 1000000000000 now"),
         ("max-length", json!(1_000_000_000_000_000_u64), "`max-length` was 10"),
         ("layers", json!(1_000_000_000), "`layers` was 1"),

@@ -7,9 +7,11 @@ mod hybrid;
 mod options;
 mod product;
 mod search;
+mod started;
 mod store;
 
 pub use hybrid::HybridBert4Rec;
 pub use options::{HeadLoss, HybridOptions, ItemProfiles, Variant};
 pub use search::ItemSearch;
+pub use started::{Initializer, MfBert4Rec, MfBert4RecOptions};
 pub use store::{ProfileStore, Side, StoreError};

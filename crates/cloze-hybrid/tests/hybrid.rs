@@ -3,7 +3,10 @@
 
 use cloze_data::{LeaveOneOut, Sequences, Vocabulary};
 use cloze_eval::{Query, Recommender};
-use cloze_hybrid::{HeadLoss, HybridBert4Rec, HybridOptions, ItemProfiles, Variant};
+use cloze_hybrid::{
+    HeadLoss, HybridBert4Rec, HybridOptions, Initializer, ItemProfiles, MfBert4Rec, MfBert4RecOptions,
+    Variant,
+};
 use cloze_sequential::{Bert4Rec, Bert4RecOptions};
 use cloze_train::{
     Card, Model, ModelFolder, Reporter, Run, TrainError, TrainedOn, TrainingData, Vocabularies, folder,
@@ -30,7 +33,8 @@ fn sequences() -> Sequences {
     let lists: Vec<Vec<u32>> = (0..USERS).map(list).collect();
     let times: Vec<Vec<i64>> =
         (0..USERS as i64).map(|user| (0..8).map(|step| 100 * step + user).collect()).collect();
-    Sequences::from_lists(&lists, Some(&times)).unwrap()
+    let ratings: Vec<f32> = lists.concat().iter().map(|item| 1.0 + (item % 5) as f32).collect();
+    Sequences::from_lists(&lists, Some(&times)).unwrap().with_ratings(Some(ratings)).unwrap()
 }
 
 fn options(variant: Variant) -> HybridOptions {
@@ -378,5 +382,36 @@ fn impossible_options_are_errors_that_name_them() {
     ] {
         let error = fit::<HybridBert4Rec>(&broken, &origin("train"), None).err().unwrap().to_string();
         assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
+fn every_initializer_starts_another_model_that_its_folder_brings_back() {
+    let bert = options(Variant::Fused).cbf;
+    let of = |initializer| MfBert4RecOptions {
+        bert: bert.clone(),
+        initializer,
+        frozen_steps: 5,
+        ..MfBert4RecOptions::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut seen: Vec<Vec<f32>> = Vec::new();
+    for initializer in [
+        Initializer::None,
+        Initializer::Ratings,
+        Initializer::Mf,
+        Initializer::Bpr,
+        Initializer::Ials,
+        Initializer::PureSvd,
+    ] {
+        let mut model: MfBert4Rec = fit(&of(initializer), &origin("train"), None).unwrap();
+        let found = scores(&mut model, &[3, 8, 1]);
+        assert!(found.iter().all(|score| score.is_finite()), "{initializer:?}");
+        assert!(!seen.contains(&found), "{initializer:?} is no other start");
+        let path = folder.path().join(format!("{initializer:?}"));
+        write(&path, &model, origin("train"));
+        let mut again = MfBert4Rec::load(&ModelFolder::open(&path).unwrap()).unwrap();
+        assert_eq!(scores(&mut again, &[3, 8, 1]), found, "{initializer:?}");
+        seen.push(found);
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::loss::{LossKind, TrainingLoss};
 use crate::objective::{Objective, Training, Windows, check};
-use cloze_encoder::{AdamWOptions, EncoderConfig, EncoderError, Head, PackedBatch, Schedule};
+use cloze_encoder::{
+    Activation, AdamWOptions, EncoderConfig, EncoderError, Head, Output, PackedBatch, Positions, Schedule,
+};
 use cloze_train::TrainError;
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
@@ -22,9 +24,19 @@ pub struct Bert4RecOptions {
     pub max_length: usize,
     /// Dropout of hidden states and attention probabilities.
     pub dropout: f64,
-    /// Whether the head normalizes after GELU, as the original code does.
-    pub head_norm: bool,
-    /// Probability that a position is masked.
+    /// Width of the feed-forward block; 0: four times `hidden`.
+    pub intermediate: usize,
+    /// Activation of the feed-forward blocks and of the head.
+    pub activation: Activation,
+    /// Whether the sum of the input's vectors is normalized.
+    pub embedding_norm: bool,
+    /// Whether the encoder sees positions.
+    pub positions: Positions,
+    /// What stands between hidden state and output layer: the original code's transform and norm, or less.
+    pub head: Head,
+    /// Whether the output layer has the input's item vectors or a matrix of its own.
+    pub output: Output,
+    /// Probability that a position is masked; at least one is. 0: one is, drawn evenly.
     pub mask_probability: f64,
     /// Share of training sequences in which only the last item is masked, as at inference.
     pub last_mask_share: f64,
@@ -64,7 +76,12 @@ impl Default for Bert4RecOptions {
             heads: 2,
             max_length: 200,
             dropout: 0.2,
-            head_norm: true,
+            intermediate: 0,
+            activation: Activation::GeluErf,
+            embedding_norm: true,
+            positions: Positions::Learned,
+            head: Head::TransformNorm,
+            output: Output::Tied,
             mask_probability: 0.3,
             last_mask_share: 0.1,
             loss: LossKind::Softmax,
@@ -92,8 +109,19 @@ impl Bert4RecOptions {
         ("heads", "Attention heads; divides hidden"),
         ("max-length", "Longest sequence; longer ones keep their last items"),
         ("dropout", "Dropout of hidden states and attention probabilities"),
-        ("head-norm", "Normalize after GELU in the head, as the original code does"),
-        ("mask-probability", "Probability that a position is masked"),
+        ("intermediate", "Width of the feed-forward block; 0: four times hidden"),
+        ("activation", "Activation of feed-forward blocks and head: gelu-erf, gelu-tanh or relu"),
+        ("embedding-norm", "Normalize the sum of the input's vectors, as BERT does"),
+        ("positions", "What the encoder sees of order: learned vectors, or none"),
+        (
+            "head",
+            "Between hidden state and output layer: transform-norm (as the original code), transform or plain",
+        ),
+        ("output", "The output layer's item vectors: tied to the input's, or separate"),
+        (
+            "mask-probability",
+            "Probability that a position is masked, at least one a sequence; 0: exactly one",
+        ),
         ("last-mask-share", "Share of training sequences with only the last item masked, as at inference"),
         TrainingLoss::LOSS_HELP,
         TrainingLoss::NEGATIVES_HELP,
@@ -116,8 +144,9 @@ impl Bert4RecOptions {
         if generator.random_bool(self.last_mask_share) {
             return vec![last];
         }
+        let drawn = self.mask_probability > 0.0;
         let mut rows: Vec<u32> =
-            (0..=last).filter(|_| generator.random_bool(self.mask_probability)).collect();
+            (0..=last).filter(|_| drawn && generator.random_bool(self.mask_probability)).collect();
         if rows.is_empty() {
             rows.push(generator.random_range(0..=last));
         }
@@ -131,10 +160,16 @@ impl Objective for Bert4RecOptions {
 
     /// One special token, \[MASK\], right behind the items.
     fn encoder(&self, catalogue: usize) -> EncoderConfig {
+        let usual = EncoderConfig::bert4rec(catalogue, self.hidden, self.layers, self.heads, self.max_length);
         EncoderConfig {
             dropout: self.dropout,
-            head: if self.head_norm { Head::TransformNorm } else { Head::Transform },
-            ..EncoderConfig::bert4rec(catalogue, self.hidden, self.layers, self.heads, self.max_length)
+            intermediate: if self.intermediate == 0 { usual.intermediate } else { self.intermediate },
+            activation: self.activation,
+            embedding_norm: self.embedding_norm,
+            positions: self.positions,
+            head: self.head,
+            output: self.output,
+            ..usual
         }
     }
 
@@ -159,7 +194,7 @@ impl Objective for Bert4RecOptions {
     fn validate(&self) -> Result<(), TrainError> {
         self.training().validate()?;
         let (mask, last) = (self.mask_probability, self.last_mask_share);
-        check("mask-probability", mask, mask > 0.0 && mask <= 1.0, "must be in (0, 1]")?;
+        check("mask-probability", mask, (0.0..=1.0).contains(&mask), "must be in [0, 1]")?;
         check("last-mask-share", last, (0.0..=1.0).contains(&last), "must be in [0, 1]")
     }
 

@@ -12,6 +12,7 @@ use cloze_eval::{Cases, EvaluationOptions, Metric, ModelError, Protocol, Query, 
 use cloze_train::{ModelFolder, NamedTensor, Plan, Run, Step, Task, TrainError, train, validation_cases};
 use rand::{SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
+use start::Start;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ pub struct Tower<O = Bert4RecOptions> {
     options: O,
     catalogue: usize,
     engine: Box<dyn Engine>,
+    start: Option<Start>,
 }
 
 impl<O: Objective> Tower<O> {
@@ -63,7 +65,7 @@ impl<O: Objective> Tower<O> {
         seed: u64,
     ) -> Result<Self, TrainError> {
         let engine = engine::open(config, parameters, options.training().optimizer, seed)?;
-        Ok(Self { options: options.clone(), catalogue, engine })
+        Ok(Self { options: options.clone(), catalogue, engine, start: None })
     }
 
     /// Trains on `sequences`; the best parameters by NDCG@10 of the `validation` tokens stay, without them the last.
@@ -264,6 +266,7 @@ impl<O: Objective> Task for TowerTask<'_, O> {
         let mut meanwhile = || next = (step + 1 < self.steps).then(|| lessons.make(step + 1));
         let (loss, norm) = self.tower.engine.train_step(&lesson.batch, &loss, rate, &mut meanwhile)?;
         self.next = next.transpose()?;
+        self.tower.keep_frozen(step)?;
         Ok(Step { loss: f64::from(loss), norm, items: lesson.batch.batch().tokens().len() })
     }
 
@@ -316,6 +319,7 @@ impl<O: Objective> Recommender for Scorer<'_, O> {
 }
 
 mod outside;
+mod start;
 
 #[cfg(test)]
 mod gradients;

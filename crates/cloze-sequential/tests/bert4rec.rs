@@ -73,7 +73,7 @@ fn a_seed_gives_the_same_model_again() {
 fn impossible_options_and_empty_data_are_errors() {
     for (broken, word) in [
         (Bert4RecOptions { heads: 3, ..options() }, "heads"),
-        (Bert4RecOptions { mask_probability: 0.0, ..options() }, "mask-probability"),
+        (Bert4RecOptions { mask_probability: -0.1, ..options() }, "mask-probability"),
         (Bert4RecOptions { max_length: 1, ..options() }, "max-length"),
         (Bert4RecOptions { dropout: 1.0, ..options() }, "dropout"),
         (Bert4RecOptions { learning_rate: f64::NAN, ..options() }, "learning-rate"),

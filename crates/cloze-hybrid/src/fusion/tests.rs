@@ -1,8 +1,9 @@
 //! The sum of content and linear models on users in two groups.
 
 use super::*;
+use cloze_data::Sequences;
 use cloze_sequential::Bert4RecOptions;
-use cloze_train::{Reporter, TrainedOn};
+use cloze_train::{Reporter, TrainedOn, validation_cases};
 
 const ITEMS: usize = 24;
 const USERS: usize = 60;
@@ -127,7 +128,8 @@ fn each_score_has_a_weight_of_its_own() {
         assert!((score - expected).abs() < 1e-5, "{item}: {score}, expected {expected}");
     }
     let mut reporter = Reporter::quiet();
-    fusion.choose(&sequences, &next, ITEMS, &mut tower(), &mut Run::new(3, &mut reporter)).unwrap();
+    let cases = validation_cases(&sequences, Some(&next), ITEMS).unwrap().unwrap();
+    fusion.choose(&cases, ITEMS, &mut tower(), &mut Run::new(3, &mut reporter)).unwrap();
     assert!(fusion.alpha()[2] > fusion.alpha()[0], "here an item follows on another: {:?}", fusion.alpha());
 }
 

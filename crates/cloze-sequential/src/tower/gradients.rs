@@ -4,6 +4,7 @@ use super::{Lessons, Sampler, Tower};
 use crate::objective::Objective;
 use crate::{Bert4RecOptions, Gru4RecOptions, LossKind, SasRecOptions, Windows};
 use cloze_data::Sequences;
+use cloze_encoder::{Activation, Head, Output, Positions};
 use cloze_testkit::compare::{gradient_is_zero, norm};
 
 const CATALOGUE: usize = 12;
@@ -38,11 +39,22 @@ const LOSSES: [LossKind; 4] = [LossKind::Softmax, LossKind::SampledSoftmax, Loss
 fn every_parameter_of_bert4rec_gets_a_gradient() {
     let base = Bert4RecOptions { hidden: 8, max_length: 8, batch: 16, ..Bert4RecOptions::default() };
     for loss in LOSSES {
-        for head_norm in [true, false] {
-            check(&Bert4RecOptions { head_norm, loss, ..base.clone() });
+        for head in [Head::TransformNorm, Head::Transform, Head::Plain] {
+            check(&Bert4RecOptions { head, loss, ..base.clone() });
         }
     }
     check(&Bert4RecOptions { windows: Windows::Random, last_mask_share: 0.0, ..base.clone() });
+    // MiniBERT4Rec.
+    check(&Bert4RecOptions {
+        positions: Positions::None,
+        embedding_norm: false,
+        activation: Activation::Relu,
+        head: Head::Plain,
+        output: Output::Separate,
+        mask_probability: 0.0,
+        last_mask_share: 0.0,
+        ..base.clone()
+    });
     check(&Bert4RecOptions { last_mask_share: 1.0, dropout: 0.0, ..base });
 }
 
