@@ -153,7 +153,7 @@ impl MfBert4RecOptions {
 
 /// BERT4Rec whose item vectors start from a matrix factorization of the same data, with noise, and stay as they are at first (Tran
 /// 2025, who does so with a small encoder, "`MiniBERT4Rec`": here `positions = none`, `embedding-norm = false`, `activation = relu`,
-/// `head = plain`, `output = separate`, `mask-probability = 0`).
+/// `head = plain`, `output-layer = separate`, `mask-probability = 0`).
 ///
 /// Scores and training are those of [`Bert4Rec`](cloze_sequential::Bert4Rec).
 pub struct MfBert4Rec {

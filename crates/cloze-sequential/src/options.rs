@@ -35,7 +35,7 @@ pub struct Bert4RecOptions {
     /// What stands between hidden state and output layer: the original code's transform and norm, or less.
     pub head: Head,
     /// Whether the output layer has the input's item vectors or a matrix of its own.
-    pub output: Output,
+    pub output_layer: Output,
     /// Probability that a position is masked; at least one is. 0: one is, drawn evenly.
     pub mask_probability: f64,
     /// Share of training sequences in which only the last item is masked, as at inference.
@@ -81,7 +81,7 @@ impl Default for Bert4RecOptions {
             embedding_norm: true,
             positions: Positions::Learned,
             head: Head::TransformNorm,
-            output: Output::Tied,
+            output_layer: Output::Tied,
             mask_probability: 0.3,
             last_mask_share: 0.1,
             loss: LossKind::Softmax,
@@ -117,7 +117,7 @@ impl Bert4RecOptions {
             "head",
             "Between hidden state and output layer: transform-norm (as the original code), transform or plain",
         ),
-        ("output", "The output layer's item vectors: tied to the input's, or separate"),
+        ("output-layer", "The output layer's item vectors: tied to the input's, or separate"),
         (
             "mask-probability",
             "Probability that a position is masked, at least one a sequence; 0: exactly one",
@@ -168,7 +168,7 @@ impl Objective for Bert4RecOptions {
             embedding_norm: self.embedding_norm,
             positions: self.positions,
             head: self.head,
-            output: self.output,
+            output: self.output_layer,
             ..usual
         }
     }

@@ -49,7 +49,7 @@ fn every_parameter_of_bert4rec_gets_a_gradient() {
         positions: Positions::None,
         embedding_norm: false,
         head: Head::Plain,
-        output: Output::Separate,
+        output_layer: Output::Separate,
         mask_probability: 0.0,
         last_mask_share: 0.0,
         ..base.clone()
