@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare values that are exact by construction"))]
 
 mod fusion;
+mod help;
 mod hybrid;
 mod options;
 mod product;

@@ -1,5 +1,6 @@
 //! The options of HybridBERT4Rec.
 
+use crate::help::{lines, with_bert4rec};
 use cloze_sequential::{Bert4RecOptions, Profile};
 use cloze_train::TrainError;
 use serde::{Deserialize, Serialize};
@@ -194,22 +195,10 @@ const OWN_HELP: [(&str, &str); 18] = [
     ("joint-learning-rate", "end-to-end: learning rate of towers and head together"),
 ];
 
-const HELP_LINES: usize = Bert4RecOptions::HELP.len() + OWN_HELP.len();
-
-const fn joined() -> [(&'static str, &'static str); HELP_LINES] {
-    let mut lines = [("", ""); HELP_LINES];
-    let mut i = 0;
-    while i < HELP_LINES {
-        let own = Bert4RecOptions::HELP.len();
-        lines[i] = if i < own { Bert4RecOptions::HELP[i] } else { OWN_HELP[i - own] };
-        i += 1;
-    }
-    lines
-}
-
 impl HybridOptions {
     /// Every option with a line of help.
-    pub const HELP: &'static [(&'static str, &'static str)] = &joined();
+    pub const HELP: &'static [(&'static str, &'static str)] =
+        &with_bert4rec::<{ lines(OWN_HELP.len()) }>(&OWN_HELP);
 
     /// Prefixes of each history that the head learns from; 0 for whole histories.
     pub(crate) fn cuts(&self) -> usize {

@@ -1,5 +1,6 @@
 //! BERT4Rec that starts from the item vectors of matrix factorization.
 
+use crate::help::{lines, with_bert4rec};
 use cloze_cf::{
     Bpr, BprKind, FactorLoss, FactorOptions, Ials, IalsOptions, Kind, Mf, MfKind, Optimizer, PureSvd,
     PureSvdOptions,
@@ -71,22 +72,10 @@ const OWN_HELP: [(&str, &str); 4] = [
     ("frozen-steps", "Steps in which they stay as they are"),
 ];
 
-const HELP_LINES: usize = Bert4RecOptions::HELP.len() + OWN_HELP.len();
-
-const fn joined() -> [(&'static str, &'static str); HELP_LINES] {
-    let mut lines = [("", ""); HELP_LINES];
-    let mut i = 0;
-    while i < HELP_LINES {
-        let own = Bert4RecOptions::HELP.len();
-        lines[i] = if i < own { Bert4RecOptions::HELP[i] } else { OWN_HELP[i - own] };
-        i += 1;
-    }
-    lines
-}
-
 impl MfBert4RecOptions {
     /// Every option with a line of help.
-    pub const HELP: &'static [(&'static str, &'static str)] = &joined();
+    pub const HELP: &'static [(&'static str, &'static str)] =
+        &with_bert4rec::<{ lines(OWN_HELP.len()) }>(&OWN_HELP);
 
     fn validate(&self) -> Result<(), TrainError> {
         if (0.0..=1e3).contains(&self.noise) {
