@@ -35,7 +35,7 @@ pub(crate) enum OptionValue {
     Integer(i64),
     Real(f64),
     Text(String),
-    List(Vec<f64>),
+    List(Vec<OptionValue>),
 }
 
 impl fmt::Display for OptionValue {
@@ -45,7 +45,10 @@ impl fmt::Display for OptionValue {
             Self::Integer(value) => value.fmt(formatter),
             Self::Real(value) => value.fmt(formatter),
             Self::Text(value) => value.fmt(formatter),
-            Self::List(values) => write!(formatter, "{values:?}"),
+            Self::List(values) => {
+                let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+                write!(formatter, "[{}]", values.join(", "))
+            }
         }
     }
 }

@@ -167,3 +167,11 @@ fn chosen_rows_bring_those_that_they_use() {
     let error = names(&["item-kn"]).unwrap_err().to_string();
     assert!(error.contains("did you mean \"item-knn\"?"), "{error}");
 }
+
+#[test]
+fn values_are_shown_as_the_command_line_takes_them() {
+    let table: BTreeMap<String, OptionValue> =
+        toml::from_str("a = [64, 32]\nb = [0.8, 0.25]\nc = 1e-3\nd = \"last\"\ne = true").unwrap();
+    let shown: Vec<String> = table.values().map(ToString::to_string).collect();
+    assert_eq!(shown, ["[64, 32]", "[0.8, 0.25]", "0.001", "last", "true"]);
+}
