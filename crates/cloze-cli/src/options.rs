@@ -114,7 +114,7 @@ fn expected(default: &Value) -> &'static str {
         Value::Number(number) if number.is_f64() => "a number",
         Value::Number(_) => "a whole number",
         Value::String(_) => "text",
-        Value::Array(_) => "a list",
+        Value::Array(_) => "a list, such as 64,32",
         Value::Null | Value::Object(_) => "another value",
     }
 }

@@ -91,6 +91,11 @@ impl MfBert4RecOptions {
         let data = &TrainingData { validation: None, ..*data };
         let vectors = match self.initializer {
             Initializer::None => return Ok(None),
+            Initializer::Ratings if data.sequences.all_ratings().is_none() => {
+                let rule =
+                    "needs data with ratings (cloze prepare --value): mf, bpr, ials and pure-svd need none";
+                return Err(TrainError::option("initializer", "ratings", rule));
+            }
             Initializer::Ratings => {
                 let options = FactorOptions {
                     hidden,

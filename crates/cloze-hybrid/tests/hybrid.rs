@@ -1,41 +1,14 @@
 //! HybridBERT4Rec: reuse of towers, cached profiles, the folder, and what its parts can see.
 #![allow(clippy::unwrap_used)]
 
-use cloze_data::{LeaveOneOut, Sequences, Vocabulary};
+mod common;
+
+use cloze_data::{LeaveOneOut, Sequences};
 use cloze_eval::{Query, Recommender};
-use cloze_hybrid::{
-    HeadLoss, HybridBert4Rec, HybridOptions, Initializer, ItemProfiles, MfBert4Rec, MfBert4RecOptions,
-    Variant,
-};
+use cloze_hybrid::{HeadLoss, HybridBert4Rec, HybridOptions, ItemProfiles, Variant};
 use cloze_sequential::{Bert4Rec, Bert4RecOptions};
-use cloze_train::{
-    Card, Model, ModelFolder, Reporter, Run, TrainError, TrainedOn, TrainingData, Vocabularies, folder,
-};
-use std::path::{Path, PathBuf};
-
-const ITEMS: usize = 24;
-const USERS: usize = 40;
-
-fn origin(fit: &str) -> TrainedOn {
-    TrainedOn {
-        dataset: "groups".to_owned(),
-        synthetic: true,
-        split: "leave-one-out".to_owned(),
-        split_hash: "0".to_owned(),
-        fit: fit.to_owned(),
-    }
-}
-
-/// Two groups of users, each with half of the items.
-fn sequences() -> Sequences {
-    let list =
-        |user: usize| (0..8).map(|step| ((user % 2) * 12 + (user / 2 + step * 5) % 12) as u32).collect();
-    let lists: Vec<Vec<u32>> = (0..USERS).map(list).collect();
-    let times: Vec<Vec<i64>> =
-        (0..USERS as i64).map(|user| (0..8).map(|step| 100 * step + user).collect()).collect();
-    let ratings: Vec<f32> = lists.concat().iter().map(|item| 1.0 + (item % 5) as f32).collect();
-    Sequences::from_lists(&lists, Some(&times)).unwrap().with_ratings(Some(ratings)).unwrap()
-}
+use cloze_train::{Model, ModelFolder, Reporter, Run, TrainError, TrainingData};
+use common::{ITEMS, USERS, fit, origin, scores, sequences, write};
 
 fn options(variant: Variant) -> HybridOptions {
     HybridOptions {
@@ -58,36 +31,6 @@ fn options(variant: Variant) -> HybridOptions {
         head_learning_rate: 1e-2,
         ..HybridOptions::default()
     }
-}
-
-fn fit<M: Model>(options: &M::Options, origin: &TrainedOn, reuse: Option<PathBuf>) -> Result<M, TrainError> {
-    let sequences = sequences();
-    let leak = Some(&sequences);
-    let data = TrainingData { sequences: &sequences, items: ITEMS, origin, validation: None, leak };
-    let mut reporter = Reporter::quiet();
-    M::fit(&data, options, &mut Run { reuse, ..Run::new(3, &mut reporter) })
-}
-
-fn write<M: Model>(path: &Path, model: &M, origin: TrainedOn) {
-    let ids = |n: usize| Vocabulary::new((0..n).map(|i| i.to_string()).collect(), None).unwrap();
-    let card = Card {
-        format: folder::FORMAT,
-        model: M::NAME.to_owned(),
-        version: "0".to_owned(),
-        options: serde_json::to_value(model.options()).unwrap(),
-        trained_on: origin,
-        seed: 3,
-        seconds: 0.0,
-        notes: Vec::new(),
-    };
-    let vocabularies = Vocabularies { items: ids(ITEMS), users: ids(USERS) };
-    ModelFolder::write(path, &card, &vocabularies, &model.tensors().unwrap(), &[]).unwrap();
-}
-
-fn scores(model: &mut impl Recommender, history: &[u32]) -> Vec<f32> {
-    let mut scores = vec![f32::NAN; ITEMS];
-    model.score(&[Query { user: None, history }], &mut scores).unwrap();
-    scores
 }
 
 /// Tensors whose name begins with `prefix`, for comparison.
@@ -382,36 +325,5 @@ fn impossible_options_are_errors_that_name_them() {
     ] {
         let error = fit::<HybridBert4Rec>(&broken, &origin("train"), None).err().unwrap().to_string();
         assert!(error.contains(word), "{error}");
-    }
-}
-
-#[test]
-fn every_initializer_starts_another_model_that_its_folder_brings_back() {
-    let bert = options(Variant::Fused).cbf;
-    let of = |initializer| MfBert4RecOptions {
-        bert: bert.clone(),
-        initializer,
-        frozen_steps: 5,
-        ..MfBert4RecOptions::default()
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let mut seen: Vec<Vec<f32>> = Vec::new();
-    for initializer in [
-        Initializer::None,
-        Initializer::Ratings,
-        Initializer::Mf,
-        Initializer::Bpr,
-        Initializer::Ials,
-        Initializer::PureSvd,
-    ] {
-        let mut model: MfBert4Rec = fit(&of(initializer), &origin("train"), None).unwrap();
-        let found = scores(&mut model, &[3, 8, 1]);
-        assert!(found.iter().all(|score| score.is_finite()), "{initializer:?}");
-        assert!(!seen.contains(&found), "{initializer:?} is no other start");
-        let path = folder.path().join(format!("{initializer:?}"));
-        write(&path, &model, origin("train"));
-        let mut again = MfBert4Rec::load(&ModelFolder::open(&path).unwrap()).unwrap();
-        assert_eq!(scores(&mut again, &[3, 8, 1]), found, "{initializer:?}");
-        seen.push(found);
     }
 }

@@ -50,16 +50,15 @@ impl FactorTask<'_> {
         let pair = |place: usize| (&chunks[place / (CHUNK * stride)], place % (CHUNK * stride));
         // A user's vector is used by every pair of its group.
         let (of_users, of_read_users) = (of_items.for_pairs(stride), of_read_items.for_pairs(stride));
+        let of_groups = |part: fn(&Chunk) -> &Vec<f32>, width: usize| {
+            move |place: usize, sum: &mut [f32]| {
+                add_scaled(sum, 1.0, row(part(&chunks[place / CHUNK]), (place % CHUNK) as u32, width));
+            }
+        };
         let mut square = 0.0;
         if shape.hidden > 0 {
-            square +=
-                optimizer.update_rows(of_users, values, &layout.product_users, &users, &|place, sum| {
-                    add_scaled(
-                        sum,
-                        1.0,
-                        row(&chunks[place / CHUNK].product_users, (place % CHUNK) as u32, shape.hidden),
-                    );
-                });
+            let add = of_groups(|chunk| &chunk.product_users, shape.hidden);
+            square += optimizer.update_rows(of_users, values, &layout.product_users, &users, &add);
             square +=
                 optimizer.update_rows(of_items, values, &layout.product_items, &items, &|place, sum| {
                     let (chunk, place) = pair(place);
@@ -71,14 +70,8 @@ impl FactorTask<'_> {
                 });
         }
         if !shape.layers.is_empty() {
-            square +=
-                optimizer.update_rows(of_read_users, values, &layout.mlp_users, &users, &|place, sum| {
-                    add_scaled(
-                        sum,
-                        1.0,
-                        row(&chunks[place / CHUNK].mlp_users, (place % CHUNK) as u32, shape.mlp_hidden),
-                    );
-                });
+            let add = of_groups(|chunk| &chunk.mlp_users, shape.mlp_hidden);
+            square += optimizer.update_rows(of_read_users, values, &layout.mlp_users, &users, &add);
             square +=
                 optimizer.update_rows(of_read_items, values, &layout.mlp_items, &items, &|place, sum| {
                     let (chunk, place) = pair(place);
