@@ -9,7 +9,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use cloze_cf::{
-    Ease, EaseOptions, Ials, IalsOptions, ItemKnn, ItemKnnOptions, Kind as _, Mf, MfKind, NeuMf, NeuMfKind,
+    Ease, EaseOptions, Ials, IalsOptions, IalsSolver, ItemKnn, ItemKnnOptions, Kind as _, Mf, MfKind, NeuMf,
+    NeuMfKind,
 };
 use cloze_data::{DataOptions, Sequences, Silent, load};
 use cloze_train::{Model as _, Reporter, Run, TrainedOn, TrainingData};
@@ -40,10 +41,12 @@ fn main() -> Result<(), Failure> {
     std::fs::write(path, text)?;
 
     for hidden in [64, 128] {
-        let options = IalsOptions { hidden, epochs: EPOCHS, ..IalsOptions::default() };
-        let seconds = time(|| Ok(Ials::fit(&sequences, items, &options, 0, &mut Reporter::quiet())?))?;
-        let epochs = seconds.into_iter().map(|seconds| seconds / EPOCHS as f64).collect();
-        report(&format!("iALS, hidden {hidden}, an epoch"), epochs);
+        for solver in [IalsSolver::ConjugateGradient, IalsSolver::Exact] {
+            let options = IalsOptions { hidden, epochs: EPOCHS, solver, ..IalsOptions::default() };
+            let seconds = time(|| Ok(Ials::fit(&sequences, items, &options, 0, &mut Reporter::quiet())?))?;
+            let epochs = seconds.into_iter().map(|seconds| seconds / EPOCHS as f64).collect();
+            report(&format!("iALS, hidden {hidden}, {solver:?}, an epoch"), epochs);
+        }
     }
     let knn = ItemKnnOptions::default();
     report("ItemKNN, 100 neighbours", time(|| Ok(ItemKnn::fit(&sequences, items, &knn)?))?);

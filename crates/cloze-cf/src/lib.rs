@@ -57,7 +57,7 @@ pub use factors::{
     Bpr, BprKind, FactorLoss, FactorOptions, Factors, Gmf, GmfKind, Kind, KindOptions, Mf, MfKind, Mlp,
     MlpKind, NeuMf, NeuMfKind, Optimizer,
 };
-pub use ials::{Ials, IalsOptions};
+pub use ials::{Ials, IalsOptions, IalsSolver};
 pub use item_knn::{ItemKnn, ItemKnnOptions};
 pub use popularity::{Popularity, PopularityOptions};
 pub use popularity_recent::{PopularityRecent, PopularityRecentOptions};

@@ -4,7 +4,7 @@
 
 mod common;
 
-use cloze_cf::{CfError, Ials, IalsOptions, Popularity};
+use cloze_cf::{CfError, Ials, IalsOptions, IalsSolver, Popularity};
 use cloze_data::Sequences;
 use cloze_eval::{Query, Recommender};
 use cloze_train::{Model, Reporter};
@@ -13,12 +13,21 @@ use common::{assert_close, assert_helped, four_by_four, scores, sequences, writt
 const ITEMS: usize = 12;
 
 fn options(epochs: u64) -> IalsOptions {
-    IalsOptions { hidden: 5, epochs, lambda: 0.05, frequency_exponent: 0.7, ..IalsOptions::default() }
+    IalsOptions {
+        hidden: 5,
+        epochs,
+        lambda: 0.05,
+        frequency_exponent: 0.7,
+        solver: IalsSolver::Exact,
+        ..IalsOptions::default()
+    }
 }
 
 fn fit(train: &Sequences, items: usize, options: &IalsOptions, seed: u64) -> Result<Ials, CfError> {
     Ials::fit(train, items, options, seed, &mut Reporter::quiet())
 }
+
+const SOLVERS: [IalsSolver; 2] = [IalsSolver::Exact, IalsSolver::ConjugateGradient];
 
 /// Two groups of users with their own halves of the items; repeated items count once.
 fn groups() -> Sequences {
@@ -88,15 +97,34 @@ fn no_change_of_a_users_vector_lowers_the_loss() {
 #[test]
 fn more_epochs_never_raise_the_loss() {
     let train = groups();
-    let mut before = f64::INFINITY;
-    for epochs in 1..6 {
-        let options = options(epochs);
-        let model = fit(&train, ITEMS, &options, 1).unwrap();
-        let (users, items) = vectors(&model, &train);
-        let now = loss(&train, &users, &items, &options);
-        assert!(now <= before * (1.0 + 1e-6), "epoch {epochs}: {now} after {before}");
-        before = now;
+    for solver in SOLVERS {
+        let mut before = f64::INFINITY;
+        for epochs in 1..6 {
+            let options = IalsOptions { solver, solver_steps: 1, ..options(epochs) };
+            let now = fitted_loss(&train, &options);
+            assert!(now <= before * (1.0 + 1e-6), "{solver:?}, epoch {epochs}: {now} after {before}");
+            before = now;
+        }
     }
+}
+
+fn fitted_loss(train: &Sequences, options: &IalsOptions) -> f64 {
+    let model = fit(train, ITEMS, options, 1).unwrap();
+    let (users, items) = vectors(&model, train);
+    loss(train, &users, &items, options)
+}
+
+#[test]
+fn steps_of_conjugate_gradients_come_to_the_exact_solution() {
+    let train = groups();
+    let exact = fitted_loss(&train, &options(30));
+    let with_steps = IalsOptions { solver: IalsSolver::ConjugateGradient, ..options(30) };
+    let found = fitted_loss(&train, &with_steps);
+    assert!((found / exact - 1.0).abs() < 1e-4, "{found}, exactly {exact}");
+    // As many steps as unknowns are the exact solution of each epoch.
+    let one = fitted_loss(&train, &options(1));
+    let found = fitted_loss(&train, &IalsOptions { solver_steps: 5, epochs: 1, ..with_steps });
+    assert!((found / one - 1.0).abs() < 1e-4, "{found}, exactly {one}");
 }
 
 #[test]
@@ -117,7 +145,9 @@ fn one_thread_finds_the_same_bits_as_two() {
     let train = groups();
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| fit(&train, ITEMS, &options(3), 1).unwrap())
+        pool.install(|| {
+            SOLVERS.map(|solver| fit(&train, ITEMS, &IalsOptions { solver, ..options(3) }, 1).unwrap())
+        })
     };
     assert_eq!(with(1), with(2));
 }
@@ -139,6 +169,7 @@ fn what_cannot_be_is_refused() {
         (IalsOptions { unobserved_weight: 0.0, ..options(1) }, "unobserved-weight"),
         (IalsOptions { lambda: f64::NAN, ..options(1) }, "lambda"),
         (IalsOptions { initial_scale: -1.0, ..options(1) }, "initial-scale"),
+        (IalsOptions { solver_steps: 0, ..options(1) }, "solver-steps"),
         (IalsOptions { frequency_exponent: 1.5, ..options(1) }, "frequency-exponent"),
     ] {
         let error = fit(&four_by_four(), 4, &broken, 1).unwrap_err().to_string();
@@ -146,6 +177,10 @@ fn what_cannot_be_is_refused() {
     }
     let singular = IalsOptions { lambda: 1e-30, unobserved_weight: 1e-30, initial_scale: 1e18, ..options(1) };
     assert!(matches!(fit(&groups(), ITEMS, &singular, 1), Err(CfError::Singular { .. })));
+    let singular = IalsOptions { solver: IalsSolver::ConjugateGradient, initial_scale: 1e30, ..singular };
+    assert!(fit(&groups(), ITEMS, &singular, 1).is_err());
+    let empty = IalsOptions { solver: IalsSolver::ConjugateGradient, ..options(1) };
+    assert_eq!(fit(&sequences(&[]), 0, &empty, 1).unwrap().catalogue(), 0);
     let error = fit(&four_by_four(), 3, &options(1), 1).unwrap_err();
     assert!(matches!(error, CfError::ItemOutOfRange { item: 3, catalogue: 3 }));
     let mut model = fit(&four_by_four(), 4, &options(1), 1).unwrap();

@@ -1,5 +1,6 @@
 //! Matrix factorization of implicit feedback by alternating least squares.
 
+mod conjugate;
 mod options;
 mod side;
 
@@ -13,7 +14,7 @@ use crate::error::CfError;
 use crate::popularity::{COUNTS, write_counts};
 use crate::queries::{check_items, inner_products, score_each};
 use crate::sets::{set, sets};
-pub use options::IalsOptions;
+pub use options::{IalsOptions, IalsSolver};
 use side::Side;
 
 const VECTORS: &str = "items";
@@ -23,8 +24,9 @@ const VECTORS: &str = "items";
 ///
 /// `Σ_observed (1 - w_u·h_i)² + α₀ Σ_all (w_u·h_i)² + λ (Σ_u (n_u + α₀ I)^ν |w_u|² + Σ_i (n_i + α₀ U)^ν |h_i|²)`
 ///
-/// with n the number of distinct interactions, U users and I items. One side's best vectors for given vectors of the other are
-/// solved exactly, a small linear system for each row; an epoch is one such step for users and one for items. The loss never rises.
+/// with n the number of distinct interactions, U users and I items. One side's best vectors for given vectors of the other are a
+/// small linear system for each row, solved exactly or improved by [some steps](IalsSolver); an epoch is one such step for users and
+/// one for items. The loss never rises.
 ///
 /// A user's vector is solved from the history that is asked about, so that one who was not in training is a user like any other:
 /// `score(u, i) = w(history)·h_i`. A user without history gets the order of popularity, as from
@@ -99,6 +101,11 @@ impl Model for Ials {
             "how the weight of a norm grows with interactions: 0 not at all, 1 in proportion",
         ),
         ("initial-scale", "standard deviation of the first vectors' length"),
+        (
+            "solver",
+            "how vectors are found: exact, or conjugate-gradient from the last epoch's, faster for wide ones",
+        ),
+        ("solver-steps", "steps of conjugate-gradient"),
     ];
     type Options = IalsOptions;
 

@@ -4,6 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::CfError;
 
+/// How the best vectors of one side are found in training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IalsSolver {
+    /// By Cholesky's factorization: the best ones.
+    Exact,
+    /// By a few steps of conjugate gradients from the last epoch's: better ones, in time that grows with the width, not its square
+    /// (Takács et al. 2011, "Applications of the conjugate gradient method for implicit feedback collaborative filtering").
+    ConjugateGradient,
+}
+
 /// Options of [`Ials`](crate::Ials).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -20,6 +31,10 @@ pub struct IalsOptions {
     pub frequency_exponent: f64,
     /// Standard deviation of the first vectors' length. Default 0.1.
     pub initial_scale: f64,
+    /// How the vectors of a side are found in training. Default conjugate gradients: the same quality on MovieLens 1M, in less time.
+    pub solver: IalsSolver,
+    /// Steps of the conjugate gradients, from 1 to 1000. Default 3.
+    pub solver_steps: u64,
 }
 
 impl Default for IalsOptions {
@@ -31,6 +46,8 @@ impl Default for IalsOptions {
             lambda: 0.003,
             frequency_exponent: 1.0,
             initial_scale: 0.1,
+            solver: IalsSolver::ConjugateGradient,
+            solver_steps: 3,
         }
     }
 }
@@ -52,10 +69,13 @@ impl IalsOptions {
             let (option, value) = ("frequency-exponent", self.frequency_exponent.to_string());
             return Err(CfError::Option { option, value, expected: "from 0 to 1" });
         }
-        let counts = [("hidden", self.hidden as u64, 4096), ("epochs", self.epochs, u64::MAX)];
-        match counts.into_iter().find(|(_, value, most)| !(1..=*most).contains(value)) {
-            Some((option, value, most)) => {
-                let expected = if most == u64::MAX { "at least 1" } else { "from 1 to 4096" };
+        let counts = [
+            ("hidden", self.hidden as u64, 4096, "from 1 to 4096"),
+            ("epochs", self.epochs, u64::MAX, "at least 1"),
+            ("solver-steps", self.solver_steps, 1000, "from 1 to 1000"),
+        ];
+        match counts.into_iter().find(|(_, value, most, _)| !(1..=*most).contains(value)) {
+            Some((option, value, _, expected)) => {
                 Err(CfError::Option { option, value: value.to_string(), expected })
             }
             None => Ok(()),

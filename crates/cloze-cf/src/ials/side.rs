@@ -9,7 +9,8 @@ use faer::reborrow::{Reborrow as _, ReborrowMut as _};
 use faer::{Accum, MatMut, MatRef, Par, Spec};
 use rayon::prelude::*;
 
-use super::IalsOptions;
+use super::conjugate::improve_all;
+use super::{IalsOptions, IalsSolver};
 use crate::error::CfError;
 
 /// The vectors of the other side, with what all rows of this one share.
@@ -44,13 +45,20 @@ impl<'a> Side<'a> {
         Self { options, others, shared }
     }
 
-    /// Writes the vectors of all rows, `[rows, hidden]`, each from its list of the other side's places. Every row is solved by one
-    /// thread: the same bits on any number of them.
+    /// Writes the vectors of all rows, `[rows, hidden]`, each from its list of the other side's places, and from the vector that is
+    /// there if the solver takes steps. Every row is solved by one thread: the same bits on any number of them.
     ///
     /// # Errors
-    /// [`CfError::Singular`] where a row's matrix is not positive definite in 32 bits.
+    /// [`CfError::Singular`] where a row's matrix is not positive definite in 32 bits, [`CfError::Decomposition`] where what all rows
+    /// share has no eigenvalues.
     pub(super) fn solve_all(&self, lists: &Sequences, vectors: &mut [f32]) -> Result<(), CfError> {
         let hidden = self.options.hidden;
+        if self.options.solver == IalsSolver::ConjugateGradient {
+            let penalty = |interactions| self.penalty(interactions) as f32;
+            let steps = self.options.solver_steps;
+            improve_all(self.others, &self.shared, &penalty, steps, lists, vectors)?;
+            return self.check(vectors);
+        }
         vectors.par_chunks_exact_mut(hidden).enumerate().try_for_each_init(
             || Scratch::new(hidden),
             |scratch, (row, vector)| self.solve_with(lists.get(row), scratch, vector),
@@ -88,7 +96,11 @@ impl<'a> Side<'a> {
             .map_err(|_| CfError::Singular { lambda: self.options.lambda })?;
         let right = MatMut::from_column_major_slice_mut(vector, hidden, 1);
         solve_in_place(matrix.rb(), right, Par::Seq, stack);
-        if vector.iter().all(|value| value.is_finite()) {
+        self.check(vector)
+    }
+
+    fn check(&self, vectors: &[f32]) -> Result<(), CfError> {
+        if vectors.iter().all(|value| value.is_finite()) {
             Ok(())
         } else {
             Err(CfError::Singular { lambda: self.options.lambda })
