@@ -14,14 +14,14 @@ pub(crate) enum Column {
 }
 
 /// A table; columns stand two spaces apart.
-pub(crate) struct Table {
-    columns: Vec<(&'static str, Column)>,
+pub(crate) struct Table<'a> {
+    columns: Vec<(&'a str, Column)>,
     rows: Vec<Vec<String>>,
 }
 
-impl Table {
+impl<'a> Table<'a> {
     /// Columns by title; with empty titles only, the table has no head.
-    pub(crate) fn new(columns: &[(&'static str, Column)]) -> Self {
+    pub(crate) fn new(columns: &[(&'a str, Column)]) -> Self {
         Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
@@ -33,7 +33,7 @@ impl Table {
 
     pub(crate) fn render(&self) -> String {
         let widths = self.widths();
-        let header = self.columns.iter().map(|(title, _)| (*title).to_owned()).collect();
+        let header = self.columns.iter().map(|(title, _)| (*title).to_owned()).collect::<Vec<_>>();
         let rule = widths.iter().map(|&width| "-".repeat(width)).collect();
         let mut text = String::new();
         let titled = self.columns.iter().any(|(title, _)| !title.is_empty());
@@ -52,10 +52,14 @@ impl Table {
             .enumerate()
             .map(|(at, (title, _))| cells(at).chain([title.chars().count()]).max().unwrap_or(0))
             .collect();
-        let total = widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1);
-        if let Some(at) = self.columns.iter().position(|(_, column)| *column == Column::Wrapped) {
-            // Below ten characters a column is not readable: then the table is too wide instead.
-            widths[at] = widths[at].saturating_sub(total.saturating_sub(WIDTH)).max(10.min(widths[at]));
+        let gaps = 2 * widths.len().saturating_sub(1);
+        let wrapped: Vec<usize> =
+            (0..widths.len()).filter(|&at| self.columns[at].1 == Column::Wrapped).collect();
+        // The widest gives way first. Below ten characters a column is not readable: then the table is too wide instead.
+        while widths.iter().sum::<usize>() + gaps > WIDTH {
+            let widest = wrapped.iter().copied().max_by_key(|&at| widths[at]).filter(|&at| widths[at] > 10);
+            let Some(widest) = widest else { break };
+            widths[widest] -= 1;
         }
         widths
     }
@@ -94,6 +98,17 @@ mod tests {
         table.row(["ml-1m".to_owned(), "6,040".to_owned()]);
         table.row(["é".to_owned(), "7".to_owned()]);
         assert_eq!(table.render(), "name   users\n-----  -----\nml-1m  6,040\né          7\n");
+    }
+
+    #[test]
+    fn long_texts_share_the_width() {
+        let wide = ("wide", Column::Wrapped);
+        let mut table = Table::new(&[("rank", Column::Number), wide, ("short", Column::Wrapped), wide]);
+        table.row(["1".to_owned(), "word ".repeat(60), "few words".to_owned(), "other ".repeat(90)]);
+        let text = table.render();
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(text.contains("few words"), "what is narrow stays: {text}");
+        assert_eq!((text.matches("word ").count() > 50, text.matches("other").count()), (true, 90));
     }
 
     #[test]

@@ -154,6 +154,51 @@ fn a_user_gets_recommendations_from_the_whole_history() {
 }
 
 #[test]
+fn several_models_stand_beside_each_other_with_the_rank_of_what_came_next() {
+    let world = World::new();
+    world.train("item-knn", "knn");
+    world.train("popularity", "pop");
+    let ask = ["recommend", "knn", "pop", "--user", "u7", "--held-out", "--top", "5"];
+    let text = world.ok(&ask);
+    check_width(&text);
+    assert!(text.contains("Held out: Synthetic item") && text.contains("item-knn (knn)"), "{text}");
+    assert!(
+        text.lines().any(|line| line.starts_with("held out") && line.matches("rank ").count() == 2),
+        "{text}"
+    );
+
+    let both: Value = serde_json::from_str(&world.ok(&[&ask[..], &["--json"]].concat())).unwrap();
+    let (knn, pop) = (&both[0], &both[1]);
+    assert_eq!((&knn["model"], &pop["model"]), (&Value::from("item-knn"), &Value::from("popularity")));
+    assert_eq!(knn["held_out"]["id"], pop["held_out"]["id"]);
+    let history = knn["history"].as_array().unwrap();
+    assert_eq!(history, pop["history"].as_array().unwrap());
+    // What is hidden is the last item of the whole history, and a candidate like any other.
+    let whole: Value =
+        serde_json::from_str(&world.ok(&["recommend", "knn", "--user", "u7", "--json"])).unwrap();
+    let whole = whole["history"].as_array().unwrap();
+    assert_eq!((&whole[..history.len()], whole.len()), (&history[..], history.len() + 1));
+    assert_eq!(whole[history.len()]["id"], knn["held_out"]["id"]);
+    let rank = |answer: &Value| answer["held_out"]["rank"].as_u64().unwrap();
+    for answer in [knn, pop] {
+        let best = answer["recommendations"].as_array().unwrap();
+        let place = best.iter().position(|item| item["id"] == answer["held_out"]["id"]);
+        assert_eq!(place.map(|place| place as u64 + 1), (rank(answer) <= 5).then(|| rank(answer)));
+    }
+    let one = world.ok(&["recommend", "pop", "--user", "u7", "--held-out", "--explain"]);
+    assert!(one.contains(&format!("rank {} of", rank(pop))), "{one}");
+
+    let arguments = ["--data", "synthetic", "--split", "global-time:0.8,0.9", "--output", "other"];
+    world.ok(&[&["train", "popularity"][..], &arguments].concat());
+    world.fails_saying(
+        1,
+        &["recommend", "knn", "other", "--user", "u7"],
+        &["same data and split", "global-time:0.8,0.9"],
+    );
+    world.fails_saying(2, &["recommend", "knn", "--history", "i1", "--held-out"], &["cannot be used with"]);
+}
+
+#[test]
 fn a_typed_history_takes_ids_and_titles() {
     let world = World::new();
     world.train("item-knn", "knn");

@@ -1,0 +1,175 @@
+//! `cloze recommend`: the best items for a user of the data, or for a history typed on the command line.
+
+mod answer;
+mod beside;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use clap::{Args, value_parser};
+use cloze_data::{Dataset, Vocabulary};
+use cloze_eval::{Query, Recommender as _, explain, recommend};
+use cloze_hybrid::{ProfileStore, Side};
+use cloze_train::Reporter;
+
+use crate::data_args::DataArgs;
+use crate::neighbours::nearest;
+use crate::output::{print, print_json};
+use crate::trained;
+use answer::{Answer, HeldOut};
+
+const EXAMPLES: &str = "\
+Examples:
+  cloze recommend runs/knn --user 196
+  cloze recommend runs/knn --history 'Toy Story (1995)' --history 'Aladdin (1992)'
+  cloze recommend runs/knn --history 1 95 --top 5 --json
+  cloze recommend runs/hybrid --user 196 --explain
+  cloze recommend runs/bert runs/knn --user 196 --held-out --top 5   (beside each other, against what the user took next)
+  cloze recommend runs/hybrid --user 196 --store profiles.redb   (see cloze profiles)";
+
+/// How many different items of the history, the latest, may explain a recommendation.
+const TRIED: usize = 100;
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Recommend {
+    /// Model folders, as `cloze train` wrote them; several of the same data are asked beside each other
+    #[arg(value_name = "DIR", required = true)]
+    models: Vec<PathBuf>,
+    /// A user of the data set that the model was trained on
+    #[arg(long, value_name = "ID", required_unless_present = "history", conflicts_with = "history")]
+    user: Option<String>,
+    /// An item that the user had, as id or title, oldest first; may be repeated
+    #[arg(long, value_name = "ITEM", num_args = 1..)]
+    history: Vec<String>,
+    /// Number of items to recommend
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..))]
+    top: u32,
+    /// Recommend items of the history too
+    #[arg(long)]
+    keep_seen: bool,
+    /// Hide the user's test item, recommend from what came before it, and say at which rank it stands
+    #[arg(long, requires = "user", conflicts_with_all = ["history", "store", "keep_seen"])]
+    held_out: bool,
+    /// Take the user's profile and history from this store, with what was added to it since training
+    #[arg(long, value_name = "FILE", requires = "user", conflicts_with = "explain")]
+    store: Option<PathBuf>,
+    /// Say of each item what its score is made of, and which items of the history it rests on
+    #[arg(long)]
+    explain: bool,
+    /// With --explain: also say which of this many nearest users had an item; 0 leaves it out
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    neighbours: usize,
+    /// Print the recommendations as JSON
+    #[arg(long)]
+    json: bool,
+    /// Data set, where it is no longer found under the name that it was trained by; must give the same split
+    #[arg(long = "data", value_name = "NAME")]
+    dataset: Option<String>,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+impl Recommend {
+    pub(crate) fn run(self) -> Result<()> {
+        let answers = match (&self.store, &self.user) {
+            (Some(store), Some(user)) => vec![self.from_store(store, user)?],
+            _ => self.answers()?,
+        };
+        let user = self.user.as_deref();
+        match &answers[..] {
+            [one] if self.json => print_json(&one.json(user)),
+            [one] => print(&one.text(user)),
+            all if self.json => print_json(&all.iter().map(|one| one.json(user)).collect::<Vec<_>>()),
+            all => print(&beside::text(all, user)),
+        }
+    }
+
+    /// What every model says.
+    fn answers(&self) -> Result<Vec<Answer>> {
+        let mut answers: Vec<Answer> = Vec::new();
+        for path in &self.models {
+            let answer = self.answer(path)?;
+            if let Some(first) = answers.first() {
+                let (ours, theirs) = (&answer.folder.card.trained_on, &first.folder.card.trained_on);
+                ensure!(
+                    ours.split_hash == theirs.split_hash,
+                    "{} was trained on {} ({}), {} on {} ({}): only models of the same data and split can be asked \
+                     beside each other",
+                    first.folder.path().display(),
+                    theirs.dataset,
+                    theirs.split,
+                    path.display(),
+                    ours.dataset,
+                    ours.split
+                );
+            }
+            answers.push(answer);
+        }
+        Ok(answers)
+    }
+
+    fn answer(&self, path: &Path) -> Result<Answer> {
+        let (folder, mut model) = trained::open(path)?;
+        let data =
+            || trained::data(&folder, self.dataset.as_deref(), &self.data.options(), &mut Reporter::stderr());
+        let (mut user, mut dataset, mut target) = (None, None, None);
+        let history = match &self.user {
+            Some(name) => {
+                let dense = trained::known_user(name, &folder)?;
+                let (loaded, split) = data()?;
+                user = Some(dense);
+                if self.held_out {
+                    let held_out = split.test().get(dense as usize).copied().flatten();
+                    let nothing =
+                        || format!("nothing of user {name:?} is held out ({})", folder.card.trained_on.split);
+                    target = Some(held_out.with_context(nothing)?);
+                }
+                let history = match target {
+                    Some(_) => split.train_and_validation().get(dense as usize).to_vec(),
+                    None => loaded.sequences.get(dense as usize).to_vec(),
+                };
+                dataset = Some(loaded);
+                history
+            }
+            None => self.typed(&folder.vocabularies.items)?,
+        };
+        let query = Query { user, history: &history };
+        // The held-out item may stand anywhere.
+        let asked = if target.is_some() { model.catalogue() } else { self.top as usize };
+        let mut best = recommend(model.as_mut(), &query, asked, !self.keep_seen)?;
+        let held_out = target.map(|item| HeldOut::among(&best, item));
+        best.truncate(self.top as usize);
+        let items: Vec<u32> = best.iter().map(|&(item, _)| item).collect();
+        let why = if self.explain { explain(model.as_mut(), &query, &items, TRIED)? } else { Vec::new() };
+        let genres = dataset.as_ref().and_then(|dataset: &Dataset| dataset.details.genres.clone());
+        let near = if self.explain && self.neighbours > 0 {
+            // A typed history needs no data; only this does.
+            let dataset = dataset.map_or_else(|| data().map(|(dataset, _)| dataset), Ok);
+            nearest(model.as_mut(), &query, dataset, self.neighbours)?
+        } else {
+            None
+        };
+        let model = model.name();
+        Ok(Answer { model, folder, history, best, why, near, genres, held_out })
+    }
+
+    /// Without a tower and without the data.
+    fn from_store(&self, path: &Path, user: &str) -> Result<Answer> {
+        let [model] = &self.models[..] else {
+            return Err(anyhow!("--store is that of one model: {} are given", self.models.len()));
+        };
+        let (folder, mut hybrid) = trained::hybrid(model)?;
+        let dense = trained::known_user(user, &folder)?;
+        let mut store = ProfileStore::open(path, &mut hybrid)?;
+        let best = store.recommend(dense, self.top as usize, self.keep_seen)?;
+        let history = store.sequence(Side::User, dense)?;
+        let model = hybrid.name();
+        Ok(Answer { model, folder, history, best, why: Vec::new(), near: None, genres: None, held_out: None })
+    }
+
+    fn typed(&self, items: &Vocabulary) -> Result<Vec<u32>> {
+        let find = |text: &String| items.find(text).map_err(|error| anyhow!("--history: {error}"));
+        self.history.iter().map(find).collect()
+    }
+}
