@@ -35,13 +35,16 @@ pub(crate) static MODELS: &[Entry] = &[
     Entry::of::<SasRec>(),
     Entry::of::<Gru4Rec>(),
     Entry::of::<Caser>(),
-    Entry::of::<MfBert4Rec>(),
+    Entry::of::<MfBert4Rec>().reusing(VECTORS),
     Entry::of::<HybridBert4Rec>().reusing(TOWERS),
 ];
 
 /// Training a tower is most of the work of a hybrid, and its towers are models of their own.
 const TOWERS: &str = "Folder of a trained model on the same data and fit, whose towers and their options are taken: of a \
                       bert4rec the item tower, of a hybridbert4rec both";
+
+const VECTORS: &str = "Folder of a trained model on the same data and fit, whose item vectors are the start: mf, bpr, gmf, \
+                       neumf, ials, pure-svd, bert4rec, sasrec or mf-bert4rec";
 
 /// A model as the command line needs it, without its type.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use crate::fusion::Fusion;
 use crate::options::{HybridOptions, ItemProfiles, Variant};
 use crate::product::{Head, Product};
+use crate::reused;
 use crate::store::Side;
 use cloze_eval::{ModelError, Query, Recommender};
 use cloze_sequential::{Bert4Rec, Profile, Tower};
@@ -102,12 +103,11 @@ fn towers(
     options: &mut HybridOptions,
     run: &mut Run<'_>,
 ) -> Result<(Tower, Option<Tower>), TrainError> {
-    let Some(folder) = run.reuse.as_deref().map(ModelFolder::open).transpose()? else {
+    let Some(folder) = reused::folder(data, run)? else {
         let mut tower = Tower::new(&options.cbf, data.items, run.seed)?;
         tower.train("content", data.sequences, data.validation, run)?;
         return Ok((tower, None));
     };
-    same_origin(&folder, data)?;
     if folder.card.model != HybridBert4Rec::NAME {
         options.cbf = folder.options(Bert4Rec::NAME)?;
         let tower = Tower::load(&folder, "", &options.cbf, data.items)?;
@@ -133,20 +133,6 @@ fn towers(
     (options.user_max_length, options.cf_steps) = (stored.user_max_length, stored.cf_steps);
     let cf = Product::tower(&folder, options, data.sequences.len())?;
     Ok((cbf, Some(cf)))
-}
-
-/// A tower of other data, or of another fit, may have been trained on what is held out here.
-fn same_origin(folder: &ModelFolder, data: &TrainingData<'_>) -> Result<(), TrainError> {
-    if folder.card.trained_on == *data.origin {
-        return Ok(());
-    }
-    let (theirs, ours) = (&folder.card.trained_on, data.origin);
-    let problem = format!(
-        "was trained on `{}` ({}, split {}), this run is on `{}` ({}, split {}): its tower may know what is held \
-         out here",
-        theirs.dataset, theirs.fit, theirs.split_hash, ours.dataset, ours.fit, ours.split_hash
-    );
-    Err(TrainError::Reuse { path: folder.path().to_owned(), problem })
 }
 
 impl Model for HybridBert4Rec {

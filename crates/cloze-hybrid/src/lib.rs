@@ -7,6 +7,7 @@ mod help;
 mod hybrid;
 mod options;
 mod product;
+mod reused;
 mod search;
 mod started;
 mod store;

@@ -60,6 +60,8 @@ pub enum ItemProfiles {
     /// What matrix factorization makes of the item: collaboration without order. Of `PureSVD`, whose vectors are those of EASE
     /// too: the inverse of a Gram matrix has its eigenvectors.
     Svd,
+    /// Of iALS.
+    Ials,
     /// The content tower's own vector of the item: no collaboration at all.
     Content,
 }
@@ -188,7 +190,7 @@ const OWN_HELP: [(&str, &str); 18] = [
     ),
     (
         "item-profiles",
-        "An item's profile: tower (the paper's), users (mean of its users'), svd (of PureSVD) or content (no collaboration)",
+        "An item's profile: tower (the paper's), users (mean of its users'), svd (of PureSVD), ials or content (no collaboration)",
     ),
     ("joint-steps", "end-to-end: steps that towers and head take together, after the head's own"),
     ("joint-batch", "end-to-end: prefixes a step, each asking for its item among those of the step"),
@@ -254,7 +256,7 @@ impl HybridOptions {
         self.validate_fusion()?;
         if self.variant == Variant::EndToEnd && self.item_profiles != ItemProfiles::Tower {
             let rule = "must be tower with --variant end-to-end, which trains it";
-            return Err(TrainError::option("item-profiles", "users, svd or content", rule));
+            return Err(TrainError::option("item-profiles", "users, svd, ials or content", rule));
         }
         let rates = [
             ("head-learning-rate", self.head_learning_rate),

@@ -1,6 +1,7 @@
 //! BERT4Rec that starts from the item vectors of matrix factorization.
 
 use crate::help::{lines, with_bert4rec};
+use crate::reused;
 use cloze_cf::{
     Bpr, BprKind, FactorLoss, FactorOptions, Ials, IalsOptions, Kind, Mf, MfKind, Optimizer, PureSvd,
     PureSvdOptions,
@@ -30,6 +31,8 @@ pub enum Initializer {
     Ials,
     /// The singular vectors of users and items, each with the root of its value.
     PureSvd,
+    /// Those of a trained model: [`Run::reuse`]. Where it is given, this is the initializer.
+    Reuse,
 }
 
 /// Options of [`MfBert4Rec`]: those of BERT4Rec, and the rest here.
@@ -65,7 +68,7 @@ impl Default for MfBert4RecOptions {
 const OWN_HELP: [(&str, &str); 4] = [
     (
         "initializer",
-        "Where item vectors start from: ratings (MF of ratings), mf, bpr, ials, pure-svd, or none",
+        "Where item vectors start from: ratings (MF of ratings), mf, bpr, ials, pure-svd, none, or the model of --reuse",
     ),
     ("rescale", "Scale them to initial-scale, as the encoder's other matrices"),
     ("noise", "Standard deviation of the noise that is added to them, against their own"),
@@ -125,6 +128,12 @@ impl MfBert4RecOptions {
                 let options = PureSvdOptions { hidden };
                 <PureSvd as Model>::fit(data, &options, run)?.item_vectors()
             }
+            Initializer::Reuse => {
+                let missing =
+                    || TrainError::option("initializer", "reuse", "needs the folder of a model: --reuse DIR");
+                let folder = reused::folder(data, run)?.ok_or_else(missing)?;
+                reused::item_vectors(&folder, data.items, hidden)?
+            }
         };
         Ok(Some(self.disturbed(vectors, run.seed)))
     }
@@ -163,12 +172,16 @@ impl Model for MfBert4Rec {
 
     fn fit(data: &TrainingData<'_>, options: &Self::Options, run: &mut Run<'_>) -> Result<Self, TrainError> {
         options.validate()?;
+        let mut options = options.clone();
+        if run.reuse.is_some() {
+            options.initializer = Initializer::Reuse;
+        }
         let mut tower = Tower::new(&options.bert, data.items, run.seed)?;
         if let Some(vectors) = options.vectors(data, run)? {
             tower.start_from(vectors, options.frozen_steps)?;
         }
         tower.train(Self::NAME, data.sequences, data.validation, run)?;
-        Ok(Self { options: options.clone(), tower })
+        Ok(Self { options, tower })
     }
 
     fn options(&self) -> &Self::Options {

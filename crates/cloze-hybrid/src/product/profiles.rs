@@ -1,10 +1,10 @@
 //! Where item profiles come from.
 
 use crate::options::{HybridOptions, ItemProfiles, Variant};
-use cloze_cf::{PureSvd, PureSvdOptions};
+use cloze_cf::{Ials, IalsOptions, PureSvd, PureSvdOptions};
 use cloze_data::Sequences;
 use cloze_sequential::Tower;
-use cloze_train::{Run, TrainError, TrainingData};
+use cloze_train::{Model, Run, TrainError, TrainingData};
 
 /// Histories between two steps of the progress bar.
 const TOGETHER: usize = 1024;
@@ -40,6 +40,10 @@ pub(super) fn of_items(
         ItemProfiles::Svd => {
             let options = PureSvdOptions { hidden: options.cbf.hidden };
             Ok((None, PureSvd::fit(data.sequences, data.items, &options)?.item_vectors()))
+        }
+        ItemProfiles::Ials => {
+            let options = IalsOptions { hidden: options.cbf.hidden, ..IalsOptions::default() };
+            Ok((None, <Ials as Model>::fit(data, &options, run)?.item_vectors().to_vec()))
         }
         ItemProfiles::Content => Ok((None, cbf.token_vectors()?)),
     }
