@@ -58,6 +58,7 @@ fn main() -> Result<(), Failure> {
         split: "none".to_owned(),
         split_hash: "0".to_owned(),
         fit: "train".to_owned(),
+        user_share: 1.0,
     };
     let data = TrainingData { sequences: &sequences, items, origin: &origin, validation: None, leak: None };
     let mf = cloze_cf::FactorOptions { epochs: 1, ..MfKind::defaults() };

@@ -199,6 +199,27 @@ fn several_models_stand_beside_each_other_with_the_rank_of_what_came_next() {
 }
 
 #[test]
+fn a_share_of_the_users_teaches_and_all_are_evaluated() {
+    let world = World::new();
+    let train =
+        ["train", "bert4rec", "--data", "synthetic", "--user-share", "0.1", "--steps", "3", "--warmup", "1"];
+    world.ok(&[&train[..], &["--hidden", "8", "--batch", "8", "--output", "few"]].concat());
+    let card: Value = serde_json::from_slice(&std::fs::read(world.path("few/config.json")).unwrap()).unwrap();
+    assert_eq!(card["trained_on"]["user_share"], 0.1);
+    world.train("popularity", "all");
+    world.ok(&["evaluate", "few"]);
+    world.ok(&["evaluate", "all"]);
+    let rows: Value = serde_json::from_str(&world.ok(&["compare", "few", "all", "--json"])).unwrap();
+    let users = |model: &str| {
+        let row = rows.as_array().unwrap().iter().find(|row| row["model"] == model).unwrap();
+        row["users"].as_u64().unwrap()
+    };
+    assert_eq!(users("bert4rec, 0.1 of users"), users("popularity"));
+    let refused = ["train", "popularity", "--data", "synthetic", "--output", "none", "--user-share", "1.5"];
+    world.fails_saying(2, &refused, &["above 0 and at most 1"]);
+}
+
+#[test]
 fn a_typed_history_takes_ids_and_titles() {
     let world = World::new();
     world.train("item-knn", "knn");

@@ -173,6 +173,7 @@ fn quick(sequences: &Sequences, items: usize) -> Result<HybridBert4Rec, Failure>
         split: String::new(),
         split_hash: String::new(),
         fit: String::new(),
+        user_share: 1.0,
     };
     let data = TrainingData { sequences, items, origin: &origin, validation: None, leak: None };
     let mut reporter = Reporter::stderr();

@@ -54,6 +54,18 @@ pub struct TrainedOn {
     pub split_hash: String,
     /// `train` or `train+validation`.
     pub fit: String,
+    /// The share of users that were learned from; absent: all.
+    #[serde(default = "all", skip_serializing_if = "is_all")]
+    pub user_share: f64,
+}
+
+fn all() -> f64 {
+    1.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_all(share: &f64) -> bool {
+    *share == all()
 }
 
 /// `config.json`: everything needed to rebuild the model around its weights, and to know where it came from.

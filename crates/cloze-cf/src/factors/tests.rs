@@ -113,7 +113,7 @@ fn gradients_are_those_of_finite_differences_and_every_parameter_has_one() {
 
 fn origin() -> TrainedOn {
     let [dataset, split, split_hash, fit] = ["groups", "leave-one-out", "0", "train"].map(str::to_owned);
-    TrainedOn { dataset, synthetic: true, split, split_hash, fit }
+    TrainedOn { dataset, synthetic: true, split, split_hash, fit, user_share: 1.0 }
 }
 
 /// Two groups of users with 8 items each, of which every user has 6; the seventh is held out for validation.

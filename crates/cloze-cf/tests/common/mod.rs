@@ -47,6 +47,7 @@ pub fn origin() -> TrainedOn {
         split: "leave-one-out".to_owned(),
         split_hash: "00".to_owned(),
         fit: "train".to_owned(),
+        user_share: 1.0,
     }
 }
 

@@ -103,6 +103,12 @@ struct Setting<'a> {
     cases: &'a Cases<'a>,
 }
 
+/// The model's name, with the share of users that it has learned from, unless they are all.
+fn named(folder: &ModelFolder, model: &dyn Recommender) -> String {
+    let share = folder.card.trained_on.user_share;
+    if share < 1.0 { format!("{}, {share} of users", model.name()) } else { model.name() }
+}
+
 impl Evaluate {
     pub(crate) fn run(self) -> Result<()> {
         let mut reporter = Reporter::stderr();
@@ -128,7 +134,7 @@ impl Evaluate {
         let subject = Subject {
             split,
             fit,
-            name: self.predictions.name.clone().unwrap_or_else(|| model.name()),
+            name: self.predictions.name.clone().unwrap_or_else(|| named(&folder, model.as_ref())),
             seed: folder.card.seed,
             seconds: folder.card.seconds,
             coverage: None,

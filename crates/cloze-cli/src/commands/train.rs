@@ -12,6 +12,7 @@ use cloze_eval::Fit;
 use cloze_train::folder::FORMAT;
 use cloze_train::{
     Card, Checkpoints, ModelFolder, Reporter, Run, RunIdentity, TrainedOn, TrainingData, Vocabularies,
+    share_of_users,
 };
 use serde_json::Value;
 
@@ -58,6 +59,9 @@ struct Common {
     /// What to learn from: the training part alone, or the validation part too
     #[arg(long, value_enum, default_value_t = FitArg::Train)]
     fit: FitArg,
+    /// Learn from this share of the users alone, drawn by the seed; all are evaluated. What are fewer data worth?
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = share)]
+    user_share: f64,
     /// Seed of everything that is drawn
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -85,6 +89,11 @@ struct Source<'a> {
 fn seconds(text: &str) -> Result<Duration, String> {
     let parsed = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     parsed.ok_or_else(|| "expected a number of seconds, 0 or more".to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let parsed = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    parsed.ok_or_else(|| "expected a share above 0 and at most 1, such as 0.1".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -192,6 +201,7 @@ impl Train {
             split: self.common.split.to_string(),
             split_hash: split.hash(),
             fit: Fit::from(self.common.fit).to_string(),
+            user_share: self.common.user_share,
         };
         let example = dataset.users.id(0).unwrap_or_default().to_owned();
         let identity = self.identity(&options, &trained_on);
@@ -247,16 +257,22 @@ impl Train {
     ) -> Result<Trained> {
         let Source { dataset, split, origin } = *data;
         let (sequences, validation) = match self.common.fit {
-            FitArg::Train => (split.train().clone(), Some(split.validation())),
+            FitArg::Train => (split.train().clone(), Some(split.validation().to_vec())),
             FitArg::TrainAndValidation => (split.train_and_validation(), None),
         };
+        let (sequences, validation) = if self.common.user_share < 1.0 {
+            share_of_users(&sequences, validation.as_deref(), self.common.user_share, self.common.seed)
+        } else {
+            (sequences, validation)
+        };
+        let users = sequences.iter().filter(|list| !list.is_empty()).count();
         note(&format!(
             "Training {} on {}{}, split {}: {} users, {} items, {} interactions",
             self.entry.name,
             dataset.name,
             if dataset.synthetic { " (generated data)" } else { "" },
             origin.split,
-            count(dataset.users.len()),
+            count(users),
             count(dataset.items.len()),
             count(sequences.interactions()),
         ));
@@ -264,7 +280,7 @@ impl Train {
             sequences: &sequences,
             items: dataset.items.len(),
             origin,
-            validation,
+            validation: validation.as_deref(),
             leak: Some(&dataset.sequences),
         };
         let mut run = Run {

@@ -34,6 +34,7 @@ fn fit(alpha: Option<f64>, validation: Option<&[Option<u32>]>, notes: &mut Vec<S
         split: "leave-one-out".to_owned(),
         split_hash: "0".to_owned(),
         fit: "train".to_owned(),
+        user_share: 1.0,
     };
     let data = TrainingData { sequences: &sequences, items: ITEMS, origin: &origin, validation, leak: None };
     let alpha = alpha.map(|alpha| vec![alpha]);

@@ -63,6 +63,7 @@ fn model(change: impl FnOnce(&mut HybridOptions)) -> HybridBert4Rec {
         split: "leave-one-out".to_owned(),
         split_hash: "0".to_owned(),
         fit: "train".to_owned(),
+        user_share: 1.0,
     };
     let sequences = sequences(&lists(true));
     let data = TrainingData {

@@ -19,6 +19,7 @@ pub(crate) fn origin(fit: &str) -> TrainedOn {
         split: "leave-one-out".to_owned(),
         split_hash: "0".to_owned(),
         fit: fit.to_owned(),
+        user_share: 1.0,
     }
 }
 

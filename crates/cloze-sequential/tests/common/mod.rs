@@ -18,6 +18,7 @@ pub(crate) fn origin() -> TrainedOn {
         split: "leave-one-out".to_owned(),
         split_hash: "0".to_owned(),
         fit: "train".to_owned(),
+        user_share: 1.0,
     }
 }
 

@@ -83,6 +83,7 @@ mod tests {
                 split: "leave-one-out".to_owned(),
                 split_hash: "0".to_owned(),
                 fit: "train".to_owned(),
+                user_share: 1.0,
             },
             seed: 1,
             version: "0".to_owned(),

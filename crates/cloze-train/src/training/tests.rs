@@ -91,6 +91,7 @@ fn identity() -> RunIdentity {
             split: "leave-one-out".to_owned(),
             split_hash: "0".to_owned(),
             fit: "train".to_owned(),
+            user_share: 1.0,
         },
         seed: 0,
         version: "0".to_owned(),
