@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::curve::CurvePoint;
 use crate::ranks::ProtocolRanks;
 use crate::ratings::RatingError;
 use crate::table::count;
@@ -77,6 +78,9 @@ pub struct Meta {
     /// For a model that predicts ratings: how far they are off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rating_error: Option<RatingError>,
+    /// How quality grew, for a model that learns by steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<CurvePoint>,
 }
 
 /// What the scores of a file cover of an evaluation.

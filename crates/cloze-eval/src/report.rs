@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::analysis::Analysis;
 use crate::bootstrap::Bootstrap;
 use crate::chance::chance;
+use crate::curve::convergence;
 use crate::evaluation::{Evaluation, coverage_lines};
 use crate::metrics::Metric;
 use crate::part::Part;
@@ -92,6 +93,11 @@ fn section(
     text.push_str(&runs(rows).to_string());
     for line in coverage_lines(evaluations).into_iter().chain(rating_lines(evaluations)) {
         let _ = writeln!(text, "\n{line}");
+    }
+
+    let speeds = convergence(evaluations);
+    if !speeds.is_empty() {
+        let _ = write!(text, "\n{speeds}");
     }
 
     let mut protocols: Vec<Protocol> = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::html::{escape, tables};
 use crate::metrics::Metric;
 
 /// A table; numbers stand to the right, text to the left.
@@ -25,6 +26,24 @@ impl Table {
         debug_assert_eq!(cells.len(), self.header.len());
         // A bar inside a cell would end it.
         self.rows.push(cells.into_iter().map(|cell| cell.replace('|', "/")).collect());
+    }
+
+    /// The same as a table of a page.
+    pub(crate) fn write_html(&self, page: &mut String, caption: &str) {
+        let titles: Vec<String> = self
+            .header
+            .iter()
+            .zip(&self.text)
+            .map(|(title, text)| if *text { format!("<{title}") } else { title.clone() })
+            .collect();
+        let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+        tables::open(page, caption, &titles);
+        for cells in &self.rows {
+            if let Some((first, others)) = cells.split_first() {
+                tables::row(page, first, &others.iter().map(|cell| escape(cell)).collect::<Vec<_>>());
+            }
+        }
+        tables::close(page);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -193,6 +193,27 @@ impl ModelFolder {
         &self.path
     }
 
+    /// What the training run recorded; nothing where the file is missing.
+    ///
+    /// # Errors
+    /// [`FolderError::Json`] naming the line, or a failure to read.
+    pub fn records(&self) -> Result<Vec<Record>, FolderError> {
+        let path = self.path.join(METRICS_FILE);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(io(&path, source)),
+        };
+        let record = |(line, text): (usize, &str)| {
+            let broken = |error| FolderError::Json {
+                path: path.clone(),
+                reason: format!("line {}: {error}", line + 1),
+            };
+            serde_json::from_str(text).map_err(broken)
+        };
+        text.lines().enumerate().map(record).collect()
+    }
+
     /// The model's options as their own type; an unknown or missing key is an error.
     ///
     /// # Errors

@@ -116,6 +116,8 @@ pub(crate) struct Row {
     pub(crate) variant: Option<String>,
     /// What the results call the row; the model's name unless given.
     name: Option<String>,
+    /// An earlier row whose options are taken where this one has none of its own.
+    like: Option<String>,
     /// An earlier row whose trained model is passed as `--reuse`: same data set, fit and seed.
     pub(crate) uses: Option<String>,
     /// Data sets on which the row is not run unless it is named, where all of the experiment's would be too much.
@@ -156,6 +158,27 @@ impl Row {
             && self.seeds.is_none_or(|seeds| seed < seeds)
     }
 
+    /// Takes over the options of the row that it is like.
+    fn inherit(&mut self, earlier: &[Self]) -> Result<()> {
+        let Some(like) = &self.like else { return Ok(()) };
+        let found = earlier.iter().find(|row| row.name() == like);
+        let other = found.with_context(|| {
+            format!("row \"{}\" is like \"{like}\", which is no earlier row", self.name())
+        })?;
+        fill(&mut self.options, &other.options);
+        fill(&mut self.quick_options, &other.quick_options);
+        let maps = [
+            (&mut self.dataset_options, &other.dataset_options),
+            (&mut self.quick_dataset_options, &other.quick_dataset_options),
+        ];
+        for (ours, theirs) in maps {
+            for (dataset, options) in theirs {
+                fill(ours.entry(dataset.clone()).or_default(), options);
+            }
+        }
+        Ok(())
+    }
+
     fn is_everywhere(&self) -> bool {
         self.without.is_empty() && self.fits.is_none() && self.seeds.is_none() && self.quick
     }
@@ -175,6 +198,13 @@ impl Row {
             merge(self.quick_dataset_options.get(dataset));
         }
         resolved
+    }
+}
+
+/// Adds what is not there.
+fn fill(options: &mut Options, others: &Options) {
+    for (key, value) in others {
+        options.entry(key.clone()).or_insert_with(|| value.clone());
     }
 }
 
@@ -245,10 +275,14 @@ fn papers(folder: &Path) -> Result<Vec<String>> {
 
 /// Parses and validates an experiment file's text.
 pub(crate) fn parse(text: &str) -> Result<Experiment> {
-    let experiment: Experiment = toml::from_str(text).map_err(|error| {
+    let mut experiment: Experiment = toml::from_str(text).map_err(|error| {
         let hint = unknown_key_hint(error.message());
         anyhow!("{}{hint}", error.to_string().trim_end())
     })?;
+    for place in 0..experiment.rows.len() {
+        let (earlier, rest) = experiment.rows.split_at_mut(place);
+        rest[0].inherit(earlier)?;
+    }
     experiment.validate()?;
     Ok(experiment)
 }

@@ -7,10 +7,11 @@ use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
 use cloze_data::{Dataset, Sequences, Split, SplitSpec, load};
 use cloze_eval::{
-    Bootstrap, Cases, Categories, Coverage, Evaluation, EvaluationOptions, Fit, ItemDistances, Meta,
-    Protocol, ProtocolRanks, RatingError, Recommender, Target, analyse, evaluate_with, report_with, results,
+    Bootstrap, Cases, Categories, Coverage, CurvePoint, Evaluation, EvaluationOptions, Fit, ItemDistances,
+    Meta, Protocol, ProtocolRanks, RatingError, Recommender, Target, analyse, evaluate_with, report_with,
+    results,
 };
-use cloze_train::{ModelFolder, Reporter};
+use cloze_train::{ModelFolder, Record, Reporter};
 use serde_json::Value;
 
 use crate::data_args::DataArgs;
@@ -93,6 +94,7 @@ struct Subject {
     /// Seconds that it has taken so far.
     seconds: f64,
     coverage: Option<Coverage>,
+    curve: Vec<CurvePoint>,
     output: PathBuf,
 }
 
@@ -107,6 +109,28 @@ struct Setting<'a> {
 fn named(folder: &ModelFolder, model: &dyn Recommender) -> String {
     let share = folder.card.trained_on.user_share;
     if share < 1.0 { format!("{}, {share} of users", model.name()) } else { model.name() }
+}
+
+/// Points of a curve that are kept at most, beside those where quality was measured.
+const POINTS: usize = 200;
+
+/// The records of a run, thinned, with seconds since its beginning.
+fn curve(records: &[Record]) -> Vec<CurvePoint> {
+    let every = records.len().div_ceil(POINTS).max(1);
+    let (mut before, mut points) = (0.0, Vec::new());
+    for phase in records.chunk_by(|a, b| a.phase == b.phase) {
+        let kept = phase.iter().enumerate();
+        let kept = kept.filter(|(at, record)| (at + 1) % every == 0 || record.validation_ndcg_10.is_some());
+        points.extend(kept.map(|(_, record)| CurvePoint {
+            phase: record.phase.clone(),
+            step: record.step,
+            seconds: before + record.seconds,
+            loss: record.loss,
+            ndcg: record.validation_ndcg_10,
+        }));
+        before += phase.last().map_or(0.0, |record| record.seconds);
+    }
+    points
 }
 
 impl Evaluate {
@@ -138,6 +162,7 @@ impl Evaluate {
             seed: folder.card.seed,
             seconds: folder.card.seconds,
             coverage: None,
+            curve: curve(&folder.records()?),
             output: path.join(self.default_name()),
         };
         let histories = self.histories(parts.as_ref());
@@ -171,6 +196,7 @@ impl Evaluate {
             seed: self.predictions.run_seed(),
             seconds: began.elapsed().as_secs_f64(),
             coverage: Some(coverage),
+            curve: Vec::new(),
             output: self.predictions.output(self.default_name()),
         };
         let mut options = self.options();
@@ -278,6 +304,7 @@ impl Evaluate {
             users: cases.len(),
             coverage: subject.coverage,
             rating_error,
+            curve: subject.curve,
         };
         let output = self.output.clone().unwrap_or(subject.output);
         let evaluation = Evaluation { meta, protocols };

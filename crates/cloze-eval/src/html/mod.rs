@@ -1,10 +1,11 @@
 //! Results as one self-contained page: tables and plots, without scripts and without anything to load.
 
 mod breakdown;
+mod curves;
 mod figures;
 mod overview;
 mod svg;
-mod tables;
+pub(crate) mod tables;
 
 use std::fmt::Write;
 
@@ -152,6 +153,7 @@ impl<'a> Section<'a> {
         self.order_table(page);
         self.list_table(page);
         self.breakdowns(page);
+        self.curves(page);
         page.push_str("</section>\n");
     }
 
@@ -173,7 +175,7 @@ fn prose(text: &str) -> String {
 }
 
 /// Text for HTML, also inside of attributes.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -15,7 +15,7 @@ use crate::results::ResultRow;
 use crate::table::{figure, p_value, short, signed};
 
 /// Opens a table; a title that begins with `<` is a column of text.
-pub(super) fn open(page: &mut String, caption: &str, titles: &[&str]) {
+pub(crate) fn open(page: &mut String, caption: &str, titles: &[&str]) {
     let _ = write!(page, "<div class=\"scroll\"><table><caption>{}</caption><thead><tr>", escape(caption));
     for title in titles {
         let class = if title.starts_with('<') { " class=\"text\"" } else { "" };
@@ -24,11 +24,11 @@ pub(super) fn open(page: &mut String, caption: &str, titles: &[&str]) {
     page.push_str("</tr></thead><tbody>\n");
 }
 
-pub(super) fn close(page: &mut String) {
+pub(crate) fn close(page: &mut String) {
     page.push_str("</tbody></table></div>\n");
 }
 
-fn row(page: &mut String, model: &str, cells: &[String]) {
+pub(crate) fn row(page: &mut String, model: &str, cells: &[String]) {
     let _ = write!(page, "<tr><th scope=\"row\">{}</th>", escape(model));
     for cell in cells {
         page.push_str(if cell.starts_with("<td") { "" } else { "<td>" });

@@ -66,6 +66,7 @@ pub(crate) fn evaluation(model: &str, seed: u64, ranks: &[u32]) -> Evaluation {
             users: ranks.len(),
             coverage: None,
             rating_error: None,
+            curve: Vec::new(),
         },
         protocols: vec![ProtocolRanks {
             protocol: Protocol::Popularity(100),

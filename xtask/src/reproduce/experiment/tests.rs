@@ -43,6 +43,7 @@ fn hybridbert4rec_reuses_its_towers_and_leaves_ablations_out_of_a_quick_run() {
             | "hybridbert4rec-as-printed"
             | "hybridbert4rec-softmax-users"
             | "hybridbert4rec-softmax-svd"
+            | "hybridbert4rec-softmax-ials"
             | "hybridbert4rec-softmax-content" => Some("bert4rec"),
             name if name.starts_with("hybridbert4rec") => Some("hybridbert4rec-paper"),
             _ => None,
@@ -98,6 +99,27 @@ fn the_more_special_option_wins() {
     assert_eq!(shown("b", false), ["hidden=128", "learning-rate=0.001", "steps=5000"]);
     assert_eq!(shown("b", true), ["batch=8", "hidden=128", "learning-rate=0.001", "steps=100"]);
     assert!(row.weight(false) > row.weight(true));
+}
+
+#[test]
+fn a_row_takes_the_options_of_the_one_that_it_is_like() {
+    let second = "[[row]]\nmodel = \"bert4rec\"\nname = \"wide\"\nlike = \"bert4rec\"\nweight = 1\n\
+                  options = { hidden = 96 }\ndataset_options.b = { steps = 7 }\n";
+    let experiment = parse(&format!("{SMALL}{second}")).unwrap();
+    let shown = |dataset, quick| -> Vec<String> {
+        experiment.rows[1]
+            .resolve(dataset, quick)
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect()
+    };
+    assert_eq!(shown("a", false), ["hidden=96", "learning-rate=0.001", "steps=1000"]);
+    // What is said of a data set is more special, in whichever row.
+    assert_eq!(shown("b", false), ["hidden=128", "learning-rate=0.001", "steps=7"]);
+    assert_eq!(shown("b", true), ["batch=8", "hidden=128", "learning-rate=0.001", "steps=100"]);
+    let other = second.replace("like = \"bert4rec\"", "like = \"wide\"");
+    let error = parse(&format!("{SMALL}{other}")).unwrap_err().to_string();
+    assert!(error.contains("like \"wide\", which is no earlier row"), "{error}");
 }
 
 #[test]
