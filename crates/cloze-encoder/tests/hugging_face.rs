@@ -44,7 +44,8 @@ fn assert_agrees(model: &str, stored: &Stored) {
 #[test]
 fn an_encoder_alone_gives_transformers_hidden_states() {
     let stored = hugging_face::open(&fixture("bert")).unwrap();
-    assert_eq!(stored.unused, ["pooler.dense.bias", "pooler.dense.weight"]);
+    assert!(stored.unused.is_empty(), "{:?}", stored.unused);
+    assert!(stored.pooler.is_some());
     assert_eq!((stored.config.head, stored.config.activation), (Head::Plain, Activation::GeluErf));
     assert!(stored.parameters.get("cls.predictions.bias").unwrap().iter().all(|&bias| bias == 0.0));
     assert_agrees("bert", &stored);

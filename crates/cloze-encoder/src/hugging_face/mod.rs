@@ -23,6 +23,9 @@ use std::path::Path;
 use std::sync::Arc;
 use weights::{OUTPUT_BIAS, Weights};
 
+const POOLER_WEIGHT: &str = "bert.pooler.dense.weight";
+const POOLER_BIAS: &str = "bert.pooler.dense.bias";
+
 /// A stored model as an encoder.
 #[derive(Debug, Clone)]
 pub struct Stored {
@@ -31,8 +34,32 @@ pub struct Stored {
     pub config: EncoderConfig,
     /// Its parameters. Without a masked-language head the output layer's bias is 0.
     pub parameters: Parameters,
-    /// Tensors that the encoder has no place for, in order: the pooler, other heads, copies of tied weights.
+    /// The layer over the first token's hidden state, where the file has one.
+    pub pooler: Option<Pooler>,
+    /// Tensors that the encoder has no place for, in order: other heads, copies of tied weights.
     pub unused: Vec<String>,
+}
+
+/// BERT's pooler: `tanh(W h + b)` of the hidden state h of the first token stands for the text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pooler {
+    /// W, `[hidden, hidden]`, row-major, outputs first.
+    pub weight: Vec<f32>,
+    /// b, `[hidden]`.
+    pub bias: Vec<f32>,
+}
+
+impl Pooler {
+    /// The vector of a text, from the hidden state of its first token.
+    ///
+    /// # Panics
+    /// If the hidden state has another width.
+    pub fn apply(&self, hidden: &[f32]) -> Vec<f32> {
+        assert_eq!(hidden.len(), self.bias.len(), "width of the hidden state");
+        let rows = self.weight.chunks_exact(hidden.len()).zip(&self.bias);
+        rows.map(|(row, bias)| (bias + row.iter().zip(hidden).map(|(w, h)| w * h).sum::<f32>()).tanh())
+            .collect()
+    }
 }
 
 /// Opens the model in `folder`: `config.json` and `model.safetensors`, as `save_pretrained` writes them for `BertModel`,
@@ -61,8 +88,15 @@ pub fn open(folder: &Path) -> Result<Stored, HuggingFaceError> {
         }
         weights.read(name, shape)
     })?;
+    let hidden = config.hidden;
+    let pooler = if weights.has(POOLER_WEIGHT) {
+        let weight = weights.read(POOLER_WEIGHT, &[hidden, hidden])?;
+        Some(Pooler { weight, bias: weights.read(POOLER_BIAS, &[hidden])? })
+    } else {
+        None
+    };
     let unused = weights.unused();
-    Ok(Stored { config, parameters, unused })
+    Ok(Stored { config, parameters, pooler, unused })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, HuggingFaceError> {

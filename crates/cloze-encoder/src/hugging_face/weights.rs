@@ -36,16 +36,26 @@ impl<'a> Weights<'a> {
         self.file.iter().any(|(name, _)| name.starts_with("cls.predictions."))
     }
 
+    /// Whether there is a tensor that our layout calls `name`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.file.tensor(&self.own(name)).is_ok()
+    }
+
+    /// What the file calls the tensor.
+    fn own(&self, name: &str) -> String {
+        match name.strip_prefix("bert.") {
+            Some(rest) => format!("{}{rest}", self.prefix),
+            None => name.to_owned(),
+        }
+    }
+
     /// The tensor that our layout calls `name`, if it is there and of that shape.
     pub(super) fn check(
         &mut self,
         name: &str,
         shape: &[usize],
     ) -> Result<(String, TensorView<'a>), HuggingFaceError> {
-        let own = match name.strip_prefix("bert.") {
-            Some(rest) => format!("{}{rest}", self.prefix),
-            None => name.to_owned(),
-        };
+        let own = self.own(name);
         // TensorFlow's names, which the oldest models keep.
         let old =
             own.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");

@@ -16,6 +16,8 @@ const TOGETHER: usize = 256;
 const ENOUGH: usize = 4096;
 /// The content tower's weight in the search is at least this: the others are given in its units.
 const SOME: f64 = 1e-3;
+/// Multiples of the most likely weights that are tried: from content alone to next to none of it.
+const SHARES: [f64; 8] = [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0];
 const EASE: &str = "ease.";
 const SLIT: &str = "slit.";
 
@@ -23,8 +25,9 @@ const SLIT: &str = "slit.";
 /// knows what goes together, or of SLIT, which knows what follows on what, both for histories with some decay.
 ///
 /// The linear models learn from all users at once what the tower would need far more steps for; it knows what they cannot
-/// express. The weights are those under which the validation items are most likely (a conditional logit); where content alone
-/// has no lower NDCG@10 on them, nothing is added.
+/// express. In which proportion they are added is what makes the validation items most likely (a conditional logit), and how much of
+/// the sum is what gives the highest NDCG@10 on them: a likelihood wants to be right about every item, a ranking about ten, and
+/// where little is known of an item, that is not the same. Where content alone is not worse, nothing is added.
 pub(crate) struct Fusion {
     ease: Ease,
     slit: Slit,
@@ -102,24 +105,32 @@ impl Fusion {
             Ok::<_, TrainError>(sum.mean(users, weights))
         })?;
         let content = found[0].max(SOME);
-        self.alpha = found[1..].iter().map(|weight| weight / content).collect();
-        let (alone, with) = self.quality(&parts, cbf)?;
-        if with <= alone {
-            self.alpha.fill(0.0);
-        }
+        let likely: Vec<f64> = found[1..].iter().map(|weight| weight / content).collect();
+        let candidates: Vec<Vec<f64>> =
+            SHARES.iter().map(|share| likely.iter().map(|weight| share * weight).collect()).collect();
+        let found = self.quality(&parts, &candidates, cbf)?;
+        // The first of equals: content alone, if nothing is better.
+        let best = (0..found.len()).fold(0, |best, one| if found[one] > found[best] { one } else { best });
+        self.alpha = candidates[best].clone();
+        let (alone, with) = (found[0], found[best]);
         run.reporter.finish(&format!(
             "EASE of decays {:?} and SLIT of {:?} weigh {:.2?}: validation NDCG@10 {:.4}, content alone {alone:.4}",
             self.ease_decays,
             self.slit_decays,
             self.alpha,
-            with.max(alone)
+            with
         ));
         Ok(())
     }
 
-    /// Mean NDCG@10 of the content tower alone, and of the sum.
-    fn quality(&self, parts: &[Cases<'_>], cbf: &mut Tower) -> Result<(f64, f64), TrainError> {
-        let (mut alone, mut with, mut users) = (0.0, 0.0, 0.0);
+    /// Mean NDCG@10 under each of the weightings.
+    fn quality(
+        &self,
+        parts: &[Cases<'_>],
+        candidates: &[Vec<f64>],
+        cbf: &mut Tower,
+    ) -> Result<Vec<f64>, TrainError> {
+        let (mut sums, mut users) = (vec![0.0; candidates.len()], 0.0);
         let options = EvaluationOptions {
             protocols: vec![Protocol::Full],
             batch: TOGETHER,
@@ -127,14 +138,14 @@ impl Fusion {
         };
         for part in parts {
             let features = self.features(part.histories(), cbf)?;
-            for (alpha, sum) in [(&vec![0.0; self.alpha.len()], &mut alone), (&self.alpha, &mut with)] {
+            for (alpha, sum) in candidates.iter().zip(&mut sums) {
                 let mut given = Given { features: &features, alpha, items: cbf.catalogue() };
                 let ranks = evaluate(&mut given, part, &options, &mut |_, _| {})?;
                 *sum += ranks.iter().flat_map(|ranks| ranks.values(Metric::Ndcg(10))).sum::<f64>();
             }
             users += part.users().len() as f64;
         }
-        Ok((alone / users, with / users))
+        Ok(sums.into_iter().map(|sum| sum / users).collect())
     }
 
     /// What is summed, `[histories, 1 + added, items]`: ln P, the scores of EASE and those of SLIT.

@@ -55,7 +55,7 @@ fn scores(fusion: &Fusion, history: &[u32]) -> Vec<f32> {
 fn quality(fusion: &Fusion, next: &[Option<u32>]) -> f64 {
     let (sequences, _) = groups();
     let cases = validation_cases(&sequences, Some(next), ITEMS).unwrap().unwrap();
-    fusion.quality(&[cases], &mut tower()).unwrap().1
+    fusion.quality(&[cases], &[fusion.alpha().to_vec()], &mut tower()).unwrap()[0]
 }
 
 #[test]
@@ -100,6 +100,18 @@ fn validation_chooses_a_weight_where_ease_helps_and_none_where_it_misleads() {
     // An untrained tower is not sure of anything: the wrong group is as good as the right one.
     let other: Vec<Option<u32>> = next.iter().map(|item| item.map(|item| (item + 12) % 24)).collect();
     assert!(fit(None, Some(&other), &mut Vec::new()).alpha()[0] <= 0.0);
+}
+
+#[test]
+fn no_multiple_of_the_chosen_weights_ranks_better() {
+    let (sequences, next) = groups();
+    let cases = || validation_cases(&sequences, Some(&next), ITEMS).unwrap().unwrap();
+    let chosen = fit(None, Some(&next), &mut Vec::new());
+    let alpha = chosen.alpha()[0];
+    let around: Vec<Vec<f64>> =
+        [0.0, 0.25, 0.5, 1.0, 2.0, 4.0].iter().map(|share| vec![share * alpha]).collect();
+    let found = chosen.quality(&[cases()], &around, &mut tower()).unwrap();
+    assert!(found.iter().all(|other| *other <= found[3]), "{found:?}");
 }
 
 #[test]

@@ -1,0 +1,155 @@
+//! Vectors of texts on disk, by what the texts say.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array as _, FixedSizeBinaryArray, FixedSizeListArray, Float32Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
+use arrow::ipc::reader::FileReader;
+use arrow::ipc::writer::FileWriter;
+use sha2::{Digest as _, Sha256};
+
+use crate::error::ReviewError;
+use crate::text_model::TextModel;
+
+/// Texts whose vectors are written together: a run that ends early loses no more.
+const PART: usize = 8192;
+const EXTENSION: &str = "arrow";
+
+/// A hash of a text.
+type Key = [u8; 32];
+
+/// The vectors that one text model has made, in a folder of its own.
+///
+/// Every file is an Arrow IPC file of the columns `text` (SHA-256 of the text) and `vector` (f32 of the model's width), written
+/// under another name and then renamed: a file that is there is whole.
+pub struct Embeddings {
+    folder: PathBuf,
+    vectors: HashMap<Key, Vec<f32>>,
+}
+
+impl Embeddings {
+    /// Opens, or makes, what is kept in `folder` for the model.
+    ///
+    /// # Errors
+    /// [`ReviewError::Stored`] for a folder that can't be read or made, or a file that is damaged.
+    pub fn open(folder: &Path, model: &TextModel) -> Result<Self, ReviewError> {
+        let folder = folder.join(model.fingerprint());
+        fs::create_dir_all(&folder).map_err(|error| broken(&folder, &error))?;
+        let mut vectors = HashMap::new();
+        for entry in fs::read_dir(&folder).map_err(|error| broken(&folder, &error))? {
+            let path = entry.map_err(|error| broken(&folder, &error))?.path();
+            if path.extension().is_some_and(|extension| extension == EXTENSION) {
+                read(&path, model.width(), &mut vectors).map_err(|error| {
+                    broken(&path, &format!("{error}: remove it, and its texts are encoded again"))
+                })?;
+            }
+        }
+        Ok(Self { folder, vectors })
+    }
+
+    /// The vectors of `texts`, `[texts, width]`; those that are not kept are made and kept. `progress` hears how many were made,
+    /// of how many.
+    ///
+    /// # Errors
+    /// A failure of the model, or to write.
+    pub fn of(
+        &mut self,
+        texts: &[&str],
+        model: &mut TextModel,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<f32>, ReviewError> {
+        let keys: Vec<Key> = texts.iter().map(|text| Sha256::digest(text).into()).collect();
+        let mut missing: Vec<(Key, &str)> = Vec::new();
+        let mut asked = std::collections::HashSet::new();
+        for (key, text) in keys.iter().zip(texts) {
+            if !self.vectors.contains_key(key) && asked.insert(*key) {
+                missing.push((*key, text));
+            }
+        }
+        // Long texts first, as within a batch.
+        missing.sort_by_key(|(_, text)| std::cmp::Reverse(text.len()));
+        let mut done = 0;
+        for part in missing.chunks(PART) {
+            let texts: Vec<&str> = part.iter().map(|(_, text)| *text).collect();
+            let made = model.embed(&texts, &mut |count| progress(done + count, missing.len()))?;
+            self.keep(part, &made, model.width())?;
+            done += part.len();
+        }
+        let width = model.width();
+        let mut vectors = Vec::with_capacity(texts.len() * width);
+        for key in &keys {
+            vectors.extend_from_slice(&self.vectors[key]);
+        }
+        Ok(vectors)
+    }
+
+    /// Number of texts whose vectors are kept.
+    pub fn len(&self) -> usize {
+        self.vectors.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.vectors.is_empty()
+    }
+
+    fn keep(&mut self, part: &[(Key, &str)], made: &[f32], width: usize) -> Result<(), ReviewError> {
+        let Some((first, _)) = part.first() else { return Ok(()) };
+        // The same texts make the same file.
+        let name: String = first.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let path = self.folder.join(format!("{name}-{}.{EXTENSION}", part.len()));
+        let keys: Vec<Key> = part.iter().map(|(key, _)| *key).collect();
+        write(&path, &keys, made, width).map_err(|error| broken(&path, &error))?;
+        self.vectors.extend(keys.into_iter().zip(made.chunks_exact(width).map(<[f32]>::to_vec)));
+        Ok(())
+    }
+}
+
+fn broken(path: &Path, error: &impl ToString) -> ReviewError {
+    ReviewError::Stored { path: path.to_owned(), reason: error.to_string() }
+}
+
+fn item() -> Arc<Field> {
+    Arc::new(Field::new("item", DataType::Float32, false))
+}
+
+fn write(path: &Path, keys: &[Key], vectors: &[f32], width: usize) -> Result<(), ArrowError> {
+    let vectors = Arc::new(Float32Array::from(vectors.to_vec()));
+    let vectors = FixedSizeListArray::try_new(item(), width as i32, vectors, None)?;
+    let keys = FixedSizeBinaryArray::try_from_iter(keys.iter())?;
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("text", keys.data_type().clone(), false),
+        Field::new("vector", vectors.data_type().clone(), false),
+    ]));
+    let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(keys), Arc::new(vectors)])?;
+    let temporary = path.with_extension("part");
+    let mut writer = FileWriter::try_new(File::create(&temporary)?, &schema)?;
+    writer.write(&batch)?;
+    writer.finish()?;
+    writer.into_inner()?.sync_all()?;
+    fs::rename(&temporary, path)?;
+    Ok(())
+}
+
+fn read(path: &Path, width: usize, into: &mut HashMap<Key, Vec<f32>>) -> Result<(), ArrowError> {
+    let other = || ArrowError::SchemaError("not a file of vectors of this model".to_owned());
+    for batch in FileReader::try_new(File::open(path)?, None)? {
+        let batch = batch?;
+        let column = |name: &str| batch.column_by_name(name).ok_or_else(other);
+        let keys = column("text")?.as_any().downcast_ref::<FixedSizeBinaryArray>().ok_or_else(other)?;
+        let vectors = column("vector")?.as_any().downcast_ref::<FixedSizeListArray>().ok_or_else(other)?;
+        let values = vectors.values().as_any().downcast_ref::<Float32Array>().ok_or_else(other)?;
+        if vectors.value_length() != width as i32 || keys.value_length() != 32 {
+            return Err(other());
+        }
+        for (key, vector) in keys.iter().zip(values.values().chunks_exact(width)) {
+            let key = key.and_then(|key| Key::try_from(key).ok()).ok_or_else(other)?;
+            into.insert(key, vector.to_vec());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! Recommending from what people wrote: text through a pretrained BERT (Devlin et al. 2019, arXiv 1810.04805), as a vector for each
+//! text.
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare values that are exact by construction"))]
+
+mod embeddings;
+mod error;
+mod source;
+mod text_model;
+mod wordpiece;
+
+pub use embeddings::Embeddings;
+pub use error::ReviewError;
+pub use source::resolve;
+pub use text_model::{Pooling, TextModel};
