@@ -220,6 +220,29 @@ fn a_share_of_the_users_teaches_and_all_are_evaluated() {
 }
 
 #[test]
+fn titles_are_read_by_a_text_model_once() {
+    let world = World::new();
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../cloze-review/tests/golden/tiny");
+    let train = |output: &str, hidden: &str, model: &str| {
+        let size = ["--hidden", hidden, "--steps", "3", "--warmup", "1", "--batch", "8", "--output", output];
+        let start =
+            ["train", "mf-bert4rec", "--data", "synthetic", "--initializer", "titles", "--text-model", model];
+        world.run(&[&start[..], &size].concat())
+    };
+    assert_eq!(train("one", "8", model).code, Some(0));
+    let kept = || std::fs::read_dir(world.path("cache/embeddings")).unwrap().count();
+    assert_eq!(kept(), 1);
+    assert_eq!(train("two", "8", model).code, Some(0));
+    assert_eq!(kept(), 1);
+    let weights = |output: &str| std::fs::read(world.path(output).join("model.safetensors")).unwrap();
+    assert_eq!(weights("one"), weights("two"), "kept vectors are those that were made");
+    let wide = train("wide", "32", model);
+    assert!(wide.code == Some(1) && wide.stderr.contains("at most 16"), "{}", wide.stderr);
+    let none = train("none", "8", "./no-such-model");
+    assert!(none.code == Some(1) && none.stderr.contains("no such folder"), "{}", none.stderr);
+}
+
+#[test]
 fn a_typed_history_takes_ids_and_titles() {
     let world = World::new();
     world.train("item-knn", "knn");

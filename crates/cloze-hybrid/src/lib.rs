@@ -11,6 +11,7 @@ mod reused;
 mod search;
 mod started;
 mod store;
+mod titles;
 
 pub use hybrid::HybridBert4Rec;
 pub use options::{HeadLoss, HybridOptions, ItemProfiles, Variant};

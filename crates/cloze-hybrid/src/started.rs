@@ -1,7 +1,7 @@
 //! BERT4Rec that starts from the item vectors of matrix factorization.
 
 use crate::help::{lines, with_bert4rec};
-use crate::reused;
+use crate::{reused, titles};
 use cloze_cf::{
     Bpr, BprKind, FactorLoss, FactorOptions, Ials, IalsOptions, Kind, Mf, MfKind, Optimizer, PureSvd,
     PureSvdOptions,
@@ -31,6 +31,8 @@ pub enum Initializer {
     Ials,
     /// The singular vectors of users and items, each with the root of its value.
     PureSvd,
+    /// What a pretrained BERT makes of the items' titles, in their principal components: similar names, similar vectors.
+    Titles,
     /// Those of a trained model: [`Run::reuse`]. Where it is given, this is the initializer.
     Reuse,
 }
@@ -44,6 +46,8 @@ pub struct MfBert4RecOptions {
     pub bert: Bert4RecOptions,
     /// Where item vectors come from.
     pub initializer: Initializer,
+    /// `titles`: the BERT that reads them, a folder or an id of the model hub.
+    pub text_model: String,
     /// Whether they are scaled to the deviation of the encoder's other matrices.
     pub rescale: bool,
     /// Standard deviation of what is added to them, against their own.
@@ -57,6 +61,7 @@ impl Default for MfBert4RecOptions {
         Self {
             bert: Bert4RecOptions::default(),
             initializer: Initializer::Mf,
+            text_model: "sentence-transformers/all-MiniLM-L6-v2".to_owned(),
             rescale: true,
             noise: 0.1,
             frozen_steps: 500,
@@ -65,11 +70,12 @@ impl Default for MfBert4RecOptions {
 }
 
 /// Lines of help beyond BERT4Rec's.
-const OWN_HELP: [(&str, &str); 4] = [
+const OWN_HELP: [(&str, &str); 5] = [
     (
         "initializer",
-        "Where item vectors start from: ratings (MF of ratings), mf, bpr, ials, pure-svd, none, or the model of --reuse",
+        "Where item vectors start from: ratings (MF of ratings), mf, bpr, ials, pure-svd, titles, none, or the model of --reuse",
     ),
+    ("text-model", "titles: the BERT that reads them, a folder or an id of the model hub"),
     ("rescale", "Scale them to initial-scale, as the encoder's other matrices"),
     ("noise", "Standard deviation of the noise that is added to them, against their own"),
     ("frozen-steps", "Steps in which they stay as they are"),
@@ -128,6 +134,7 @@ impl MfBert4RecOptions {
                 let options = PureSvdOptions { hidden };
                 <PureSvd as Model>::fit(data, &options, run)?.item_vectors()
             }
+            Initializer::Titles => titles::item_vectors(data, hidden, &self.text_model, run)?,
             Initializer::Reuse => {
                 let missing =
                     || TrainError::option("initializer", "reuse", "needs the folder of a model: --reuse DIR");

@@ -10,10 +10,11 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
+use cloze_data::DataOptions;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::ReviewError;
-use crate::text_model::TextModel;
+use crate::text_model::{TextModel, hex};
 
 /// Texts whose vectors are written together: a run that ends early loses no more.
 const PART: usize = 8192;
@@ -32,6 +33,18 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
+    /// [`Embeddings::open`] in the cache: `embeddings` in the folder that `CLOZE_CACHE` names, or in that of the user's caches.
+    ///
+    /// # Errors
+    /// As [`Embeddings::open`].
+    pub fn open_usual(model: &TextModel) -> Result<Self, ReviewError> {
+        let cache = DataOptions::default().cache.ok_or_else(|| ReviewError::Stored {
+            path: PathBuf::from("CLOZE_CACHE"),
+            reason: "there is no folder for caches: set this variable to one".to_owned(),
+        })?;
+        Self::open(&cache.join("embeddings"), model)
+    }
+
     /// Opens, or makes, what is kept in `folder` for the model.
     ///
     /// # Errors
@@ -100,7 +113,7 @@ impl Embeddings {
     fn keep(&mut self, part: &[(Key, &str)], made: &[f32], width: usize) -> Result<(), ReviewError> {
         let Some((first, _)) = part.first() else { return Ok(()) };
         // The same texts make the same file.
-        let name: String = first.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let name = hex(&first[..8]);
         let path = self.folder.join(format!("{name}-{}.{EXTENSION}", part.len()));
         let keys: Vec<Key> = part.iter().map(|(key, _)| *key).collect();
         write(&path, &keys, made, width).map_err(|error| broken(&path, &error))?;

@@ -7,7 +7,7 @@ use hf_hub::{Cache, Repo};
 
 use crate::error::ReviewError;
 
-/// The files of a model; the last is not there for every model.
+/// The files of a model.
 const FILES: [&str; 3] = ["config.json", "model.safetensors", "tokenizer.json"];
 
 /// The folder of a model: `name` itself if it is one, else that of the hub's model of this id (`bert-base-uncased`), downloaded
@@ -34,13 +34,12 @@ pub fn resolve(name: &str) -> Result<PathBuf, ReviewError> {
     }
     let mut found = None;
     for file in FILES {
-        let path = match cached.get(file) {
-            Some(path) => path,
-            None => {
-                let api = ApiBuilder::from_env().with_progress(true).with_retries(3).build();
-                let got = api.and_then(|api| api.model(name.to_owned()).get(file));
-                got.map_err(|error| unavailable(file, error.to_string()))?
-            }
+        let path = if let Some(path) = cached.get(file) {
+            path
+        } else {
+            let api = ApiBuilder::from_env().with_progress(true).with_retries(3).build();
+            let got = api.and_then(|api| api.model(name.to_owned()).get(file));
+            got.map_err(|error| unavailable(file, error.to_string()))?
         };
         found = path.parent().map(Path::to_owned);
     }

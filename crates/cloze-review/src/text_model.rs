@@ -1,5 +1,6 @@
 //! A pretrained BERT that makes a vector of each text.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use cloze_encoder::engine::{self, Engine, Mode};
@@ -168,7 +169,9 @@ fn means(hidden: &[f32], width: usize, texts: &[&[u32]]) -> Vec<f32> {
         for row in rows.by_ref().take(tokens.len()) {
             mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
         }
-        mean.iter_mut().for_each(|sum| *sum /= tokens.len() as f32);
+        for sum in mean {
+            *sum /= tokens.len() as f32;
+        }
     }
     means
 }
@@ -188,5 +191,13 @@ fn fingerprint(folder: &Path, pooling: Pooling, length: usize) -> Result<String,
         }
     }
     hash.update(format!("{} {length}", pooling.name()));
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }

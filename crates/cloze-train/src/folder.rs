@@ -65,7 +65,7 @@ fn all() -> f64 {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_all(share: &f64) -> bool {
-    *share == all()
+    *share >= all()
 }
 
 /// `config.json`: everything needed to rebuild the model around its weights, and to know where it came from.

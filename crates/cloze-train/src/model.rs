@@ -4,7 +4,7 @@ use crate::checkpoint::{CheckpointError, Checkpoints};
 use crate::folder::{FolderError, ModelFolder, TrainedOn};
 use crate::progress::Reporter;
 use crate::tensors::NamedTensor;
-use cloze_data::Sequences;
+use cloze_data::{Sequences, Vocabulary};
 use cloze_encoder::EncoderError;
 use cloze_eval::{EvalError, Recommender};
 use serde::{Serialize, de::DeserializeOwned};
@@ -17,6 +17,8 @@ pub struct TrainingData<'a> {
     pub sequences: &'a Sequences,
     /// Number of items.
     pub items: usize,
+    /// The items' ids and titles, where they are known: for a model that reads them.
+    pub names: Option<&'a Vocabulary>,
     /// Where the sequences come from: a part that is reused must come from the same.
     pub origin: &'a TrainedOn,
     /// Each user's validation item, for early stopping only; absent where validation items are trained on.

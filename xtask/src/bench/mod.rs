@@ -4,6 +4,7 @@ mod encoder;
 mod factorize;
 mod hybrid;
 mod table;
+mod text;
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +26,7 @@ pub(crate) struct Arguments {
     #[arg(required = true)]
     parts: Vec<Part>,
     /// Python with the peers installed: torch and rectools for `encoder`, polars for `ingest`, numpy for `eval`, implicit for
-    /// `factorize`; without it only cloze is timed
+    /// `factorize`, transformers for `text`; without it only cloze is timed
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
     /// Rows of the log that `ingest` generates and reads
@@ -40,6 +41,12 @@ pub(crate) struct Arguments {
     /// Users of that log, the first ones
     #[arg(long, value_name = "N", default_value_t = 2048)]
     users: u64,
+    /// The BERT of `text`: a folder with config.json, model.safetensors and tokenizer.json
+    #[arg(long, value_name = "DIR")]
+    text_model: Option<PathBuf>,
+    /// The texts of `text`, one a line; without it generated ones
+    #[arg(long, value_name = "FILE")]
+    texts: Option<PathBuf>,
     /// Also write the figures, with the machine and the revision, to this file (JSON)
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -56,6 +63,8 @@ enum Part {
     Eval,
     /// Factorizations, neighbours and EASE; peers: implicit and numpy
     Factorize,
+    /// Vectors of texts by a BERT (`--text-model`); peer: transformers on PyTorch
+    Text,
     /// A hybrid's profile store and the search in it, beside both towers for each pair
     Hybrid,
 }
@@ -77,6 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             Part::Ingest => ("ingest", ingest(&shell, arguments)?),
             Part::Eval => ("eval", eval(&shell, arguments)?),
             Part::Factorize => ("factorize", factorize::measure(&shell, arguments)?),
+            Part::Text => ("text", text::measure(&shell, arguments)?),
             Part::Hybrid => ("hybrid", hybrid::measure(&shell)?),
         };
         println!("\n{name}\n\n{}", table::render(&rows));

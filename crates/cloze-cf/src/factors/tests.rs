@@ -128,7 +128,14 @@ fn groups() -> (Sequences, Vec<Option<u32>>) {
 
 fn fitted<K: Kind>(sequences: &Sequences, held: &[Option<u32>]) -> Factors<K> {
     let origin = origin();
-    let data = TrainingData { sequences, items: 16, origin: &origin, validation: Some(held), leak: None };
+    let data = TrainingData {
+        names: None,
+        sequences,
+        items: 16,
+        origin: &origin,
+        validation: Some(held),
+        leak: None,
+    };
     let options =
         FactorOptions { epochs: 30, batch: 32, hidden: 8, learning_rate: 0.02, l2: 0.01, ..K::defaults() };
     let mut reporter = Reporter::quiet();
@@ -192,8 +199,14 @@ fn a_user_without_items_is_a_newcomer() {
 fn what_cannot_be_is_refused() {
     let sequences = Sequences::from_lists(&[vec![0, 1], vec![0, 1]], None).unwrap();
     let origin = origin();
-    let data =
-        TrainingData { sequences: &sequences, items: 2, origin: &origin, validation: None, leak: None };
+    let data = TrainingData {
+        names: None,
+        sequences: &sequences,
+        items: 2,
+        origin: &origin,
+        validation: None,
+        leak: None,
+    };
     let mut reporter = Reporter::quiet();
     let mut fails = |options: FactorOptions| {
         let error = NeuMf::fit(&data, &options.into(), &mut Run::new(5, &mut reporter)).unwrap_err();
@@ -225,7 +238,8 @@ fn rated() -> (Sequences, Vec<u32>, impl Fn(u32, u32) -> f32) {
 
 fn squared(sequences: &Sequences, options: FactorOptions) -> Result<Mf, TrainError> {
     let origin = origin();
-    let data = TrainingData { sequences, items: 16, origin: &origin, validation: None, leak: None };
+    let data =
+        TrainingData { names: None, sequences, items: 16, origin: &origin, validation: None, leak: None };
     let options = FactorOptions { loss: FactorLoss::Squared, batch: 32, hidden: 4, ..options };
     Mf::fit(&data, &options.into(), &mut Run::new(5, &mut Reporter::quiet()))
 }

@@ -1,4 +1,5 @@
 //! A few steps of conjugate gradients for all rows of a side, whose matrices are never written out.
+#![expect(clippy::inline_always, reason = "must be inlined into what is compiled for the instructions")]
 
 use cloze_data::Sequences;
 use faer::linalg::matmul::matmul;

@@ -277,6 +277,7 @@ impl Train {
             count(sequences.interactions()),
         ));
         let data = TrainingData {
+            names: Some(&dataset.items),
             sequences: &sequences,
             items: dataset.items.len(),
             origin,

@@ -111,7 +111,7 @@ impl Fusion {
         let found = self.quality(&parts, &candidates, cbf)?;
         // The first of equals: content alone, if nothing is better.
         let best = (0..found.len()).fold(0, |best, one| if found[one] > found[best] { one } else { best });
-        self.alpha = candidates[best].clone();
+        self.alpha.clone_from(&candidates[best]);
         let (alone, with) = (found[0], found[best]);
         run.reporter.finish(&format!(
             "EASE of decays {:?} and SLIT of {:?} weigh {:.2?}: validation NDCG@10 {:.4}, content alone {alone:.4}",

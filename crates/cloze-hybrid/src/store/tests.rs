@@ -67,6 +67,7 @@ fn model(change: impl FnOnce(&mut HybridOptions)) -> HybridBert4Rec {
     };
     let sequences = sequences(&lists(true));
     let data = TrainingData {
+        names: None,
         sequences: &sequences,
         items: ITEMS,
         origin: &origin,

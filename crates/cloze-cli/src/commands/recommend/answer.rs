@@ -1,5 +1,7 @@
 //! What a model recommends, as text and as JSON.
 
+use std::fmt::Write as _;
+
 use cloze_eval::Explanation;
 use cloze_train::ModelFolder;
 use serde_json::{Value, json};
@@ -74,7 +76,7 @@ impl Answer {
         text.push_str(&table.render());
         if let Some(held_out) = &self.held_out {
             let line = format!("The held-out item, {}: {}.", self.named(held_out.item), held_out.place());
-            text.push_str(&format!("\n{}\n", wrap(&line, WIDTH).join("\n")));
+            let _ = writeln!(text, "\n{}", wrap(&line, WIDTH).join("\n"));
         }
         if !self.why.is_empty() {
             text.push_str(&self.reasons());

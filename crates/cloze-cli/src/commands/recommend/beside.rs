@@ -1,6 +1,8 @@
 //! What several models recommend to one user, beside each other.
 
-use super::answer::Answer;
+use std::fmt::Write as _;
+
+use super::answer::{Answer, HeldOut};
 use crate::table::{Column, Table};
 use crate::text::{WIDTH, wrap};
 
@@ -24,13 +26,12 @@ pub(super) fn text(answers: &[Answer], user: Option<&str>) -> String {
         table.row([(place + 1).to_string()].into_iter().chain(cells).collect::<Vec<_>>());
     }
     if first.held_out.is_some() {
-        let place =
-            |answer: &Answer| answer.held_out.as_ref().map_or_else(String::new, |held_out| held_out.place());
+        let place = |answer: &Answer| answer.held_out.as_ref().map_or_else(String::new, HeldOut::place);
         table.row(["held out".to_owned()].into_iter().chain(answers.iter().map(place)).collect::<Vec<_>>());
     }
-    text.push_str(&format!("\n{}", table.render()));
+    let _ = write!(text, "\n{}", table.render());
     for (answer, name) in answers.iter().zip(&names).filter(|(answer, _)| !answer.why.is_empty()) {
-        text.push_str(&format!("\n{name}\n{}", answer.reasons()));
+        let _ = write!(text, "\n{name}\n{}", answer.reasons());
     }
     text
 }

@@ -31,6 +31,7 @@ Examples:
 const TRIED: usize = 100;
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Recommend {
     /// Model folders, as `cloze train` wrote them; several of the same data are asked beside each other
@@ -73,7 +74,7 @@ pub(crate) struct Recommend {
 impl Recommend {
     pub(crate) fn run(self) -> Result<()> {
         let answers = match (&self.store, &self.user) {
-            (Some(store), Some(user)) => vec![self.from_store(store, user)?],
+            (Some(store), Some(user)) => vec![self.kept_answer(store, user)?],
             _ => self.answers()?,
         };
         let user = self.user.as_deref();
@@ -155,7 +156,7 @@ impl Recommend {
     }
 
     /// Without a tower and without the data.
-    fn from_store(&self, path: &Path, user: &str) -> Result<Answer> {
+    fn kept_answer(&self, path: &Path, user: &str) -> Result<Answer> {
         let [model] = &self.models[..] else {
             return Err(anyhow!("--store is that of one model: {} are given", self.models.len()));
         };
