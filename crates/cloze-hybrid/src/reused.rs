@@ -2,7 +2,7 @@
 
 use cloze_cf::{Bpr, Gmf, Ials, Mf, NeuMf, PureSvd};
 use cloze_sequential::{Bert4Rec, Bert4RecOptions, Objective, SasRec, SasRecOptions, Tower};
-use cloze_train::{Model, ModelFolder, Run, TrainError, TrainingData};
+use cloze_train::{Model, ModelFolder, Run, TrainError, TrainedOn, TrainingData};
 
 use crate::{MfBert4Rec, MfBert4RecOptions};
 
@@ -17,11 +17,17 @@ pub(crate) fn folder(data: &TrainingData<'_>, run: &Run<'_>) -> Result<Option<Mo
         return Ok(Some(folder));
     }
     let problem = format!(
-        "was trained on `{}` ({}, split {}), this run is on `{}` ({}, split {}): what it learned may know what is held \
-         out here",
-        theirs.dataset, theirs.fit, theirs.split_hash, ours.dataset, ours.fit, ours.split_hash
+        "was trained on {}, this run is on {}: what it learned may know what is held out here",
+        described(theirs),
+        described(ours)
     );
     Err(TrainError::Reuse { path: folder.path().to_owned(), problem })
+}
+
+fn described(origin: &TrainedOn) -> String {
+    let TrainedOn { dataset, fit, split_hash, user_share, .. } = origin;
+    let share = if *user_share < 1.0 { format!(", {user_share} of users") } else { String::new() };
+    format!("`{dataset}` ({fit}{share}, split {split_hash})")
 }
 
 /// The item vectors of a model, `[items, hidden]`, whichever model has some.

@@ -155,6 +155,7 @@ static BUILT_IN: LazyLock<Vec<Manifest>> = LazyLock::new(|| {
     let texts = [
         ("amazon-beauty", include_str!("../../../../datasets/amazon-beauty.toml")),
         ("amazon-books", include_str!("../../../../datasets/amazon-books.toml")),
+        ("amazon-musical-instruments", include_str!("../../../../datasets/amazon-musical-instruments.toml")),
         ("goodreads-poetry", include_str!("../../../../datasets/goodreads-poetry.toml")),
         ("ml-100k", include_str!("../../../../datasets/ml-100k.toml")),
         ("ml-1m", include_str!("../../../../datasets/ml-1m.toml")),

@@ -6,6 +6,7 @@ mod id_map;
 mod interactions;
 mod items;
 mod records;
+mod reviews;
 
 pub use column::Column;
 pub(crate) use column::plain_id;
@@ -14,3 +15,4 @@ pub(crate) use delimited::{Layout, Place, Row, Text};
 pub use id_map::{IdMapColumns, read_id_map};
 pub use interactions::{InteractionColumns, read_interactions};
 pub use items::{Cutting, GenreColumns, ItemColumns, ItemRecord, read_items};
+pub use reviews::{ReviewColumns, ReviewTexts, read_reviews};

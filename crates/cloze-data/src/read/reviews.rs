@@ -1,0 +1,98 @@
+//! What users wrote about items.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::column::{Column, plain_text_id};
+use super::items::Cutting;
+use super::records::{Asked, each};
+use crate::DataError;
+
+/// Where a file of reviews has what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewColumns {
+    /// The user who wrote.
+    pub user: Column,
+    /// The item written about.
+    pub item: Column,
+    /// What was written.
+    pub text: Column,
+}
+
+/// Texts by user and item, as external ids.
+pub type ReviewTexts = HashMap<(String, String), String>;
+
+/// Reads reviews. Entities of HTML (`&#34;`, `&amp;`) become their characters; a review without a text is left out; of two of a
+/// user about an item the later one in the file counts.
+///
+/// # Errors
+/// As [`read_items`](crate::read::read_items), but for ids that stand twice.
+pub fn read_reviews(
+    path: &Path,
+    cutting: &Cutting,
+    columns: &ReviewColumns,
+) -> Result<ReviewTexts, DataError> {
+    let asked = [
+        Asked { column: columns.user.clone(), role: "user" },
+        Asked { column: columns.item.clone(), role: "item" },
+        Asked { column: columns.text.clone(), role: "text" },
+    ];
+    let mut texts = HashMap::new();
+    each(path, cutting, &asked, &mut |records, line, cells| {
+        let [user, item] = [0, 1].map(|at| plain_text_id(&cells[at].join(" ")).to_owned());
+        if let Some(at) = [&user, &item].iter().position(|id| id.is_empty()) {
+            return Err(records.wrong(at, line, "", "an id"));
+        }
+        let text = cells[2].join(" ");
+        let text = html_escape::decode_html_entities(text.trim());
+        if !text.is_empty() {
+            texts.insert((user, item), text.into_owned());
+        }
+        Ok(())
+    })?;
+    Ok(texts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns() -> ReviewColumns {
+        let name = |name: &str| Column::Name(name.to_owned());
+        ReviewColumns { user: name("u"), item: name("i"), text: name("t") }
+    }
+
+    fn read(lines: &str) -> Result<ReviewTexts, DataError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("reviews.jsonl");
+        std::fs::write(&path, lines).unwrap();
+        read_reviews(&path, &Cutting::JsonLines, &columns())
+    }
+
+    #[test]
+    fn entities_are_characters_and_what_says_nothing_is_left_out() {
+        let lines = concat!(
+            "{\"u\": \"A\", \"i\": 7, \"t\": \"a 12&#34; &amp; loud \u{1f3b8} \"}\n",
+            "{\"u\": \"A\", \"i\": 8, \"t\": \"  \"}\n",
+            "{\"u\": \"B\", \"i\": 7, \"t\": \"first\"}\n",
+            "{\"u\": \"B\", \"i\": 7, \"t\": \"second\"}\n",
+        );
+        let texts = read(lines).unwrap();
+        let of = |user: &str, item: &str| texts.get(&(user.to_owned(), item.to_owned())).map(String::as_str);
+        assert_eq!(of("A", "7"), Some("a 12\" & loud \u{1f3b8}"));
+        assert_eq!((of("A", "8"), of("B", "7"), texts.len()), (None, Some("second"), 2));
+    }
+
+    #[test]
+    fn a_line_that_is_none_and_an_absent_field_are_told_with_their_place() {
+        let error = read("{\"u\": \"A\", \"i\": 7, \"t\": \"x\"}\n{\"u\": \"A\"").unwrap_err().to_string();
+        assert!(error.contains("reviews.jsonl") && error.contains('2'), "{error}");
+        let error = read("{\"u\": \"\", \"i\": 7, \"t\": \"x\"}\n").unwrap_err().to_string();
+        assert!(error.contains("user") && error.contains("an id"), "{error}");
+        let error = read("{\"u\": \"A\", \"i\": 7, \"text\": \"x\"}\n").unwrap_err().to_string();
+        assert!(error.contains("\"t\""), "{error}");
+    }
+}
