@@ -230,7 +230,15 @@ fn tensors_missing_or_of_another_shape_or_type_are_named() {
     );
     // A part of a model is what somebody may want, but the rest is not dropped in silence.
     let one_less = Copy::of("bert").with("num_hidden_layers", 1).open().unwrap();
-    assert_eq!(one_less.unused.len(), 2 + 16);
+    assert_eq!(one_less.unused.len(), 16);
+
+    // The pooler may be absent, but not half.
+    const POOLER: &str = "pooler.dense.bias";
+    let mut copy = Copy::of("bert");
+    copy.arrays.retain(|array| array.name != POOLER);
+    assert!(matches!(copy.open(), Err(HuggingFaceError::Missing { name, .. }) if name == POOLER));
+    copy.arrays.retain(|array| array.name != "pooler.dense.weight");
+    assert!(copy.open().unwrap().pooler.is_none());
 }
 
 #[test]

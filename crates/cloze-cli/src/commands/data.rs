@@ -86,7 +86,7 @@ impl Data {
 fn list() -> Result<()> {
     let mut table = Table::new(&[
         ("name", Column::Text),
-        ("title", Column::Text),
+        ("title", Column::Wrapped),
         ("users", Column::Number),
         ("items", Column::Number),
         ("interactions", Column::Number),
