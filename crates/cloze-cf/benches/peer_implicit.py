@@ -48,7 +48,7 @@ for hidden in (64, 128):
             )
             model.fit(matrix, show_progress=False)
 
-        measure(f"iALS, hidden {hidden}, an epoch", f"{version}, {solver}", fit, EPOCHS)
+        measure(f"iALS, hidden {hidden}, {solver}, an epoch", version, fit, EPOCHS)
 
 
 def neighbours():

@@ -41,11 +41,15 @@ fn main() -> Result<(), Failure> {
     std::fs::write(path, text)?;
 
     for hidden in [64, 128] {
-        for solver in [IalsSolver::ConjugateGradient, IalsSolver::Exact] {
+        let solvers = [
+            (IalsSolver::ConjugateGradient, "three steps of conjugate gradient"),
+            (IalsSolver::Exact, "exact"),
+        ];
+        for (solver, name) in solvers {
             let options = IalsOptions { hidden, epochs: EPOCHS, solver, ..IalsOptions::default() };
             let seconds = time(|| Ok(Ials::fit(&sequences, items, &options, 0, &mut Reporter::quiet())?))?;
             let epochs = seconds.into_iter().map(|seconds| seconds / EPOCHS as f64).collect();
-            report(&format!("iALS, hidden {hidden}, {solver:?}, an epoch"), epochs);
+            report(&format!("iALS, hidden {hidden}, {name}, an epoch"), epochs);
         }
     }
     let knn = ItemKnnOptions::default();
