@@ -206,6 +206,7 @@ fn sizes_beyond_the_file_are_refused_before_anything_is_allocated() {
 #[test]
 fn tensors_missing_or_of_another_shape_or_type_are_named() {
     const NAME: &str = "encoder.layer.1.output.dense.bias";
+    const POOLER: &str = "pooler.dense.bias";
     let mut copy = Copy::of("bert");
     copy.array(NAME).shape = vec![4, 4];
     assert!(
@@ -233,7 +234,6 @@ fn tensors_missing_or_of_another_shape_or_type_are_named() {
     assert_eq!(one_less.unused.len(), 16);
 
     // The pooler may be absent, but not half.
-    const POOLER: &str = "pooler.dense.bias";
     let mut copy = Copy::of("bert");
     copy.arrays.retain(|array| array.name != POOLER);
     assert!(matches!(copy.open(), Err(HuggingFaceError::Missing { name, .. }) if name == POOLER));

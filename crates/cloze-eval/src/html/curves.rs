@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use crate::curve::{CurvePoint, convergence, model_curves};
-use crate::html::svg::{Line, colour, lines};
+use crate::html::lines::{Line, lines};
+use crate::html::svg::colour;
 use crate::html::{Section, escape};
 
 impl Section<'_> {

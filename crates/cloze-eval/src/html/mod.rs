@@ -3,6 +3,7 @@
 mod breakdown;
 mod curves;
 mod figures;
+mod lines;
 mod overview;
 mod svg;
 pub(crate) mod tables;

@@ -7,7 +7,7 @@ use crate::table::{figure, signed};
 
 /// Number of colours in the style sheet; further series take them again.
 const COLOURS: usize = 8;
-const WIDTH: f64 = 520.0;
+pub(super) const WIDTH: f64 = 520.0;
 /// Height of a bar with the space around it.
 const ROW: f64 = 30.0;
 
@@ -208,7 +208,7 @@ fn trend(svg: &mut String, places: &[(f64, Point)], series: usize, y: &dyn Fn(f6
     }
 }
 
-fn open(title: &str, description: &str, height: f64) -> String {
+pub(super) fn open(title: &str, description: &str, height: f64) -> String {
     let (title, description) = (escape(title), escape(description));
     format!(
         r#"<svg viewBox="0 0 {WIDTH} {height:.0}" role="img" aria-label="{title}"><title>{title}</title><desc>{description}</desc>"#
@@ -236,69 +236,8 @@ fn trends_in_words(buckets: &[String], series: &[Series<'_>]) -> String {
     series.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// A line of a plot.
-pub(super) struct Line<'a> {
-    pub(super) label: &'a str,
-    pub(super) colour: usize,
-    /// x and y, by x.
-    pub(super) points: Vec<(f64, f64)>,
-}
-
-/// Lines over numbers from zero, on a scale of y that holds the values.
-pub(super) fn lines(title: &str, all: &[Line<'_>]) -> String {
-    const HEIGHT: f64 = 210.0;
-    let (left, right) = (42.0, WIDTH - 16.0);
-    let points = || all.iter().flat_map(|line| &line.points).filter(|(_, y)| y.is_finite());
-    let extent = |values: &mut dyn Iterator<Item = f64>| {
-        values.fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), value| (low.min(value), high.max(value)))
-    };
-    let (lowest, highest) = extent(&mut points().map(|point| point.1));
-    // Losses lie close together far from zero, quality begins there.
-    let from_zero = lowest < 0.5 * highest;
-    let (step, top) = if from_zero { scale(highest) } else { (scale(highest - lowest).0, highest) };
-    let base = if from_zero { 0.0 } else { (lowest / step).floor() * step };
-    let top = base + ((top - base) / step - 1e-9).ceil().max(1.0) * step;
-    let (x_step, x_top) = scale(extent(&mut points().map(|point| point.0)).1);
-    let x = |value: f64| left + (right - left) * value / x_top;
-    let y = |value: f64| 8.0 + HEIGHT * (1.0 - (value - base) / (top - base));
-
-    let ends: Vec<String> = all
-        .iter()
-        .filter_map(|line| Some(format!("{} ends at {}", line.label, figure(line.points.last()?.1))))
-        .collect();
-    let mut svg = open(title, &ends.join("; "), HEIGHT + 32.0);
-    for tick in ticks(step, top - base) {
-        let at = y(base + tick);
-        let class = if tick > 0.0 { "grid" } else { "zero" };
-        let _ = write!(svg, r#"<line class="{class}" x1="{left}" x2="{right}" y1="{at:.1}" y2="{at:.1}"/>"#);
-        let (at, text) = (at + 4.0, label(base + tick, step));
-        let _ = write!(
-            svg,
-            r#"<text class="axis" x="{:.1}" y="{at:.1}" text-anchor="end">{text}</text>"#,
-            left - 6.0
-        );
-    }
-    for tick in ticks(x_step, x_top) {
-        let (at, text) = (x(tick), label(tick, x_step));
-        let _ = write!(
-            svg,
-            r#"<text class="axis" x="{at:.1}" y="{:.1}" text-anchor="middle">{text}</text>"#,
-            HEIGHT + 26.0
-        );
-    }
-    for line in all {
-        let finite = line.points.iter().filter(|(_, value)| value.is_finite());
-        let places: Vec<String> =
-            finite.map(|&(at, value)| format!("{:.1},{:.1}", x(at), y(value))).collect();
-        let colour = colour(line.colour);
-        let _ =
-            write!(svg, r#"<polyline class="trend" style="stroke:{colour}" points="{}"/>"#, places.join(" "));
-    }
-    svg + "</svg>"
-}
-
 /// A round step of about a quarter of the largest value, and the multiple of it above that value.
-fn scale(largest: f64) -> (f64, f64) {
+pub(super) fn scale(largest: f64) -> (f64, f64) {
     if largest <= 0.0 || !largest.is_finite() {
         return (0.25, 1.0);
     }
@@ -309,12 +248,12 @@ fn scale(largest: f64) -> (f64, f64) {
     (step, (largest / step - 1e-9).ceil().max(1.0) * step)
 }
 
-fn ticks(step: f64, top: f64) -> impl Iterator<Item = f64> {
+pub(super) fn ticks(step: f64, top: f64) -> impl Iterator<Item = f64> {
     (0..=(top / step).round() as u32).map(move |at| f64::from(at) * step)
 }
 
 /// A tick with as many decimals as its step has.
-fn label(tick: f64, step: f64) -> String {
+pub(super) fn label(tick: f64, step: f64) -> String {
     let exact = |decimals: &usize| {
         let scaled = step * 10.0_f64.powi(*decimals as i32);
         (scaled - scaled.round()).abs() < 1e-6 * scaled

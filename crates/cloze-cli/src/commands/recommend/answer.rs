@@ -52,7 +52,7 @@ impl HeldOut {
     pub(super) fn place(&self) -> String {
         match self.rank {
             Some(rank) => format!("rank {} of {}", count(rank), count(self.candidates)),
-            None => "no candidate: the user had it before".to_owned(),
+            None => "no candidate: the user had it before, or the model excludes it".to_owned(),
         }
     }
 }
