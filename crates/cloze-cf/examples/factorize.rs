@@ -64,14 +64,7 @@ fn main() -> Result<(), Failure> {
         fit: "train".to_owned(),
         user_share: 1.0,
     };
-    let data = TrainingData {
-        names: None,
-        sequences: &sequences,
-        items,
-        origin: &origin,
-        validation: None,
-        leak: None,
-    };
+    let data = TrainingData::new(&sequences, items, &origin);
     let mf = cloze_cf::FactorOptions { epochs: 1, ..MfKind::defaults() };
     let seconds = time(|| Ok(Mf::fit(&data, &mf.clone().into(), &mut Run::new(0, &mut Reporter::quiet()))?))?;
     report("MF, hidden 64, 4 negatives, an epoch", seconds);

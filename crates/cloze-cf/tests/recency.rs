@@ -20,8 +20,7 @@ fn decayed(decay: f64) -> ItemKnnOptions {
 
 fn with_defaults<M: Model>(train: &Sequences, items: usize) -> M {
     let origin = origin();
-    let data =
-        TrainingData { names: None, sequences: train, items, origin: &origin, validation: None, leak: None };
+    let data = TrainingData::new(train, items, &origin);
     M::fit(&data, &M::Options::default(), &mut Run::new(0, &mut Reporter::quiet())).unwrap()
 }
 

@@ -175,7 +175,7 @@ fn quick(sequences: &Sequences, items: usize) -> Result<HybridBert4Rec, Failure>
         fit: String::new(),
         user_share: 1.0,
     };
-    let data = TrainingData { names: None, sequences, items, origin: &origin, validation: None, leak: None };
+    let data = TrainingData::new(sequences, items, &origin);
     let mut reporter = Reporter::stderr();
     Ok(HybridBert4Rec::fit(&data, &options, &mut Run::new(1, &mut reporter))?)
 }

@@ -71,14 +71,7 @@ fn a_folder_brings_the_same_scores_back() {
 fn final_loss(variant: Variant) -> f64 {
     let sequences = sequences();
     let origin = origin("train");
-    let data = TrainingData {
-        names: None,
-        sequences: &sequences,
-        items: ITEMS,
-        origin: &origin,
-        validation: None,
-        leak: None,
-    };
+    let data = TrainingData::new(&sequences, ITEMS, &origin);
     let mut reporter = Reporter::quiet();
     let mut options = HybridOptions { head_steps: 600, cf_steps: 300, ..options(variant) };
     options.cbf.steps = 200;
@@ -124,14 +117,7 @@ fn the_chosen_weight_stays_with_the_model() {
     let split = LeaveOneOut::new(&sequences).unwrap();
     let origin = origin("train");
     let validation = Some(&split.validation[..]);
-    let data = TrainingData {
-        names: None,
-        sequences: &split.train,
-        items: ITEMS,
-        origin: &origin,
-        validation,
-        leak: None,
-    };
+    let data = TrainingData { validation, ..TrainingData::new(&split.train, ITEMS, &origin) };
     let mut reporter = Reporter::quiet();
     let model =
         HybridBert4Rec::fit(&data, &options(Variant::Fused), &mut Run::new(3, &mut reporter)).unwrap();
@@ -179,12 +165,9 @@ fn held_out_items_change_no_weight_and_no_profile() {
     let origin = origin("train");
     let fitted = |variant, validation: &[Option<u32>]| {
         let data = TrainingData {
-            names: None,
-            sequences: &split.train,
-            items: ITEMS,
-            origin: &origin,
             validation: Some(validation),
             leak: Some(&sequences),
+            ..TrainingData::new(&split.train, ITEMS, &origin)
         };
         let mut reporter = Reporter::quiet();
         // No look at the validation items in between: which parameters are best is the one thing that they decide.
@@ -209,14 +192,7 @@ fn as_printed_learns_from_what_is_held_out_and_says_so() {
     let split = LeaveOneOut::new(&sequences).unwrap();
     let origin = origin("train");
     let fitted = |leak: Option<&Sequences>| {
-        let data = TrainingData {
-            names: None,
-            sequences: &split.train,
-            items: ITEMS,
-            origin: &origin,
-            validation: None,
-            leak,
-        };
+        let data = TrainingData { leak, ..TrainingData::new(&split.train, ITEMS, &origin) };
         let mut reporter = Reporter::quiet();
         let run = &mut Run::new(3, &mut reporter);
         let model = HybridBert4Rec::fit(&data, &options(Variant::AsPrinted), run)?;
@@ -235,14 +211,7 @@ fn as_printed_learns_from_what_is_held_out_and_says_so() {
 fn end_to_end_training_moves_both_towers_and_learns() {
     let sequences = sequences();
     let origin = origin("train");
-    let data = TrainingData {
-        names: None,
-        sequences: &sequences,
-        items: ITEMS,
-        origin: &origin,
-        validation: None,
-        leak: None,
-    };
+    let data = TrainingData::new(&sequences, ITEMS, &origin);
     let fitted = |joint_steps| {
         let mut reporter = Reporter::quiet();
         let options = HybridOptions {
@@ -297,14 +266,7 @@ fn data_without_times_are_noted() {
     let untimed = Sequences::from_lists(&lists, None).unwrap();
     let origin = origin("train");
     let notes = |sequences: &Sequences| {
-        let data = TrainingData {
-            names: None,
-            sequences,
-            items: ITEMS,
-            origin: &origin,
-            validation: None,
-            leak: None,
-        };
+        let data = TrainingData::new(sequences, ITEMS, &origin);
         let mut reporter = Reporter::quiet();
         HybridBert4Rec::fit(&data, &options(Variant::Paper), &mut Run::new(3, &mut reporter)).unwrap();
         reporter.notes().to_vec()
@@ -318,14 +280,7 @@ fn data_without_times_are_noted() {
 fn an_item_nobody_had_has_a_profile_and_a_score() {
     let sequences = sequences();
     let origin = origin("train");
-    let data = TrainingData {
-        names: None,
-        sequences: &sequences,
-        items: ITEMS + 1,
-        origin: &origin,
-        validation: None,
-        leak: None,
-    };
+    let data = TrainingData::new(&sequences, ITEMS + 1, &origin);
     let mut reporter = Reporter::quiet();
     let mut run = Run::new(3, &mut reporter);
     let mut model = HybridBert4Rec::fit(&data, &options(Variant::Paper), &mut run).unwrap();

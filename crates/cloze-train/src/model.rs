@@ -19,6 +19,8 @@ pub struct TrainingData<'a> {
     pub items: usize,
     /// The items' ids and titles, where they are known: for a model that reads them.
     pub names: Option<&'a Vocabulary>,
+    /// The users' ids, where they are known: for a model that reads what they wrote.
+    pub users: Option<&'a Vocabulary>,
     /// Where the sequences come from: a part that is reused must come from the same.
     pub origin: &'a TrainedOn,
     /// Each user's validation item, for early stopping only; absent where validation items are trained on.
@@ -26,6 +28,13 @@ pub struct TrainingData<'a> {
     /// The same users with their held-out interactions too: for a form of a model that exists to show what a leak is worth, and
     /// for nothing else.
     pub leak: Option<&'a Sequences>,
+}
+
+impl<'a> TrainingData<'a> {
+    /// Data of which no more is known.
+    pub fn new(sequences: &'a Sequences, items: usize, origin: &'a TrainedOn) -> Self {
+        Self { sequences, items, names: None, users: None, origin, validation: None, leak: None }
+    }
 }
 
 /// The circumstances of a training run.

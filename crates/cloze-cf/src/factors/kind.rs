@@ -70,6 +70,7 @@ const DEFAULTS: FactorOptions = FactorOptions {
     learning_rate: 0.02,
     l2: 0.005,
     mlp_l2: 0.002,
+    text_l2: 0.0,
     initial_scale: 0.1,
     validate_every: 4,
 };

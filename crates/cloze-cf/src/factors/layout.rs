@@ -1,5 +1,6 @@
 //! Where each parameter stands in the flat buffer: tables of rows first, then what every pair uses.
 
+use super::content::PairContent;
 use super::kind::Kind;
 use super::options::{FactorLoss, FactorOptions};
 use cloze_encoder::config::MAX_PARAMETERS;
@@ -23,6 +24,8 @@ pub(super) struct Shape {
     pub(super) mlp_hidden: usize,
     /// Outputs of the layers; none: no layers.
     pub(super) layers: Vec<usize>,
+    /// Width of what is given of pairs; 0: nothing is.
+    pub(super) content: usize,
     pub(super) item_bias: bool,
     pub(super) user_bias: bool,
     /// Whether there is a score that all pairs share.
@@ -31,7 +34,12 @@ pub(super) struct Shape {
 
 impl Shape {
     /// The shape of a model of the family.
-    pub(super) fn of<K: Kind>(options: &FactorOptions, users: usize, items: usize) -> Self {
+    pub(super) fn of<K: Kind>(
+        options: &FactorOptions,
+        users: usize,
+        items: usize,
+        content: Option<&dyn PairContent>,
+    ) -> Self {
         Self {
             users,
             items,
@@ -39,6 +47,7 @@ impl Shape {
             weighted: K::WEIGHTED,
             mlp_hidden: if K::MLP { options.mlp_hidden } else { 0 },
             layers: if K::MLP { options.layers.clone() } else { Vec::new() },
+            content: content.map_or(0, PairContent::width),
             item_bias: options.item_bias,
             // Rankings do not know it.
             user_bias: options.loss == FactorLoss::Squared && options.item_bias,
@@ -53,12 +62,12 @@ impl Shape {
 
     /// The part without layers.
     pub(super) fn product(&self) -> Self {
-        Self { layers: Vec::new(), mlp_hidden: 0, ..self.clone() }
+        Self { layers: Vec::new(), mlp_hidden: 0, content: 0, ..self.clone() }
     }
 
     /// The part without a product.
     pub(super) fn mlp(&self) -> Self {
-        Self { hidden: 0, weighted: false, ..self.clone() }
+        Self { hidden: 0, weighted: false, content: 0, ..self.clone() }
     }
 
     /// Checks the number of parameters.
@@ -70,7 +79,7 @@ impl Shape {
         let rows = (self.users + self.items) as f64;
         let inputs = [2.0 * self.mlp_hidden as f64].into_iter().chain(self.layers.iter().map(|&n| n as f64));
         let layers: f64 = self.layers.iter().zip(inputs).map(|(&out, inner)| out as f64 * inner).sum();
-        let size = rows * (self.hidden + self.mlp_hidden) as f64 + layers;
+        let size = rows * (self.hidden + self.mlp_hidden + self.content) as f64 + layers;
         if size <= MAX_PARAMETERS as f64 {
             return Ok(());
         }
@@ -128,6 +137,9 @@ pub(super) struct Layout {
     /// P and Q of the layers, `[users, mlp-hidden]` and `[items, mlp-hidden]`.
     pub(super) mlp_users: Table,
     pub(super) mlp_items: Table,
+    /// Vectors of the part that is given, `[users, content]` and `[items, content]`.
+    pub(super) content_users: Table,
+    pub(super) content_items: Table,
     /// `[items]` and `[users]`.
     pub(super) item_bias: Table,
     pub(super) user_bias: Table,
@@ -135,6 +147,8 @@ pub(super) struct Layout {
     pub(super) dense: Range<usize>,
     /// h of the product.
     pub(super) product_weights: Range<usize>,
+    /// h of the part that is given.
+    pub(super) content_weights: Range<usize>,
     /// The first layer's weights of the user's vector, `[layers[0], mlp-hidden]`; those of the item's are the layer's.
     pub(super) first_users: Range<usize>,
     pub(super) layers: Vec<Layer>,
@@ -158,20 +172,24 @@ impl Layout {
             range
         };
         let (users, items, d, m) = (shape.users, shape.items, shape.hidden, shape.mlp_hidden);
-        let mut table = |name: &str, rows: usize, width: usize| {
-            let range = push(name, &[rows, width], Start::Table);
+        let mut table = |name: &str, rows: usize, width: usize, start: Start| {
+            let range = push(name, &[rows, width], start);
             Table { range, width }
         };
-        let product_users = table("product.users", users, d);
-        let product_items = table("product.items", items, d);
-        let mlp_users = table("mlp.users", users, m);
-        let mlp_items = table("mlp.items", items, m);
+        let product_users = table("product.users", users, d, Start::Table);
+        let product_items = table("product.items", items, d, Start::Table);
+        let mlp_users = table("mlp.users", users, m, Start::Table);
+        let mlp_items = table("mlp.items", items, m, Start::Table);
+        // What is given counts as it is, until a user or an item has learned better.
+        let content_users = table("content.users", users, shape.content, Start::One);
+        let content_items = table("content.items", items, shape.content, Start::One);
         let item_bias = push("item_bias", &[if shape.item_bias { items } else { 0 }], Start::Zero);
         let user_bias = push("user_bias", &[if shape.user_bias { users } else { 0 }], Start::Zero);
         let dense = user_bias.end;
         let item_bias = Table { width: usize::from(shape.item_bias), range: item_bias };
         let user_bias = Table { width: usize::from(shape.user_bias), range: user_bias };
         let product_weights = push("product.weights", &[if shape.weighted { d } else { 0 }], Start::One);
+        let content_weights = push("content.weights", &[shape.content], Start::Zero);
         let first = shape.layers.first().copied().unwrap_or(0);
         let first_users = push("mlp.0.users.weight", &[first, m], Start::Layer(2 * m));
         let mut inputs = m;
@@ -195,10 +213,13 @@ impl Layout {
             product_items,
             mlp_users,
             mlp_items,
+            content_users,
+            content_items,
             item_bias,
             user_bias,
             dense: dense..len,
             product_weights,
+            content_weights,
             first_users,
             layers,
             mlp_weights,

@@ -1,5 +1,6 @@
 //! Models with a vector for each user and item, learned by gradient steps: MF, BPR, GMF, MLP, `NeuMF`.
 
+mod content;
 mod draws;
 mod kind;
 mod layout;
@@ -21,6 +22,7 @@ use cloze_eval::{ModelError, Query, Recommender};
 use cloze_train::{
     Model, ModelFolder, NamedTensor, Plan, Run, TrainError, TrainingData, train, validation_cases,
 };
+pub use content::PairContent;
 use draws::Draws;
 pub use kind::{BprKind, GmfKind, Kind, KindOptions, MfKind, MlpKind, NeuMfKind};
 use layout::{Layout, Shape};
@@ -28,6 +30,7 @@ use network::Network;
 use optimizer::SparseOptimizer;
 pub use options::{FactorLoss, FactorOptions, Optimizer};
 use score::Scorer;
+use std::sync::Arc;
 use task::FactorTask;
 
 /// A model with a vector for each user and item, fitted to pairs that were observed and pairs that are drawn.
@@ -67,6 +70,65 @@ impl<K: Kind> Factors<K> {
 
     fn scorer(&self) -> Scorer<'_> {
         Scorer { network: &self.network, options: &self.options.values }
+    }
+
+    /// [`Model::fit`] with a part of the score for what is given of pairs.
+    ///
+    /// # Errors
+    /// As [`Model::fit`].
+    pub fn fit_with(
+        data: &TrainingData<'_>,
+        options: &KindOptions<K>,
+        content: Option<Arc<dyn PairContent>>,
+        run: &mut Run<'_>,
+    ) -> Result<Self, TrainError> {
+        let values = &options.values;
+        values.validate::<K>()?;
+        check_items(data.sequences.values(), data.items)?;
+        let shape = Shape::of::<K>(values, data.sequences.len(), data.items, content.as_deref());
+        shape.validate()?;
+        let sets = sets(data.sequences)?;
+        let seed = run.seed;
+        let fresh =
+            |shape: Shape| Network::new(shape, |layout| layout.initialize(values.initial_scale, seed));
+        let network = if values.pretrain_epochs > 0 {
+            let epochs = values.pretrain_epochs;
+            let mut before = |name, shape, rate| {
+                learn(Phase { name, network: fresh(shape), epochs, rate }, data, &sets, values, run)
+            };
+            let product = before("gmf", shape.product(), values.gmf_learning_rate)?;
+            let mlp = before("mlp", shape.mlp(), values.mlp_learning_rate)?;
+            join(shape, &product, &mlp)
+        } else {
+            fresh(shape)
+        };
+        let network = Network { content, ..network };
+        let (epochs, rate) = (values.epochs, values.learning_rate);
+        let mut network = learn(Phase { name: K::NAME, network, epochs, rate }, data, &sets, values, run)?;
+        network.forget(|user| !sets.get(user).is_empty());
+        Ok(Self { options: options.clone(), network })
+    }
+
+    /// [`Model::load`] of weights that were trained with these options and this content.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_with(
+        folder: &ModelFolder,
+        options: KindOptions<K>,
+        content: Option<Arc<dyn PairContent>>,
+    ) -> Result<Self, TrainError> {
+        options.values.validate::<K>()?;
+        let (items, users) = (folder.vocabularies.items.len(), folder.vocabularies.users.len());
+        let shape = Shape::of::<K>(&options.values, users, items, content.as_deref());
+        shape.validate()?;
+        // Grows with what is there: absurd options fail at the first array, before a buffer is allocated.
+        let mut values = Vec::new();
+        for array in &Layout::new(&shape).arrays {
+            values.extend(folder.f32(&array.name, Some(&array.shape))?);
+        }
+        let network = Network::new(shape, |_| values);
+        Ok(Self { options, network: Network { content, ..network } })
     }
 }
 
@@ -154,30 +216,7 @@ impl<K: Kind> Model for Factors<K> {
     type Options = KindOptions<K>;
 
     fn fit(data: &TrainingData<'_>, options: &Self::Options, run: &mut Run<'_>) -> Result<Self, TrainError> {
-        let values = &options.values;
-        values.validate::<K>()?;
-        check_items(data.sequences.values(), data.items)?;
-        let shape = Shape::of::<K>(values, data.sequences.len(), data.items);
-        shape.validate()?;
-        let sets = sets(data.sequences)?;
-        let seed = run.seed;
-        let fresh =
-            |shape: Shape| Network::new(shape, |layout| layout.initialize(values.initial_scale, seed));
-        let network = if values.pretrain_epochs > 0 {
-            let epochs = values.pretrain_epochs;
-            let mut before = |name, shape, rate| {
-                learn(Phase { name, network: fresh(shape), epochs, rate }, data, &sets, values, run)
-            };
-            let product = before("gmf", shape.product(), values.gmf_learning_rate)?;
-            let mlp = before("mlp", shape.mlp(), values.mlp_learning_rate)?;
-            join(shape, &product, &mlp)
-        } else {
-            fresh(shape)
-        };
-        let (epochs, rate) = (values.epochs, values.learning_rate);
-        let mut network = learn(Phase { name: K::NAME, network, epochs, rate }, data, &sets, values, run)?;
-        network.forget(|user| !sets.get(user).is_empty());
-        Ok(Self { options: options.clone(), network })
+        Self::fit_with(data, options, None, run)
     }
 
     fn options(&self) -> &Self::Options {
@@ -193,17 +232,7 @@ impl<K: Kind> Model for Factors<K> {
     }
 
     fn load(folder: &ModelFolder) -> Result<Self, TrainError> {
-        let options: KindOptions<K> = folder.options(K::NAME)?;
-        options.values.validate::<K>()?;
-        let (items, users) = (folder.vocabularies.items.len(), folder.vocabularies.users.len());
-        let shape = Shape::of::<K>(&options.values, users, items);
-        shape.validate()?;
-        // Grows with what is there: absurd options fail at the first array, before a buffer is allocated.
-        let mut values = Vec::new();
-        for array in &Layout::new(&shape).arrays {
-            values.extend(folder.f32(&array.name, Some(&array.shape))?);
-        }
-        Ok(Self { options, network: Network::new(shape, |_| values) })
+        Self::load_with(folder, folder.options(K::NAME)?, None)
     }
 }
 

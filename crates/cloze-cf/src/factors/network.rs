@@ -1,18 +1,29 @@
 //! The network: scores of pairs, and what they give back to the parameters.
 //!
 //! `s(u, i) = h · (p_u ∗ q_i) + g · z(p′_u, q′_i) + b_i + c_u + b`, with `z` the last of the layers `z₀ = relu(A p′ + B q′ + c₀)`,
-//! `zₗ = relu(Wₗ zₗ₋₁ + cₗ)`. A model of the family has some of the terms.
+//! `zₗ = relu(Wₗ zₗ₋₁ + cₗ)`, and what [`content`](super::content) adds. A model of the family has some of the terms.
 
+use super::content::PairContent;
 use super::layout::{Layout, Shape};
 use super::options::FactorLoss;
 use super::products::{add_scaled, dot, matrix, multiply};
+use std::sync::Arc;
 
 /// A network with its values.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Network {
     pub(super) shape: Shape,
     pub(super) layout: Layout,
     pub(super) values: Vec<f32>,
+    /// What is given of pairs, where the shape has a part for it.
+    pub(super) content: Option<Arc<dyn PairContent>>,
+}
+
+/// By what was learned.
+impl PartialEq for Network {
+    fn eq(&self, other: &Self) -> bool {
+        self.shape == other.shape && self.values == other.values
+    }
 }
 
 /// Tables of user vectors: the network's, or those of one whom it does not know.
@@ -22,6 +33,8 @@ pub(super) struct People<'a> {
     pub(super) product: &'a [f32],
     /// `[people, mlp-hidden]`.
     pub(super) mlp: &'a [f32],
+    /// `[people, content]`; none of people of whom nothing is given.
+    pub(super) content: &'a [f32],
     /// `[people]`; none where a user has no score of its own.
     pub(super) bias: &'a [f32],
 }
@@ -32,6 +45,7 @@ impl<'a> People<'a> {
         Self {
             product: &network.values[layout.product_users.range.clone()],
             mlp: &network.values[layout.mlp_users.range.clone()],
+            content: &network.values[layout.content_users.range.clone()],
             bias: &network.values[layout.user_bias.range.clone()],
         }
     }
@@ -46,6 +60,15 @@ pub(super) struct Part<'a> {
     pub(super) items: &'a [u32],
     /// The rating of each observed pair, `[G]`.
     pub(super) ratings: &'a [f32],
+    /// The optimizer's step.
+    pub(super) step: u64,
+}
+
+impl Part<'_> {
+    /// Items of a group.
+    pub(super) fn stride(&self) -> usize {
+        self.items.len() / self.users.len()
+    }
 }
 
 /// What was computed of groups. A group is a user with items, the observed one first; with G groups
@@ -63,6 +86,10 @@ pub(super) struct Chunk {
     /// Gradients of the layers' vectors, `[G, mlp-hidden]` and `[E, mlp-hidden]`.
     pub(super) mlp_users: Vec<f32>,
     pub(super) mlp_items: Vec<f32>,
+    /// Gradients of the users' vectors of the part that is given, `[G, content]`.
+    pub(super) content_users: Vec<f32>,
+    /// What is given of each pair; after the backward pass gradients of the items' vectors, `[E, content]`.
+    pub(super) content: Vec<f32>,
     /// Gradient of what every pair uses.
     pub(super) dense: Vec<f32>,
     /// Sum of the groups' losses.
@@ -78,12 +105,13 @@ impl Network {
     pub(super) fn new(shape: Shape, values: impl FnOnce(&Layout) -> Vec<f32>) -> Self {
         let layout = Layout::new(&shape);
         let values = values(&layout);
-        Self { shape, layout, values }
+        Self { shape, layout, values, content: None }
     }
 
     /// Sets the vectors of users who learned nothing to zeros.
     pub(super) fn forget(&mut self, learned: impl Fn(usize) -> bool) {
-        for table in [&self.layout.product_users, &self.layout.mlp_users, &self.layout.user_bias] {
+        let layout = &self.layout;
+        for table in [&layout.product_users, &layout.mlp_users, &layout.content_users, &layout.user_bias] {
             let rows = self.values[table.range.clone()].chunks_exact_mut(table.width.max(1));
             rows.enumerate().filter(|(user, _)| !learned(*user)).for_each(|(_, row)| row.fill(0.0));
         }
@@ -91,8 +119,8 @@ impl Network {
 
     /// Scores of groups of `stride` items into `chunk`.
     pub(super) fn forward(&self, people: People<'_>, part: Part<'_>, chunk: &mut Chunk) {
-        let Part { users, items, .. } = part;
-        let (layout, stride) = (&self.layout, items.len() / users.len());
+        let (Part { users, items, .. }, stride) = (part, part.stride());
+        let layout = &self.layout;
         let bias = self.values[layout.bias.clone()].first().copied().unwrap_or(0.0);
         chunk.scores.clear();
         chunk.scores.resize(items.len(), bias);
@@ -125,6 +153,7 @@ impl Network {
         if !self.shape.layers.is_empty() {
             self.forward_layers(people, users, items, chunk);
         }
+        self.forward_content(people, part, chunk);
     }
 
     /// Appends `h ∗ p`.
@@ -201,8 +230,8 @@ impl Network {
         groups: usize,
         chunk: &mut Chunk,
     ) {
-        let Part { users, items, ratings } = part;
-        let (layout, stride) = (&self.layout, items.len() / users.len());
+        let (Part { users, items, ratings, .. }, stride) = (part, part.stride());
+        let layout = &self.layout;
         chunk.slopes.resize(items.len(), 0.0);
         let scored = chunk.scores.chunks_exact(stride).zip(chunk.slopes.chunks_exact_mut(stride));
         let scored = scored.zip(ratings);
@@ -217,6 +246,7 @@ impl Network {
         if !self.shape.layers.is_empty() {
             self.backward_layers(stride, chunk);
         }
+        self.backward_content(people, part, chunk);
         if self.shape.bias {
             chunk.dense[layout.bias.start - layout.dense.start] = chunk.slopes.iter().sum();
         }

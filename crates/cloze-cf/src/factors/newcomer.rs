@@ -23,6 +23,8 @@ pub(super) struct Person {
     pub(super) product: Vec<f32>,
     /// `[mlp-hidden]`.
     pub(super) mlp: Vec<f32>,
+    /// Number and vector, `[content]`, of one of whom something is given; of anybody else nothing is.
+    pub(super) content: Option<(u32, Vec<f32>)>,
     pub(super) bias: f32,
 }
 
@@ -41,8 +43,9 @@ impl Prior {
         let (mlp, mlp_precision) = spread(people.mlp, network.shape.mlp_hidden);
         let (bias, bias_precision) = spread(people.bias, usize::from(network.shape.user_bias));
         let one = |values: &[f32]| values.first().copied().unwrap_or(0.0);
-        let precision = Person { product: product_precision, mlp: mlp_precision, bias: one(&bias_precision) };
-        Self { mean: Person { product, mlp, bias: one(&bias) }, precision }
+        let person = |product, mlp, bias| Person { product, mlp, content: None, bias };
+        let precision = person(product_precision, mlp_precision, one(&bias_precision));
+        Self { mean: person(product, mlp, one(&bias)), precision }
     }
 }
 
@@ -93,8 +96,9 @@ impl Person {
         for number in 0..STEPS {
             let batch = draws.batch(number);
             let groups = batch.users.len();
-            let people = People { product: &person.product, mlp: &person.mlp, bias: &[] };
-            let part = Part { users: &batch.users, items: &batch.items, ratings: &batch.ratings };
+            let people = People { product: &person.product, mlp: &person.mlp, content: &[], bias: &[] };
+            let (users, items, ratings) = (&batch.users, &batch.items, &batch.ratings);
+            let part = Part { users, items, ratings, step: number };
             network.forward(people, part, &mut chunk);
             network.backward(people, part, options.loss, groups, &mut chunk);
             let rate = RATE * (STEPS - number) as f64 / STEPS as f64;

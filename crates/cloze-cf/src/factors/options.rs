@@ -66,6 +66,8 @@ pub struct FactorOptions {
     pub l2: f64,
     /// The same for the vectors that the layers read.
     pub mlp_l2: f64,
+    /// The same for the vectors that weigh what texts say.
+    pub text_l2: f64,
     /// Standard deviation of the first vectors' values.
     pub initial_scale: f64,
     /// Epochs between two looks at the validation items; 0: never.
@@ -103,7 +105,7 @@ impl FactorOptions {
         for (key, value) in rates {
             check(key, value, value.is_finite() && value > 0.0, "must be a number above 0")?;
         }
-        for (key, value) in [("l2", self.l2), ("mlp-l2", self.mlp_l2)] {
+        for (key, value) in [("l2", self.l2), ("mlp-l2", self.mlp_l2), ("text-l2", self.text_l2)] {
             check(key, value, value.is_finite() && value >= 0.0, "must be 0 or a number above it")?;
         }
         Ok(())

@@ -20,7 +20,7 @@ pub(super) struct Scorer<'a> {
 }
 
 /// The terms of a score, with their names.
-pub(super) const TERMS: [&str; 3] = ["product", "layers", "item"];
+pub(super) const TERMS: [&str; 4] = ["product", "layers", "text", "item"];
 
 impl Scorer<'_> {
     /// The vectors of each query's user: those of training, or, of anybody else, such as are learned from the history.
@@ -40,6 +40,8 @@ impl Scorer<'_> {
                 let known = Person {
                     product: row(people.product, user, network.shape.hidden).to_vec(),
                     mlp: row(people.mlp, user, network.shape.mlp_hidden).to_vec(),
+                    content: (network.shape.content > 0)
+                        .then(|| (user, row(people.content, user, network.shape.content).to_vec())),
                     bias: people.bias.get(user as usize).copied().unwrap_or(0.0),
                 };
                 // Zeros: there was nothing in training to learn the user's vectors from.
@@ -88,7 +90,10 @@ impl Scorer<'_> {
                 self.network.finish_layers(&mut outputs, scores);
             }
         }
-        if terms.contains(&TERMS[2]) {
+        if let Some((user, vector)) = person.content.as_ref().filter(|_| terms.contains(&TERMS[2])) {
+            self.network.add_content(*user, vector, scores);
+        }
+        if terms.contains(&TERMS[3]) {
             let of_items = &values[layout.item_bias.range.clone()];
             scores.iter_mut().zip(of_items).for_each(|(score, bias)| *score += bias);
             let shared = person.bias + values[layout.bias.clone()].first().copied().unwrap_or(0.0);
@@ -101,7 +106,8 @@ impl Scorer<'_> {
     /// Each term of a query's scores that the model has.
     pub(super) fn parts(&self, query: &Query<'_>) -> Result<Vec<(&'static str, Vec<f32>)>, CfError> {
         let (shape, first) = (&self.network.shape, self.first_of_items());
-        let has = [shape.hidden > 0, !shape.layers.is_empty(), shape.item_bias || shape.bias];
+        let own = shape.item_bias || shape.bias;
+        let has = [shape.hidden > 0, !shape.layers.is_empty(), shape.content > 0, own];
         let mut parts = Vec::new();
         for person in self.people(&[*query])? {
             for (term, _) in TERMS.into_iter().zip(has).filter(|(_, has)| *has) {

@@ -25,14 +25,14 @@ pub(super) struct FactorTask<'a> {
 
 impl FactorTask<'_> {
     /// What each group of the batch gives, chunk by chunk.
-    fn learn(&mut self, batch: &Batch) {
+    fn learn(&mut self, batch: &Batch, step: u64) {
         let (network, loss, groups) = (&*self.network, self.options.loss, batch.users.len());
         self.chunks.resize_with(groups.div_ceil(CHUNK), Chunk::default);
         let pairs = batch.users.par_chunks(CHUNK).zip(batch.ratings.par_chunks(CHUNK));
         let parts = pairs.zip(batch.items.par_chunks(CHUNK * batch.stride));
         let people = People::of(network);
         self.chunks.par_iter_mut().zip(parts).for_each(|(chunk, ((users, ratings), items))| {
-            let part = Part { users, items, ratings };
+            let part = Part { users, items, ratings, step };
             network.forward(people, part, chunk);
             network.backward(people, part, loss, groups, chunk);
         });
@@ -41,7 +41,7 @@ impl FactorTask<'_> {
     /// Updates what the batch used. Returns the gradient's square.
     fn update(&mut self, batch: &Batch, rate: f64) -> f64 {
         let (chunks, stride) = (&self.chunks, batch.stride);
-        let Network { layout, values, shape } = &mut *self.network;
+        let Network { layout, values, shape, .. } = &mut *self.network;
         let optimizer = &mut self.optimizer;
         let shared = optimizer.step(rate);
         let rows = |l2| shared.for_rows(batch.users.len(), l2);
@@ -78,6 +78,17 @@ impl FactorTask<'_> {
                     add_scaled(sum, 1.0, row(&chunk.mlp_items, place as u32, shape.mlp_hidden));
                 });
         }
+        if shape.content > 0 {
+            let of_content = rows(self.options.text_l2);
+            let add = of_groups(|chunk| &chunk.content_users, shape.content);
+            let of_people = of_content.for_pairs(stride);
+            square += optimizer.update_rows(of_people, values, &layout.content_users, &users, &add);
+            square +=
+                optimizer.update_rows(of_content, values, &layout.content_items, &items, &|place, sum| {
+                    let (chunk, place) = pair(place);
+                    add_scaled(sum, 1.0, row(&chunk.content, place as u32, shape.content));
+                });
+        }
         if shape.item_bias {
             let of_bias = if shape.hidden > 0 { of_items } else { of_read_items };
             square += optimizer.update_rows(of_bias, values, &layout.item_bias, &items, &|place, sum| {
@@ -102,7 +113,7 @@ impl FactorTask<'_> {
 impl Task for FactorTask<'_> {
     fn step(&mut self, step: u64, rate: f64) -> Result<Step, TrainError> {
         let batch = self.draws.batch(step);
-        self.learn(&batch);
+        self.learn(&batch, step);
         let groups = batch.users.len();
         let norm = self.update(&batch, rate).sqrt();
         if !norm.is_finite() {

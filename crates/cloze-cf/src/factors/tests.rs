@@ -1,5 +1,6 @@
 use super::network::{Chunk, Part, People};
 use super::*;
+use cloze_encoder::Philox;
 use cloze_train::{Reporter, TrainedOn};
 
 const USERS: usize = 4;
@@ -18,11 +19,39 @@ fn options<K: Kind>(loss: FactorLoss) -> FactorOptions {
     }
 }
 
+/// Something of every pair, another thing of observed ones.
+#[derive(Debug)]
+struct Given;
+
+const GIVEN: usize = 11;
+
+impl PairContent for Given {
+    fn width(&self) -> usize {
+        GIVEN
+    }
+
+    fn of_group(&self, user: u32, items: &[u32], step: u64, vectors: &mut [f32]) {
+        for (place, (&item, vector)) in items.iter().zip(vectors.chunks_exact_mut(GIVEN)).enumerate() {
+            let mut drawn = Philox::new(step + u64::from(place == 0), user << 16 | item);
+            vector.fill_with(|| 0.4 * drawn.normal_pair()[0] as f32);
+        }
+    }
+
+    fn of_items(&self, user: u32, first: u32, vectors: &mut [f32]) {
+        for (item, vector) in (first..).zip(vectors.chunks_exact_mut(GIVEN)) {
+            self.of_group(user, &[item, item], 0, &mut vec![0.0; 2 * GIVEN]);
+            self.of_group(user, &[item], 0, vector);
+        }
+    }
+}
+
 /// A network in which no gradient is zero by accident, and no layer close to where its slope changes.
-fn network<K: Kind>(loss: FactorLoss) -> Network {
+fn network<K: Kind>(loss: FactorLoss, content: Option<Arc<dyn PairContent>>) -> Network {
     let layers = if K::MLP { vec![7, 4] } else { Vec::new() };
-    let shape = Shape::of::<K>(&FactorOptions { layers, ..options::<K>(loss) }, USERS, ITEMS);
-    let mut network = Network::new(shape, |layout| layout.initialize(0.7, 4));
+    let shape =
+        Shape::of::<K>(&FactorOptions { layers, ..options::<K>(loss) }, USERS, ITEMS, content.as_deref());
+    let network = Network::new(shape, |layout| layout.initialize(0.7, 4));
+    let mut network = Network { content, ..network };
     for (place, value) in network.values.iter_mut().enumerate() {
         *value += 0.05 * ((place % 11) as f32 - 5.0);
     }
@@ -35,7 +64,7 @@ const THINGS: [u32; 9] = [1, 3, 5, 0, 2, 1, 4, 1, 0];
 /// Mean loss of three groups of three.
 fn loss_of(network: &Network, loss: FactorLoss, chunk: &mut Chunk) -> f64 {
     let people = People::of(network);
-    let part = Part { users: &PEOPLE, items: &THINGS, ratings: &[4.0, 1.5, 3.0] };
+    let part = Part { users: &PEOPLE, items: &THINGS, ratings: &[4.0, 1.5, 3.0], step: 0 };
     network.forward(people, part, chunk);
     network.backward(people, part, loss, PEOPLE.len(), chunk);
     chunk.loss / PEOPLE.len() as f64
@@ -57,6 +86,9 @@ fn gradient(network: &Network, chunk: &Chunk) -> Vec<f32> {
         if !shape.layers.is_empty() {
             add(&layout.mlp_users, user, 1.0, network::row(&chunk.mlp_users, group, shape.mlp_hidden));
         }
+        if shape.content > 0 {
+            add(&layout.content_users, user, 1.0, network::row(&chunk.content_users, group, shape.content));
+        }
     }
     for (pair, &item) in THINGS.iter().enumerate() {
         let slope = chunk.slopes[pair];
@@ -68,6 +100,10 @@ fn gradient(network: &Network, chunk: &Chunk) -> Vec<f32> {
             let of_item = network::row(&chunk.mlp_items, pair as u32, shape.mlp_hidden);
             add(&layout.mlp_items, item, 1.0, of_item);
         }
+        if shape.content > 0 {
+            let of_item = network::row(&chunk.content, pair as u32, shape.content);
+            add(&layout.content_items, item, 1.0, of_item);
+        }
         add(&layout.item_bias, item, slope, &[1.0]);
         if shape.user_bias {
             add(&layout.user_bias, PEOPLE[pair / 3], slope, &[1.0]);
@@ -77,8 +113,8 @@ fn gradient(network: &Network, chunk: &Chunk) -> Vec<f32> {
     sum
 }
 
-fn check_gradient<K: Kind>(loss: FactorLoss) {
-    let (mut network, mut chunk) = (network::<K>(loss), Chunk::default());
+fn check_gradient<K: Kind>(loss: FactorLoss, content: Option<Arc<dyn PairContent>>) {
+    let (mut network, mut chunk) = (network::<K>(loss, content), Chunk::default());
     loss_of(&network, loss, &mut chunk);
     let found = gradient(&network, &chunk);
     let (mut difference, mut norm) = (0.0, 0.0);
@@ -104,10 +140,12 @@ fn check_gradient<K: Kind>(loss: FactorLoss) {
 #[test]
 fn gradients_are_those_of_finite_differences_and_every_parameter_has_one() {
     for loss in [FactorLoss::Log, FactorLoss::Bpr, FactorLoss::SampledSoftmax, FactorLoss::Squared] {
-        check_gradient::<MfKind>(loss);
-        check_gradient::<GmfKind>(loss);
-        check_gradient::<MlpKind>(loss);
-        check_gradient::<NeuMfKind>(loss);
+        check_gradient::<MfKind>(loss, None);
+        check_gradient::<GmfKind>(loss, None);
+        check_gradient::<MlpKind>(loss, None);
+        check_gradient::<NeuMfKind>(loss, None);
+        check_gradient::<GmfKind>(loss, Some(Arc::new(Given)));
+        check_gradient::<MlpKind>(loss, Some(Arc::new(Given)));
     }
 }
 
@@ -128,14 +166,7 @@ fn groups() -> (Sequences, Vec<Option<u32>>) {
 
 fn fitted<K: Kind>(sequences: &Sequences, held: &[Option<u32>]) -> Factors<K> {
     let origin = origin();
-    let data = TrainingData {
-        names: None,
-        sequences,
-        items: 16,
-        origin: &origin,
-        validation: Some(held),
-        leak: None,
-    };
+    let data = TrainingData { validation: Some(held), ..TrainingData::new(sequences, 16, &origin) };
     let options =
         FactorOptions { epochs: 30, batch: 32, hidden: 8, learning_rate: 0.02, l2: 0.01, ..K::defaults() };
     let mut reporter = Reporter::quiet();
@@ -199,14 +230,7 @@ fn a_user_without_items_is_a_newcomer() {
 fn what_cannot_be_is_refused() {
     let sequences = Sequences::from_lists(&[vec![0, 1], vec![0, 1]], None).unwrap();
     let origin = origin();
-    let data = TrainingData {
-        names: None,
-        sequences: &sequences,
-        items: 2,
-        origin: &origin,
-        validation: None,
-        leak: None,
-    };
+    let data = TrainingData::new(&sequences, 2, &origin);
     let mut reporter = Reporter::quiet();
     let mut fails = |options: FactorOptions| {
         let error = NeuMf::fit(&data, &options.into(), &mut Run::new(5, &mut reporter)).unwrap_err();
@@ -238,8 +262,7 @@ fn rated() -> (Sequences, Vec<u32>, impl Fn(u32, u32) -> f32) {
 
 fn squared(sequences: &Sequences, options: FactorOptions) -> Result<Mf, TrainError> {
     let origin = origin();
-    let data =
-        TrainingData { names: None, sequences, items: 16, origin: &origin, validation: None, leak: None };
+    let data = TrainingData::new(sequences, 16, &origin);
     let options = FactorOptions { loss: FactorLoss::Squared, batch: 32, hidden: 4, ..options };
     Mf::fit(&data, &options.into(), &mut Run::new(5, &mut Reporter::quiet()))
 }

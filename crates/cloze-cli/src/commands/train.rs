@@ -278,11 +278,10 @@ impl Train {
         ));
         let data = TrainingData {
             names: Some(&dataset.items),
-            sequences: &sequences,
-            items: dataset.items.len(),
-            origin,
+            users: Some(&dataset.users),
             validation: validation.as_deref(),
             leak: Some(&dataset.sequences),
+            ..TrainingData::new(&sequences, dataset.items.len(), origin)
         };
         let mut run = Run {
             seed: self.common.seed,

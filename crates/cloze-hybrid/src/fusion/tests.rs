@@ -36,14 +36,7 @@ fn fit(alpha: Option<f64>, validation: Option<&[Option<u32>]>, notes: &mut Vec<S
         fit: "train".to_owned(),
         user_share: 1.0,
     };
-    let data = TrainingData {
-        names: None,
-        sequences: &sequences,
-        items: ITEMS,
-        origin: &origin,
-        validation,
-        leak: None,
-    };
+    let data = TrainingData { validation, ..TrainingData::new(&sequences, ITEMS, &origin) };
     let alpha = alpha.map(|alpha| vec![alpha]);
     let options = only_ease(alpha);
     let mut reporter = Reporter::quiet();

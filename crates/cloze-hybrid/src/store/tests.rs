@@ -66,14 +66,7 @@ fn model(change: impl FnOnce(&mut HybridOptions)) -> HybridBert4Rec {
         user_share: 1.0,
     };
     let sequences = sequences(&lists(true));
-    let data = TrainingData {
-        names: None,
-        sequences: &sequences,
-        items: ITEMS,
-        origin: &origin,
-        validation: None,
-        leak: Some(&sequences),
-    };
+    let data = TrainingData { leak: Some(&sequences), ..TrainingData::new(&sequences, ITEMS, &origin) };
     let mut reporter = Reporter::quiet();
     HybridBert4Rec::fit(&data, &options, &mut Run::new(3, &mut reporter)).unwrap()
 }

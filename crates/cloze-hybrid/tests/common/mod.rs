@@ -41,8 +41,7 @@ pub(crate) fn fit<M: Model>(
 ) -> Result<M, TrainError> {
     let sequences = sequences();
     let leak = Some(&sequences);
-    let data =
-        TrainingData { names: None, sequences: &sequences, items: ITEMS, origin, validation: None, leak };
+    let data = TrainingData { leak, ..TrainingData::new(&sequences, ITEMS, origin) };
     let mut reporter = Reporter::quiet();
     M::fit(&data, options, &mut Run { reuse, ..Run::new(3, &mut reporter) })
 }

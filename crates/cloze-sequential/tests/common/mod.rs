@@ -32,14 +32,7 @@ pub(crate) fn walks() -> Vec<Vec<u32>> {
 pub(crate) fn fit<M: Model>(lists: &[Vec<u32>], options: &M::Options, seed: u64) -> Result<M, TrainError> {
     let sequences = Sequences::from_lists(lists, None).unwrap();
     let origin = origin();
-    let data = TrainingData {
-        names: None,
-        sequences: &sequences,
-        items: ITEMS,
-        origin: &origin,
-        validation: None,
-        leak: None,
-    };
+    let data = TrainingData::new(&sequences, ITEMS, &origin);
     let mut reporter = Reporter::quiet();
     Model::fit(&data, options, &mut Run::new(seed, &mut reporter))
 }
