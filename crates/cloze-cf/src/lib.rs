@@ -55,7 +55,7 @@ pub use ease::{Ease, EaseOptions};
 pub use error::CfError;
 pub use factors::{
     Bpr, BprKind, FactorLoss, FactorOptions, Factors, Gmf, GmfKind, Kind, KindOptions, Mf, MfKind, Mlp,
-    MlpKind, NeuMf, NeuMfKind, Optimizer, PairContent,
+    MlpKind, NeuMf, NeuMfKind, Optimizer, PairContent, help,
 };
 pub use ials::{Ials, IalsOptions, IalsSolver};
 pub use item_knn::{ItemKnn, ItemKnnOptions};

@@ -7,6 +7,7 @@ use cloze_cf::{
 };
 use cloze_eval::Recommender;
 use cloze_hybrid::{HybridBert4Rec, MfBert4Rec};
+use cloze_review::{BertRs, ReviewProfiles};
 use cloze_sequential::{Bert4Rec, Caser, Gru4Rec, SasRec};
 use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
 use serde_json::Value;
@@ -37,6 +38,8 @@ pub(crate) static MODELS: &[Entry] = &[
     Entry::of::<Caser>(),
     Entry::of::<MfBert4Rec>().reusing(VECTORS),
     Entry::of::<HybridBert4Rec>().reusing(TOWERS),
+    Entry::of::<ReviewProfiles>(),
+    Entry::of::<BertRs>(),
 ];
 
 /// Training a tower is most of the work of a hybrid, and its towers are models of their own.

@@ -11,6 +11,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 use cloze_data::DataOptions;
+use cloze_train::Reporter;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::ReviewError;
@@ -97,6 +98,24 @@ impl Embeddings {
         for key in &keys {
             vectors.extend_from_slice(&self.vectors[key]);
         }
+        Ok(vectors)
+    }
+
+    /// The vectors of `texts`, `[texts, width]`, by what is kept in the cache, with progress under the name `what`.
+    ///
+    /// # Errors
+    /// As [`Embeddings::open_usual`] and [`Embeddings::of`].
+    pub fn of_all(
+        texts: &[&str],
+        model: &mut TextModel,
+        what: &str,
+        reporter: &mut Reporter,
+    ) -> Result<Vec<f32>, ReviewError> {
+        let mut kept = Self::open_usual(model)?;
+        reporter.start(what, texts.len() as u64, what);
+        let before = kept.len();
+        let vectors = kept.of(texts, model, &mut |done, _| reporter.advance_to(done as u64, String::new))?;
+        reporter.finish(&format!("{} {what}, {} of them new,", texts.len(), kept.len() - before));
         Ok(vectors)
     }
 

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use cloze_data::DataError;
 use cloze_encoder::EncoderError;
 use cloze_encoder::hugging_face::HuggingFaceError;
+use cloze_train::TrainError;
 
 /// A failure on the way from a text to its vector.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +52,31 @@ pub enum ReviewError {
         /// The model's folder.
         folder: PathBuf,
     },
+    /// Reviews that are not there.
+    #[error(
+        "reviews {given:?}: neither a file nor a data set with reviews: give --reviews FILE (.jsonl, .json.gz, .csv or .parquet)"
+    )]
+    Source {
+        /// What was asked for.
+        given: String,
+    },
+    /// Reviews of other users and items.
+    #[error(
+        "{}: none of its {found} reviews is of a user and an item of the data; one is of user {:?} and item {:?}: are they of \
+         another data set?",
+        path.display(), example.0, example.1
+    )]
+    Strangers {
+        /// The file.
+        path: PathBuf,
+        /// Reviews in it.
+        found: usize,
+        /// User and item of one of them.
+        example: (String, String),
+    },
+    /// A file of reviews that can't be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// A failure of the encoder.
     #[error(transparent)]
     Encoder(#[from] EncoderError),
@@ -61,4 +88,11 @@ pub enum ReviewError {
         /// What is wrong, and what to do.
         reason: String,
     },
+}
+
+/// A training that can't go on for want of vectors.
+impl From<ReviewError> for TrainError {
+    fn from(error: ReviewError) -> Self {
+        Self::Data(error.to_string())
+    }
 }

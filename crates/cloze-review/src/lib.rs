@@ -2,13 +2,21 @@
 //! text.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare values that are exact by construction"))]
 
+mod bert_rs;
+mod components;
 mod embeddings;
 mod error;
+mod reviews;
 mod source;
 mod text_model;
 mod wordpiece;
 
+pub use bert_rs::{
+    BertRs, BertRsKind, BertRsOptions, ReviewProfiles, ReviewProfilesOptions, TextOptions, Variant,
+};
+pub use components::Components;
 pub use embeddings::Embeddings;
 pub use error::ReviewError;
+pub use reviews::Reviews;
 pub use source::resolve;
 pub use text_model::{Pooling, TextModel};

@@ -1,5 +1,9 @@
 //! The models of the family by name: which parts each has, which options, which defaults.
 
+use super::help::{
+    BATCH, EPOCHS, HIDDEN, Help, ITEM_BIAS, L2, LAYERS, LOSS, MLP_HIDDEN, MLP_L2, NEGATIVES, OPTIMIZER, RATE,
+    SCALE, VALIDATE,
+};
 use super::options::{FactorLoss, FactorOptions, Optimizer};
 use serde::de::{Deserializer, Error as _};
 use serde::ser::Serializer;
@@ -7,33 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt::Debug;
 use std::marker::PhantomData;
-
-type Help = (&'static str, &'static str);
-
-const HIDDEN: Help = ("hidden", "Width of the vectors that are multiplied");
-const MLP_HIDDEN: Help = ("mlp-hidden", "Width of the vectors that the layers read");
-const LAYERS: Help = ("layers", "Outputs of each layer, the first next to the vectors");
-const ITEM_BIAS: Help =
-    ("item-bias", "Whether an item has a score of its own, whoever asks; with --loss squared a user too");
-const LOSS: Help = (
-    "loss",
-    "What training minimizes: log (binary cross-entropy), sampled-softmax, bpr (order of pairs) or squared (error of \
-     predicted ratings)",
-);
-const OPTIMIZER: Help = ("optimizer", "How a gradient becomes a step: sgd or adam");
-const NEGATIVES: Help = (
-    "negatives",
-    "Items drawn for each observed pair, uniformly from the user's others; none with --loss squared",
-);
-const EPOCHS: Help = ("epochs", "Passes over the observed pairs");
-const BATCH: Help = ("batch", "Observed pairs a step");
-const RATE: Help = ("learning-rate", "Learning rate at first; it falls linearly to 0");
-const L2: Help =
-    ("l2", "Penalty on the square of every vector that is multiplied, for every pair that uses it");
-const MLP_L2: Help = ("mlp-l2", "The same for the vectors that the layers read");
-const SCALE: Help = ("initial-scale", "Standard deviation of the first vectors' values");
-const VALIDATE: Help =
-    ("validate-every", "Epochs between two looks at the validation items; 0, or --loss squared: never");
 
 /// A model of the family.
 pub trait Kind: Debug + Clone + Copy + PartialEq + Send + Sync + 'static {
@@ -54,6 +31,7 @@ pub trait Kind: Debug + Clone + Copy + PartialEq + Send + Sync + 'static {
     fn defaults() -> FactorOptions;
 }
 
+/// What kinds change some of.
 const DEFAULTS: FactorOptions = FactorOptions {
     hidden: 64,
     mlp_hidden: 64,
@@ -74,6 +52,12 @@ const DEFAULTS: FactorOptions = FactorOptions {
     initial_scale: 0.1,
     validate_every: 4,
 };
+
+impl Default for FactorOptions {
+    fn default() -> Self {
+        DEFAULTS
+    }
+}
 
 /// See [`Mf`](crate::Mf).
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,6 +2,7 @@
 
 mod content;
 mod draws;
+pub mod help;
 mod kind;
 mod layout;
 mod loss;

@@ -15,4 +15,4 @@ pub(crate) use delimited::{Layout, Place, Row, Text};
 pub use id_map::{IdMapColumns, read_id_map};
 pub use interactions::{InteractionColumns, read_interactions};
 pub use items::{Cutting, GenreColumns, ItemColumns, ItemRecord, read_items};
-pub use reviews::{ReviewColumns, ReviewTexts, read_reviews};
+pub use reviews::{ReviewColumns, ReviewTexts, read_review_file, read_reviews};

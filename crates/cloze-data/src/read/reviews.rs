@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::log::{LogFormat, LogOptions};
+
 use super::column::{Column, plain_text_id};
 use super::items::Cutting;
 use super::records::{Asked, each};
@@ -20,6 +22,55 @@ pub struct ReviewColumns {
     pub item: Column,
     /// What was written.
     pub text: Column,
+}
+
+/// How well-known collections of reviews call user, item and text: Amazon's of 2014 and of 2023, and plain words.
+const USUAL: [[&str; 3]; 4] = [
+    ["reviewerID", "asin", "reviewText"],
+    ["user_id", "parent_asin", "text"],
+    ["user_id", "item_id", "text"],
+    ["user", "item", "text"],
+];
+
+impl ReviewColumns {
+    /// Columns by names.
+    pub fn named([user, item, text]: [&str; 3]) -> Self {
+        let name = |name: &str| Column::Name(name.to_owned());
+        Self { user: name(user), item: name(item), text: name(text) }
+    }
+}
+
+/// Reads a file of reviews whose format is that of its extension (`.jsonl`, `.json.gz`, `.csv`, `.parquet`, ...). Without `columns`
+/// those of well-known collections are tried: `reviewerID, asin, reviewText`; `user_id, parent_asin, text`; `user_id, item_id,
+/// text`; `user, item, text`.
+///
+/// # Errors
+/// As [`read_reviews`]; [`DataError::Malformed`] where none of the usual columns is there.
+pub fn read_review_file(path: &Path, columns: Option<&ReviewColumns>) -> Result<ReviewTexts, DataError> {
+    if let Some(columns) = columns {
+        return read_reviews(path, &cutting(path, columns)?, columns);
+    }
+    for names in USUAL {
+        let columns = ReviewColumns::named(names);
+        match read_reviews(path, &cutting(path, &columns)?, &columns) {
+            Err(DataError::Header { .. }) => {}
+            read => return read,
+        }
+    }
+    let usual = USUAL.map(|names| names.join(", ")).join("; ");
+    let reason = format!("none of the usual columns of user, item and text ({usual}): name them");
+    Err(DataError::Malformed { file: path.to_owned(), reason })
+}
+
+/// By the same rules as for a log.
+fn cutting(path: &Path, columns: &ReviewColumns) -> Result<Cutting, DataError> {
+    let mut log = LogOptions::new(path, columns.user.clone(), columns.item.clone());
+    log.header = Some(true);
+    Ok(match log.resolve(path)? {
+        LogFormat::JsonLines => Cutting::JsonLines,
+        LogFormat::Parquet => Cutting::Parquet,
+        format => Cutting::Table(log.table(path, format)?),
+    })
 }
 
 /// Texts by user and item, as external ids.
@@ -41,10 +92,13 @@ pub fn read_reviews(
         Asked { column: columns.text.clone(), role: "text" },
     ];
     let mut texts = HashMap::new();
+    // A column that is absent altogether is told before the rows that lack it.
+    let mut without = None;
     each(path, cutting, &asked, &mut |records, line, cells| {
         let [user, item] = [0, 1].map(|at| plain_text_id(&cells[at].join(" ")).to_owned());
         if let Some(at) = [&user, &item].iter().position(|id| id.is_empty()) {
-            return Err(records.wrong(at, line, "", "an id"));
+            without.get_or_insert_with(|| records.wrong(at, line, "", "an id"));
+            return Ok(());
         }
         let text = cells[2].join(" ");
         let text = html_escape::decode_html_entities(text.trim());
@@ -53,7 +107,7 @@ pub fn read_reviews(
         }
         Ok(())
     })?;
-    Ok(texts)
+    without.map_or(Ok(texts), Err)
 }
 
 #[cfg(test)]
@@ -61,8 +115,7 @@ mod tests {
     use super::*;
 
     fn columns() -> ReviewColumns {
-        let name = |name: &str| Column::Name(name.to_owned());
-        ReviewColumns { user: name("u"), item: name("i"), text: name("t") }
+        ReviewColumns::named(["u", "i", "t"])
     }
 
     fn read(lines: &str) -> Result<ReviewTexts, DataError> {
@@ -84,6 +137,22 @@ mod tests {
         let of = |user: &str, item: &str| texts.get(&(user.to_owned(), item.to_owned())).map(String::as_str);
         assert_eq!(of("A", "7"), Some("a 12\" & loud \u{1f3b8}"));
         assert_eq!((of("A", "8"), of("B", "7"), texts.len()), (None, Some("second"), 2));
+    }
+
+    #[test]
+    fn columns_of_well_known_collections_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |name: &str, content: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            read_review_file(&path, None)
+        };
+        let amazon = "{\"reviewerID\": \"A\", \"asin\": \"7\", \"reviewText\": \"good\"}\n";
+        let csv = "text,user_id,item_id\n\"good, indeed\",A,7\n";
+        assert_eq!(read("a.jsonl", amazon).unwrap().values().collect::<Vec<_>>(), ["good"]);
+        assert_eq!(read("a.csv", csv).unwrap().values().collect::<Vec<_>>(), ["good, indeed"]);
+        let error = read("b.jsonl", "{\"who\": 1}\n").unwrap_err().to_string();
+        assert!(error.contains("reviewerID, asin, reviewText") && error.contains("name them"), "{error}");
     }
 
     #[test]
