@@ -107,7 +107,7 @@ impl Model for BertRs {
         options.validate()?;
         let known = match options.variant {
             Variant::LeftOut => data.sequences,
-            Variant::AsPrinted => data.leak.unwrap_or(data.sequences),
+            Variant::AsPrinted | Variant::AsPrintedEmpty => data.leak.unwrap_or(data.sequences),
         };
         let (reviews, vectors, width) = read(&options.text, known, data, run)?;
         let (vectors, width) = reduced(vectors, width, options.text_hidden)?;
@@ -117,8 +117,9 @@ impl Model for BertRs {
                 let left_out = LeftOut::new(&reviews, vectors, width, sizes, options.shrinkage as f32);
                 (Content::Profiles(left_out.profiles().clone()), Arc::new(left_out))
             }
-            Variant::AsPrinted => {
-                let own = OwnReviews { width, pairs: reviews.pairs().to_vec(), vectors };
+            Variant::AsPrinted | Variant::AsPrintedEmpty => {
+                let borrow = options.variant == Variant::AsPrinted;
+                let own = OwnReviews { width, pairs: reviews.pairs().to_vec(), vectors, borrow };
                 (Content::OwnReviews(own.clone()), Arc::new(own))
             }
         };
@@ -138,7 +139,7 @@ impl Model for BertRs {
                     tensors.push(NamedTensor::f32(name, &[values.len() / width, *width], values.clone()));
                 }
             }
-            Content::OwnReviews(OwnReviews { width, pairs, vectors }) => {
+            Content::OwnReviews(OwnReviews { width, pairs, vectors, .. }) => {
                 let count = pairs.len();
                 let ids = |of: fn(&(u32, u32)) -> u32| pairs.iter().map(of).collect::<Vec<u32>>();
                 tensors.push(NamedTensor::u32("reviews.users", &[count], ids(|pair| pair.0)));
@@ -165,13 +166,14 @@ impl Model for BertRs {
                     items: folder.f32("texts.items", Some(&[items, width]))?,
                 })
             }
-            Variant::AsPrinted => {
+            Variant::AsPrinted | Variant::AsPrintedEmpty => {
                 let users = folder.u32("reviews.users", None)?;
                 let items = folder.u32("reviews.items", Some(&[users.len()]))?;
                 let vectors = folder.f32("reviews.vectors", None)?;
                 let width = vectors.len() / users.len().max(1);
                 let vectors = folder.f32("reviews.vectors", Some(&[users.len(), width]))?;
                 Content::OwnReviews(OwnReviews {
+                    borrow: options.variant == Variant::AsPrinted,
                     width,
                     pairs: users.into_iter().zip(items).collect(),
                     vectors,

@@ -93,6 +93,8 @@ pub enum Variant {
     /// That of the pair itself, held-out pairs too, and anybody's for a pair without: what is to be predicted is told. For the
     /// size of the leak.
     AsPrinted,
+    /// The same, with no review for a pair without: the paper does not say what a drawn pair has.
+    AsPrintedEmpty,
 }
 
 /// The parts of [`BertRs`](super::BertRs): GMF, MLP, and what reviews say.
@@ -114,7 +116,7 @@ impl Kind for BertRsKind {
             mlp_hidden: 32,
             layers: vec![64, 32, 16],
             optimizer: Optimizer::Adam,
-            epochs: 30,
+            epochs: 60,
             learning_rate: 1e-3,
             ..FactorOptions::default()
         }
@@ -151,7 +153,7 @@ impl Default for BertRsOptions {
         Self {
             text: TextOptions::default(),
             variant: Variant::LeftOut,
-            text_hidden: 64,
+            text_hidden: 128,
             shrinkage: 1.0,
             factors: KindOptions::default(),
         }
@@ -161,7 +163,8 @@ impl Default for BertRsOptions {
 const OWN_HELP: [Help; 3] = [
     (
         "variant",
-        "left-out: a pair's own review is never seen when it is predicted; as-printed: it is, and tells the answer",
+        "left-out: a pair's own review is never seen when it is predicted; as-printed: it is, and tells the answer, with \
+         anybody's for a pair that has none; as-printed-empty: with nothing for such a pair",
     ),
     ("text-hidden", "Principal components of the reviews' vectors that are used; 0: the vectors as they are"),
     ("shrinkage", "How many reviews that say nothing are added to those of each user and item"),

@@ -4,7 +4,7 @@ use cloze_cf::PairContent;
 
 use super::content::drawn;
 
-/// A vector for every review, of held-out pairs too. A pair without a review, as all that are drawn, has anybody's.
+/// A vector for every review, of held-out pairs too.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct OwnReviews {
     pub(super) width: usize,
@@ -12,14 +12,15 @@ pub(super) struct OwnReviews {
     pub(super) pairs: Vec<(u32, u32)>,
     /// `[reviews, width]`.
     pub(super) vectors: Vec<f32>,
+    /// Whether a pair without a review, as all that are drawn, has anybody's; else it has none.
+    pub(super) borrow: bool,
 }
 
 impl OwnReviews {
     fn write(&self, user: u32, item: u32, step: u64, out: &mut [f32]) {
         let own = self.pairs.binary_search(&(user, item)).ok();
-        let Some(number) = own.or_else(|| drawn(user, item, step, self.pairs.len())) else {
-            return out.fill(0.0);
-        };
+        let borrowed = || drawn(user, item, step, self.pairs.len()).filter(|_| self.borrow);
+        let Some(number) = own.or_else(borrowed) else { return out.fill(0.0) };
         let vector = &self.vectors[number * self.width..][..self.width];
         out.iter_mut().zip(vector).for_each(|(out, value)| *out = value * value);
     }
@@ -48,8 +49,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pair_has_its_own_review_and_another_pair_anybody_s() {
-        let content = OwnReviews { width: 1, pairs: vec![(0, 1), (2, 0)], vectors: vec![3.0, 5.0] };
+    fn a_pair_has_its_own_review_and_another_pair_anybody_s_or_none() {
+        let mut content =
+            OwnReviews { width: 1, pairs: vec![(0, 1), (2, 0)], vectors: vec![3.0, 5.0], borrow: true };
         let mut vectors = [0.0; 2];
         let mut drawn = std::collections::BTreeSet::new();
         for step in 0..30 {
@@ -60,5 +62,8 @@ mod tests {
         assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [9, 25]);
         content.of_items(2, 0, &mut vectors);
         assert_eq!(vectors[0], 25.0);
+        content.borrow = false;
+        content.of_items(2, 0, &mut vectors);
+        assert_eq!(vectors, [25.0, 0.0]);
     }
 }
