@@ -77,6 +77,6 @@ pub use protocol::Protocol;
 pub use published::{Published, Verdict};
 pub use ranks::ProtocolRanks;
 pub use ratings::{RatingError, rating_error};
-pub use recommender::{ModelError, Query, Recommender, recommend};
+pub use recommender::{ModelError, Query, Quotation, Recommender, recommend};
 pub use report::{report, report_with};
 pub use results::{ResultRow, results, results_with, write_results};

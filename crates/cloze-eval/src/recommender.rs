@@ -14,6 +14,19 @@ pub struct Query<'a> {
     pub history: &'a [u32],
 }
 
+/// Something that was written and speaks for an item.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quotation {
+    /// The item that it was written about.
+    pub about: u32,
+    /// Whether the user wrote it.
+    pub own: bool,
+    /// What was written.
+    pub text: String,
+    /// Cosine to the profile that it speaks for.
+    pub similarity: f32,
+}
+
 /// Whatever a model fails with.
 pub type ModelError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -99,6 +112,14 @@ pub trait Recommender {
     /// # Errors
     /// As [`Recommender::score`].
     fn parts(&mut self, _query: &Query<'_>) -> Result<Vec<(&'static str, Vec<f32>)>, ModelError> {
+        Ok(Vec::new())
+    }
+
+    /// What was written that speaks for each of the items; none for a model that reads nothing.
+    ///
+    /// # Errors
+    /// As [`Recommender::score`], and texts that are no longer there.
+    fn quotations(&mut self, _query: &Query<'_>, _items: &[u32]) -> Result<Vec<Vec<Quotation>>, ModelError> {
         Ok(Vec::new())
     }
 

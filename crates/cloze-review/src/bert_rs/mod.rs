@@ -3,14 +3,15 @@
 mod content;
 mod options;
 mod printed;
+mod quotations;
 mod ranker;
 
 use std::sync::Arc;
 
 use cloze_cf::{Factors, PairContent};
 use cloze_data::Sequences;
-use cloze_eval::{ModelError, Query, Recommender};
-use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
+use cloze_eval::{ModelError, Query, Quotation, Recommender};
+use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData, Vocabularies};
 
 use crate::components::Components;
 use crate::embeddings::Embeddings;
@@ -19,6 +20,7 @@ use crate::text_model::TextModel;
 use content::{LeftOut, Profiles};
 pub use options::{BertRsKind, BertRsOptions, TextOptions, Variant};
 use printed::OwnReviews;
+use quotations::Library;
 pub use ranker::{ReviewProfiles, ReviewProfilesOptions};
 
 /// BERT-RS: `s(u, i) = h_s · ((u_s ∗ b_u) ∗ (i_s ∗ b_i)) + h_g · (u_g ∗ i_g) + h_m · z(u_m, i_m) + b`, with learned u, i, h, layers z,
@@ -30,11 +32,14 @@ pub use ranker::{ReviewProfiles, ReviewProfilesOptions};
 ///
 /// The paper states neither the width of its vectors nor how they start: here `u_s` and `i_s` start at 1 and `h_s` at 0, so that
 /// texts count as they are until something better is learned. A user who was not in training has no text part.
-#[derive(Debug, Clone, PartialEq)]
 pub struct BertRs {
     options: BertRsOptions,
     factors: Factors<BertRsKind>,
     content: Content,
+    /// Of a model from a folder: whose reviews they are.
+    names: Option<Vocabularies>,
+    /// The texts, once somebody has asked for them.
+    library: Option<Library>,
 }
 
 /// What is kept of the reviews.
@@ -124,7 +129,7 @@ impl Model for BertRs {
             }
         };
         let factors = Factors::fit_with(data, &options.factors, Some(given), run)?;
-        Ok(Self { options: options.clone(), factors, content })
+        Ok(Self { options: options.clone(), factors, content, names: None, library: None })
     }
 
     fn options(&self) -> &BertRsOptions {
@@ -181,7 +186,7 @@ impl Model for BertRs {
             }
         };
         let factors = Factors::load_with(folder, options.factors.clone(), Some(content.shared()))?;
-        Ok(Self { options, factors, content })
+        Ok(Self { options, factors, content, names: Some(folder.vocabularies.clone()), library: None })
     }
 }
 
@@ -200,6 +205,16 @@ impl Recommender for BertRs {
 
     fn parts(&mut self, query: &Query<'_>) -> Result<Vec<(&'static str, Vec<f32>)>, ModelError> {
         self.factors.parts(query)
+    }
+
+    /// See [`Quotation`]: what is nearest among the reviews; none of a model that was not loaded from a folder.
+    fn quotations(&mut self, query: &Query<'_>, items: &[u32]) -> Result<Vec<Vec<Quotation>>, ModelError> {
+        let Some(names) = &self.names else { return Ok(Vec::new()) };
+        if self.library.is_none() {
+            self.library = Some(Library::open(&self.options.text, &names.users, &names.items)?);
+        }
+        let library = self.library.as_mut().map(|library| library.quotations(query, items));
+        Ok(library.transpose()?.unwrap_or_default())
     }
 
     fn profiles(&mut self, queries: &[Query<'_>]) -> Result<Vec<f32>, ModelError> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use cloze_eval::Explanation;
+use cloze_eval::{Explanation, Quotation};
 use cloze_train::ModelFolder;
 use serde_json::{Value, json};
 
@@ -18,6 +18,10 @@ const REASONS: usize = 3;
 const WHY: &str = "\
 Why: what each term adds to the item's lead over the mean item, and what that lead loses when the history lacks an item.";
 
+const WRITTEN: &str = "\
+Reviews: the sentence of the user's that is nearest to what others wrote of the item, and the sentence of theirs that is \
+nearest to what the user wrote (cosine of the text model's vectors).";
+
 /// The recommendations, with what they are based on.
 pub(super) struct Answer {
     pub(super) model: String,
@@ -26,6 +30,8 @@ pub(super) struct Answer {
     pub(super) best: Vec<(u32, f32)>,
     /// Of each of the best items, where it was asked for.
     pub(super) why: Vec<Explanation>,
+    /// What was written that speaks for each of the best items, where it was asked for and the model reads.
+    pub(super) quotations: Vec<Vec<Quotation>>,
     /// The users who are nearest, where they were asked for and the model can tell.
     pub(super) near: Option<Near>,
     /// Of all items, where the data were read and have some.
@@ -81,6 +87,9 @@ impl Answer {
         if !self.why.is_empty() {
             text.push_str(&self.reasons());
         }
+        if self.quotations.iter().any(|list| !list.is_empty()) {
+            text.push_str(&self.quoted());
+        }
         text
     }
 
@@ -106,6 +115,29 @@ impl Answer {
         }
         let near = self.near.as_ref().map_or_else(String::new, |near| format!(" {}", near.legend()));
         format!("\n{}\n\n{}", wrap(&format!("{WHY}{near}"), WIDTH).join("\n"), table.render())
+    }
+
+    /// A table of what was written.
+    pub(super) fn quoted(&self) -> String {
+        let mut table = Table::new(&[
+            ("rank", Column::Number),
+            ("who", Column::Text),
+            ("wrote", Column::Wrapped),
+            ("nearness", Column::Number),
+        ]);
+        for (rank, list) in (1..).zip(&self.quotations) {
+            let rank: usize = rank;
+            for quotation in list {
+                let (who, wrote) = if quotation.own {
+                    ("the user", format!("{} (of {})", quotation.text, self.named(quotation.about)))
+                } else {
+                    ("others", quotation.text.clone())
+                };
+                let nearness = format!("{:.2}", quotation.similarity);
+                table.row(vec![rank.to_string(), who.to_owned(), wrote, nearness]);
+            }
+        }
+        format!("\n{}\n\n{}", wrap(WRITTEN, WIDTH).join("\n"), table.render())
     }
 
     /// One sentence: which model, for whom, from which items.
@@ -166,6 +198,15 @@ impl Answer {
                     json!({ "rank": rank, "id": items.id(item), "title": items.title(item), "score": score });
                 if let Some(genres) = &self.genres {
                     line["genres"] = json!(genres.get(item as usize));
+                }
+                if let Some(list) = self.quotations.get(rank - 1) {
+                    let quoted = |quotation: &Quotation| {
+                        json!({
+                            "about": items.id(quotation.about), "own": quotation.own, "text": quotation.text,
+                            "similarity": quotation.similarity,
+                        })
+                    };
+                    line["quotations"] = list.iter().map(quoted).collect();
                 }
                 if let Some(why) = self.why.get(rank - 1) {
                     let lost = |&(item, lost): &(u32, f32)| json!({ "id": items.id(item), "lift": lost });

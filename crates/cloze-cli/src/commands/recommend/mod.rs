@@ -143,6 +143,12 @@ impl Recommend {
         best.truncate(self.top as usize);
         let items: Vec<u32> = best.iter().map(|&(item, _)| item).collect();
         let why = if self.explain { explain(model.as_mut(), &query, &items, TRIED)? } else { Vec::new() };
+        let quotations = if self.explain {
+            let found = model.quotations(&query, &items);
+            found.map_err(|source| anyhow!("{source}")).context("cannot quote the reviews")?
+        } else {
+            Vec::new()
+        };
         let genres = dataset.as_ref().and_then(|dataset: &Dataset| dataset.details.genres.clone());
         let near = if self.explain && self.neighbours > 0 {
             // A typed history needs no data; only this does.
@@ -152,7 +158,7 @@ impl Recommend {
             None
         };
         let model = model.name();
-        Ok(Answer { model, folder, history, best, why, near, genres, held_out })
+        Ok(Answer { model, folder, history, best, why, quotations, near, genres, held_out })
     }
 
     /// Without a tower and without the data.
@@ -166,7 +172,8 @@ impl Recommend {
         let best = store.recommend(dense, self.top as usize, self.keep_seen)?;
         let history = store.sequence(Side::User, dense)?;
         let model = hybrid.name();
-        Ok(Answer { model, folder, history, best, why: Vec::new(), near: None, genres: None, held_out: None })
+        let (why, quotations) = (Vec::new(), Vec::new());
+        Ok(Answer { model, folder, history, best, why, quotations, near: None, genres: None, held_out: None })
     }
 
     fn typed(&self, items: &Vocabulary) -> Result<Vec<u32>> {
