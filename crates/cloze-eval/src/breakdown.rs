@@ -14,6 +14,8 @@ use crate::results::{check_all, group, user_means};
 
 /// The metrics of a breakdown.
 pub(crate) const METRICS: [Metric; 2] = [Metric::Recall(10), Metric::Ndcg(10)];
+/// Targets that training shows so often, but not never, are scarce.
+const SCARCE: u64 = 3;
 /// Users are cut into this many parts of about equal size.
 const PARTS: usize = 4;
 
@@ -71,7 +73,7 @@ pub struct BreakdownRow {
     pub model: String,
     /// By what users are told apart.
     pub by: Factor,
-    /// Smallest value of the bucket. A target popularity of 0 is a bucket of its own: cold items.
+    /// Smallest value of the bucket. Target popularities of 0, cold items, and of 1 to 3 are buckets of their own.
     pub from: u64,
     /// Largest value of the bucket.
     pub to: u64,
@@ -91,8 +93,8 @@ pub struct BreakdownRow {
 ///
 /// Buckets are cut at the quartiles of the evaluated users' values (type 1 of Hyndman & Fan: the edge is a value
 /// that occurs), so that each holds about a quarter of them and a figure of each means something; values that
-/// occur often may merge two. Targets that training never shows are apart, and the quartiles are those of the
-/// others. Evaluations that were stored without these columns have no rows.
+/// occur often may merge two. Targets that training never shows, and those that it shows 1 to 3 times, are apart, and the
+/// quartiles are those of the others. Evaluations that were stored without these columns have no rows.
 ///
 /// # Errors
 /// As [`results_with`](crate::results_with).
@@ -146,13 +148,18 @@ fn of_factor(
     Ok(rows)
 }
 
-/// Ranges between quartiles, by the smallest and largest value that occurs in each; all of them have values.
-fn buckets(values: &[u64], zero_apart: bool) -> Vec<(u64, u64)> {
+/// Ranges between quartiles, by the smallest and largest value that occurs in each; all of them have values. With `rare_apart`, 0
+/// and 1 to [`SCARCE`] are ranges of their own.
+fn buckets(values: &[u64], rare_apart: bool) -> Vec<(u64, u64)> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();
-    let cold = if zero_apart { sorted.partition_point(|&value| value == 0) } else { 0 };
-    let rest = &sorted[cold..];
-    let mut found = if cold > 0 { vec![(0, 0)] } else { Vec::new() };
+    let mut found = Vec::new();
+    let mut rest = &sorted[..];
+    for (from, to) in [(0, 0), (1, SCARCE)].into_iter().filter(|_| rare_apart) {
+        let (inside, others) = rest.split_at(rest.partition_point(|&value| value <= to));
+        found.extend((!inside.is_empty()).then_some((from, to)));
+        rest = others;
+    }
     let mut start = 0;
     for part in 1..=PARTS {
         let edge = (rest.len() * part).div_ceil(PARTS);
@@ -171,16 +178,17 @@ mod tests {
     use super::buckets;
 
     #[test]
-    fn quartiles_have_equal_parts_and_cold_items_their_own() {
+    fn quartiles_have_equal_parts_and_rare_items_their_own() {
         assert_eq!(buckets(&[8, 1, 2, 3, 4, 5, 6, 7], false), [(1, 2), (3, 4), (5, 6), (7, 8)]);
         assert_eq!(buckets(&[0, 0, 0, 9, 5], true), [(0, 0), (5, 5), (9, 9)]);
         assert_eq!(buckets(&[0, 0, 4], false), [(0, 0), (4, 4)]);
+        assert_eq!(buckets(&[0, 2, 3, 4, 8], true), [(0, 0), (1, 3), (4, 4), (8, 8)]);
     }
 
     #[test]
     fn equal_values_are_never_parted() {
-        assert_eq!(buckets(&[3; 9], true), [(3, 3)]);
-        assert_eq!(buckets(&[1, 1, 1, 1, 1, 1, 2, 9], true), [(1, 1), (2, 9)]);
+        assert_eq!(buckets(&[7; 9], true), [(7, 7)]);
+        assert_eq!(buckets(&[4, 4, 4, 4, 4, 4, 5, 9], true), [(4, 4), (5, 9)]);
         assert_eq!(buckets(&[0, 0], true), [(0, 0)]);
         assert!(buckets(&[], true).is_empty());
     }

@@ -17,7 +17,7 @@ use crate::report_analysis::{analysis_footer, analysis_section};
 use crate::results::ResultRow;
 use crate::table::{Table, count, figure, short, signed};
 
-/// The metrics of a protocol's table; those of `true` are shown with their interval.
+/// The metrics of a protocol's table; those of `true` are shown with their interval. As many as fit a terminal.
 pub(crate) const SHOWN: [(Metric, bool); 6] = [
     (Metric::Recall(1), false),
     (Metric::Recall(5), false),
@@ -26,6 +26,11 @@ pub(crate) const SHOWN: [(Metric, bool); 6] = [
     (Metric::Ndcg(10), true),
     (Metric::Mrr, false),
 ];
+
+/// The titles of a table of metrics.
+pub(crate) fn titles(shown: &[(Metric, bool)]) -> Vec<String> {
+    std::iter::once("<model".to_owned()).chain(shown.iter().map(|(metric, _)| short(*metric))).collect()
+}
 
 /// [`report_with`] without an analysis.
 pub fn report(
@@ -172,7 +177,8 @@ fn fewer(negatives: usize, ranks: &ProtocolRanks) -> String {
 
 /// A row per model, and what chance gets.
 fn figures(rows: &[&ResultRow], ranks: Option<&ProtocolRanks>) -> Table {
-    let mut table = Table::new(&["<model", "R@1", "R@5", "R@10", "N@5", "N@10", "MRR"]);
+    let titles = titles(&SHOWN);
+    let mut table = Table::new(&titles.iter().map(String::as_str).collect::<Vec<_>>());
     for model in first_of_each_model(rows) {
         let mut cells = vec![model.model.clone()];
         for (metric, with_interval) in SHOWN {
@@ -184,7 +190,7 @@ fn figures(rows: &[&ResultRow], ranks: Option<&ProtocolRanks>) -> Table {
             });
         }
         table.row(cells);
-        if let Some(cells) = deviations(rows, model) {
+        if let Some(cells) = deviations(rows, model, &SHOWN) {
             table.row(cells);
         }
     }
@@ -196,13 +202,17 @@ fn figures(rows: &[&ResultRow], ranks: Option<&ProtocolRanks>) -> Table {
 }
 
 /// How far the seeds of a model lie apart, as a row of cells; none with one seed.
-pub(crate) fn deviations(rows: &[&ResultRow], model: &ResultRow) -> Option<Vec<String>> {
+pub(crate) fn deviations(
+    rows: &[&ResultRow],
+    model: &ResultRow,
+    shown: &[(Metric, bool)],
+) -> Option<Vec<String>> {
     model.seed_deviation?;
     let of = |metric| {
         let row = rows.iter().find(|row| row.model == model.model && row.metric == metric)?;
         row.seed_deviation.map(|deviation| format!("±{}", figure(deviation)))
     };
-    let cells = SHOWN.iter().map(|&(metric, _)| of(metric).unwrap_or_default());
+    let cells = shown.iter().map(|&(metric, _)| of(metric).unwrap_or_default());
     Some(std::iter::once(format!("(its {} seeds)", model.seeds)).chain(cells).collect())
 }
 

@@ -5,14 +5,27 @@ use std::fmt::Write;
 use crate::chance::chance;
 use crate::comparison::Finding;
 use crate::html::{Section, escape};
+use crate::metrics::Metric;
 use crate::order::{chain, verdict};
 use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::published::{Published, Verdict};
 use crate::ranks::ProtocolRanks;
-use crate::report::{SHOWN, deviations, first_of_each_model, seconds};
+use crate::report::{deviations, first_of_each_model, seconds, titles};
 use crate::results::ResultRow;
 use crate::table::{figure, p_value, short, signed};
+
+/// The metrics of a protocol's table; those of `true` are shown with their interval.
+const SHOWN: [(Metric, bool); 8] = [
+    (Metric::Recall(1), false),
+    (Metric::Recall(3), false),
+    (Metric::Recall(5), false),
+    (Metric::Recall(10), true),
+    (Metric::Ndcg(3), false),
+    (Metric::Ndcg(5), false),
+    (Metric::Ndcg(10), true),
+    (Metric::Mrr, false),
+];
 
 /// Opens a table; a title that begins with `<` is a column of text.
 pub(crate) fn open(page: &mut String, caption: &str, titles: &[&str]) {
@@ -63,7 +76,7 @@ impl<'a> Section<'a> {
         open(
             page,
             "Means over users, in brackets with their interval",
-            &["<model", "R@1", "R@5", "R@10", "N@5", "N@10", "MRR"],
+            &titles(&SHOWN).iter().map(String::as_str).collect::<Vec<_>>(),
         );
         let of = |metric| {
             self.rows.iter().copied().filter(move |row| row.protocol == protocol && row.metric == metric)
@@ -86,7 +99,7 @@ impl<'a> Section<'a> {
             let rows: Vec<&ResultRow> =
                 self.rows.iter().copied().filter(|row| row.protocol == protocol).collect();
             let of_model = rows.iter().find(|row| row.model == *model);
-            if let Some(cells) = of_model.and_then(|one| deviations(&rows, one)) {
+            if let Some(cells) = of_model.and_then(|one| deviations(&rows, one, &SHOWN)) {
                 row(page, &cells[0], &cells[1..]);
             }
         }

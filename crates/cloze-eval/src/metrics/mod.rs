@@ -29,15 +29,18 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// What is computed, stored and reported: K = 1, 5, 10 of each metric, and `mrr`.
-    pub const ALL: [Self; 10] = [
+    /// What is computed, stored and reported: K = 1, 3, 5, 10 of each metric, and `mrr`.
+    pub const ALL: [Self; 13] = [
         Self::Recall(1),
+        Self::Recall(3),
         Self::Recall(5),
         Self::Recall(10),
         Self::Ndcg(1),
+        Self::Ndcg(3),
         Self::Ndcg(5),
         Self::Ndcg(10),
         Self::MrrAt(1),
+        Self::MrrAt(3),
         Self::MrrAt(5),
         Self::MrrAt(10),
         Self::Mrr,
