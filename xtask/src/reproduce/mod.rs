@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 
 use self::{
@@ -45,6 +45,9 @@ pub(crate) struct Arguments {
     /// Folder with raw data files, tried before any download [default: the variable `CLOZE_DATA_DIR`]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// The BERT of the rows that read texts, instead of the experiment's: a folder, or an id of the model hub
+    #[arg(long, value_name = "DIR|ID")]
+    text_model: Option<String>,
     /// Where rows and report are kept [default: `runs/PAPER` in the repository]
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -67,6 +70,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let root = workspace::root();
     let mut experiment = experiment::load(&root.join("xtask/experiments"), &arguments.paper)?;
     experiment.keep_rows(&arguments.rows)?;
+    if let Some(text_model) = &arguments.text_model {
+        experiment.read_by(&text_model_of(text_model)?)?;
+    }
     let output = arguments.output.clone().unwrap_or_else(|| root.join("runs").join(&arguments.paper));
     let output = absolute(&output)?;
     let cloze = arguments.cloze()?;
@@ -127,6 +133,15 @@ impl Arguments {
             quick: self.quick,
         }
     }
+}
+
+/// A folder from wherever rows are run; an id as it is.
+fn text_model_of(given: &str) -> Result<String> {
+    if !Path::new(given).is_dir() {
+        return Ok(given.to_owned());
+    }
+    let path = absolute(Path::new(given))?;
+    path.into_os_string().into_string().map_err(|path| anyhow!("{} is no text", path.display()))
 }
 
 /// Keeps the data sets that can be obtained, and returns a line for each of the others that says why not.

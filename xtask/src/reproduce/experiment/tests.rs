@@ -191,6 +191,32 @@ fn chosen_rows_bring_those_that_they_use() {
 }
 
 #[test]
+fn rows_that_read_texts_read_them_by_the_model_that_is_given() {
+    let text = r#"
+        title = "t"
+        paper = "p"
+        datasets = ["d"]
+        fits = ["train"]
+        seeds = 1
+        [[row]]
+        model = "reads"
+        weight = 1.0
+        options = { text-model = "one" }
+        [[row]]
+        model = "blind"
+        weight = 1.0
+    "#;
+    let mut experiment = parse(text).unwrap();
+    experiment.read_by("two").unwrap();
+    let options = |row: usize| experiment.rows[row].resolve("d", false);
+    assert_eq!(options(0)["text-model"], OptionValue::Text("two".to_owned()));
+    assert!(options(1).is_empty());
+    experiment.keep_rows(&["blind".to_owned()]).unwrap();
+    let error = experiment.read_by("two").unwrap_err().to_string();
+    assert!(error.contains("no row of the experiment reads texts"), "{error}");
+}
+
+#[test]
 fn values_are_shown_as_the_command_line_takes_them() {
     let table: BTreeMap<String, OptionValue> =
         toml::from_str("a = [64, 32]\nb = [0.8, 0.25]\nc = 1e-3\nd = \"last\"\ne = true").unwrap();
