@@ -38,6 +38,14 @@ pub enum ReviewError {
         /// Why it is none.
         reason: String,
     },
+    /// A text that can't be cut into word pieces.
+    #[error("{text:?} can't be cut into word pieces: {reason}")]
+    Text {
+        /// Its beginning.
+        text: String,
+        /// Why.
+        reason: String,
+    },
     /// A tokenizer that was not made for the model.
     #[error("{}: the tokenizer {problem}, so that its ids would mean other word pieces", folder.display())]
     OtherVocabulary {

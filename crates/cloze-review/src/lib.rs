@@ -6,6 +6,7 @@ mod bert_rs;
 mod components;
 mod embeddings;
 mod error;
+mod fine_tuning;
 mod reviews;
 mod source;
 mod text_model;
@@ -17,6 +18,7 @@ pub use bert_rs::{
 pub use components::Components;
 pub use embeddings::Embeddings;
 pub use error::ReviewError;
+pub use fine_tuning::{FineTuned, FineTuningOptions, Provenance, TextQuality, fine_tune, fine_tuned};
 pub use reviews::Reviews;
 pub use source::resolve;
 pub use text_model::{Pooling, TextModel};

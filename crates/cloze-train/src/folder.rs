@@ -91,6 +91,19 @@ pub struct Card {
     pub notes: Vec<String>,
 }
 
+/// Makes a folder of `files`, of which `config.json` comes last; whatever stood there is replaced once all are written. With
+/// checkpoints in the folder, these are removed then, and the run counts as finished.
+///
+/// # Errors
+/// [`FolderError::Io`].
+pub fn put_files(path: &Path, files: &[(&'static str, Vec<u8>)]) -> Result<(), FolderError> {
+    if path.join(TRAINING_FOLDER).join(RUN_FILE).is_file() {
+        write::beside_training(path, files)
+    } else {
+        write::in_place(path, files)
+    }
+}
+
 /// The two vocabularies of a model.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -144,11 +157,7 @@ impl ModelFolder {
             files.push((CURVE_FILE, curve::svg(records).into_bytes()));
             files.push((EVENTS_FILE, events::file(records)));
         }
-        if path.join(TRAINING_FOLDER).join(RUN_FILE).is_file() {
-            write::beside_training(path, &files)
-        } else {
-            write::in_place(path, &files)
-        }
+        put_files(path, &files)
     }
 
     /// Whether [`ModelFolder::write`] may put a model at `path`: asked before training starts, not after.

@@ -53,8 +53,12 @@ impl<'a> NamedTensor<'a> {
     }
 }
 
-/// The safetensors image of `tensors`, with `metadata` in its header. One entry at most gives the same bytes every time.
-pub(crate) fn serialize(
+/// The safetensors image of `tensors`, with `metadata` in its header. One entry at most gives the same bytes every time. `path` is
+/// for the error.
+///
+/// # Errors
+/// [`FolderError::Weights`] for an array that has not as many values as its shape says.
+pub fn serialize(
     tensors: &[NamedTensor<'_>],
     metadata: Option<(&str, String)>,
     path: &Path,

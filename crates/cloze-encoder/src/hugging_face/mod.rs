@@ -23,8 +23,10 @@ use std::path::Path;
 use std::sync::Arc;
 use weights::{OUTPUT_BIAS, Weights};
 
-const POOLER_WEIGHT: &str = "bert.pooler.dense.weight";
-const POOLER_BIAS: &str = "bert.pooler.dense.bias";
+/// The pooler's tensors.
+pub const POOLER: [&str; 2] = ["bert.pooler.dense.weight", "bert.pooler.dense.bias"];
+/// Those of the head for pairs of texts.
+pub const NEXT_SENTENCE: [&str; 2] = ["cls.seq_relationship.weight", "cls.seq_relationship.bias"];
 
 /// A stored model as an encoder.
 #[derive(Debug, Clone)]
@@ -36,6 +38,8 @@ pub struct Stored {
     pub parameters: Parameters,
     /// The layer over the first token's hidden state, where the file has one.
     pub pooler: Option<Pooler>,
+    /// The layer over the pooler's vector that says whether one text follows another, where the file has one.
+    pub next_sentence: Option<NextSentence>,
     /// Tensors that the encoder has no place for, in order: other heads, copies of tied weights.
     pub unused: Vec<String>,
 }
@@ -46,6 +50,16 @@ pub struct Pooler {
     /// W, `[hidden, hidden]`, row-major, outputs first.
     pub weight: Vec<f32>,
     /// b, `[hidden]`.
+    pub bias: Vec<f32>,
+}
+
+/// BERT's head for pairs of texts: the logits `W p + b` of the pooler's vector p, the first that the second text follows the first, the
+/// second that it does not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NextSentence {
+    /// W, `[2, hidden]`, row-major.
+    pub weight: Vec<f32>,
+    /// b, `[2]`.
     pub bias: Vec<f32>,
 }
 
@@ -89,14 +103,19 @@ pub fn open(folder: &Path) -> Result<Stored, HuggingFaceError> {
         weights.read(name, shape)
     })?;
     let hidden = config.hidden;
-    let pooler = if weights.has(POOLER_WEIGHT) {
-        let weight = weights.read(POOLER_WEIGHT, &[hidden, hidden])?;
-        Some(Pooler { weight, bias: weights.read(POOLER_BIAS, &[hidden])? })
-    } else {
-        None
+    let mut layer = |[weight, bias]: [&str; 2], outputs: usize| {
+        if !weights.has(weight) {
+            return Ok(None);
+        }
+        Ok::<_, HuggingFaceError>(Some((
+            weights.read(weight, &[outputs, hidden])?,
+            weights.read(bias, &[outputs])?,
+        )))
     };
+    let pooler = layer(POOLER, hidden)?.map(|(weight, bias)| Pooler { weight, bias });
+    let next_sentence = layer(NEXT_SENTENCE, 2)?.map(|(weight, bias)| NextSentence { weight, bias });
     let unused = weights.unused();
-    Ok(Stored { config, parameters, pooler, unused })
+    Ok(Stored { config, parameters, pooler, next_sentence, unused })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, HuggingFaceError> {
