@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use cloze_encoder::engine;
 
-use crate::commands::{compare, data, doctor, evaluate, prepare, profiles, recommend, train};
+use crate::commands::{compare, data, doctor, evaluate, fine_tune, prepare, profiles, recommend, train};
 use crate::output::note;
 
 const EXAMPLES: &str = "\
@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Prepare(Box<prepare::Prepare>),
     /// Train a model and write its folder
     Train(train::Train),
+    /// Let a pretrained BERT go on learning on the reviews of a data set
+    FineTune(Box<fine_tune::FineTune>),
     /// Rank held-out items with a trained model
     Evaluate(evaluate::Evaluate),
     /// Put evaluations into one table, beside published figures
@@ -88,6 +90,7 @@ impl Command {
             Self::Data(command) => command.run(),
             Self::Prepare(command) => command.run(),
             Self::Train(command) => command.run(),
+            Self::FineTune(command) => command.run(),
             Self::Evaluate(command) => command.run(),
             Self::Compare(command) => command.run(),
             Self::Recommend(command) => command.run(),

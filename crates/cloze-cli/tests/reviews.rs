@@ -132,3 +132,46 @@ fn reviews_that_cannot_be_read_are_refused_with_what_to_do() {
     std::fs::write(world.path("odd.csv"), odd).unwrap();
     world.ok(&[&base[..], &["--reviews", "odd.csv"], &SMALL[..]].concat());
 }
+
+#[test]
+fn a_model_is_fine_tuned_on_the_training_part_and_not_taken_for_another_split() {
+    let (world, text_model) = world("r.csv", "good.");
+    let base = [
+        "fine-tune",
+        "--data",
+        "data",
+        "--reviews",
+        "r.csv",
+        "--text-model",
+        &text_model,
+        "--output",
+        "tuned",
+    ];
+    let text = world.ok(&[&base[..], &["--epochs", "2", "--batch", "8"]].concat());
+    check_width(&text);
+    assert!(
+        text.contains("before") && text.contains("after") && text.contains("cloze train bert-rs"),
+        "{text}"
+    );
+    let record = world.json("tuned/fine_tuning.json");
+    assert_eq!((&record["learned"], &record["measured"]), (&Value::from(152), &Value::from(8)));
+    let train = ["train", "bert-rs", "--data", "data", "--reviews", "r.csv", "--text-model", "tuned"];
+    world.ok(&[&train[..], &SMALL[..], &["--output", "rs"]].concat());
+    let other = [&train[..], &SMALL[..], &["--output", "other", "--split", "global-time"]].concat();
+    world.fails_saying(1, &other, &["tuned", "another split", "what is held out"]);
+    // What stands there is not overwritten unless it is ours.
+    world.ok(&[&base[..], &["--epochs", "1", "--batch", "8"]].concat());
+    world.ok(&[&base[..], &["--epochs", "1", "--batch", "8", "--resume"]].concat());
+    let into_data = [
+        "fine-tune",
+        "--data",
+        "data",
+        "--reviews",
+        "r.csv",
+        "--text-model",
+        &text_model,
+        "--output",
+        "data",
+    ];
+    world.fails_saying(1, &into_data, &["no fine-tuned model"]);
+}

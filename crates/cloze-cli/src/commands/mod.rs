@@ -5,6 +5,7 @@ pub(crate) mod data;
 pub(crate) mod describe;
 pub(crate) mod doctor;
 pub(crate) mod evaluate;
+pub(crate) mod fine_tune;
 pub(crate) mod prepare;
 pub(crate) mod profiles;
 pub(crate) mod recommend;

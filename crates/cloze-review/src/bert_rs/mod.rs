@@ -15,6 +15,7 @@ use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData
 
 use crate::components::Components;
 use crate::embeddings::Embeddings;
+use crate::fine_tuning::fine_tuned;
 use crate::reviews::Reviews;
 use crate::text_model::TextModel;
 use content::{LeftOut, Profiles};
@@ -81,6 +82,16 @@ fn read(
         return Err(TrainError::Data(problem.to_owned()));
     }
     let mut model = TextModel::open(&text.text_model, text.pooling, text.text_length)?;
+    if let Some(tuned) =
+        fine_tuned(model.folder())?.filter(|tuned| tuned.split_hash != data.origin.split_hash)
+    {
+        let problem = format!(
+            "{}: fine-tuned on reviews of {} under another split: it may have read what is held out here. Fine-tune on this \
+             data and split, or take the model that it came from, {}",
+            text.text_model, tuned.dataset, tuned.options.text_model
+        );
+        return Err(TrainError::Data(problem));
+    }
     let texts: Vec<&str> = reviews.texts().iter().map(String::as_str).collect();
     let vectors = Embeddings::of_all(&texts, &mut model, "reviews", run.reporter)?;
     Ok((reviews, vectors, model.width()))

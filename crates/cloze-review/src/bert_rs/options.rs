@@ -58,7 +58,10 @@ impl TextOptions {
     pub const HELP: &'static [Help] = &TEXT_HELP;
 
     /// The columns that are named.
-    pub(super) fn columns(&self) -> Result<Option<ReviewColumns>, TrainError> {
+    ///
+    /// # Errors
+    /// [`TrainError::Option`] for another number of names than three.
+    pub fn columns(&self) -> Result<Option<ReviewColumns>, TrainError> {
         if self.review_columns.is_empty() {
             return Ok(None);
         }
