@@ -4,10 +4,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use candle_transformers::models::bert::{BertModel, Config};
 use cloze_review::{Embeddings, Pooling, ReviewError, TextModel};
 use cloze_testkit::compare::assert_close;
 use cloze_testkit::golden::Golden;
 use serde::Deserialize;
+use tokenizers::Tokenizer;
+
+/// Tokens of the fixture's texts.
+const LENGTH: usize = 16;
 
 #[derive(Deserialize)]
 struct Texts {
@@ -53,6 +60,29 @@ fn vectors_are_transformers_for_every_pooling_and_either_file_of_words() {
             let found = embed(&mut open(folder, pooling).unwrap(), &texts);
             assert_close(pooling.name(), &found, &golden.floats(pooling.name()), 1e-5);
         }
+    }
+}
+
+/// The same model by another implementation in the same language.
+#[test]
+fn hidden_states_are_those_of_candle_s_bert() {
+    let (folder, texts) = (fixture(), texts().texts);
+    let config: Config = serde_json::from_slice(&fs::read(folder.join("config.json")).unwrap()).unwrap();
+    let tensors = candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu).unwrap();
+    let theirs =
+        BertModel::load(VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu), &config).unwrap();
+    let tokenizer = Tokenizer::from_file(folder.join("tokenizer.json")).unwrap();
+    let mut ours = open(&folder, Pooling::Cls).unwrap();
+    for text in &texts {
+        let mut tokens = tokenizer.encode(text.as_str(), true).unwrap().get_ids().to_vec();
+        if tokens.len() > LENGTH {
+            tokens.truncate(LENGTH - 1);
+            tokens.push(tokenizer.token_to_id("[SEP]").unwrap());
+        }
+        let tokens = Tensor::new(&tokens[..], &Device::Cpu).unwrap().unsqueeze(0).unwrap();
+        let states = theirs.forward(&tokens, &tokens.zeros_like().unwrap(), None).unwrap();
+        let first: Vec<f32> = states.get(0).unwrap().get(0).unwrap().to_vec1().unwrap();
+        assert_close(text, &embed(&mut ours, std::slice::from_ref(text)), &first, 1e-5);
     }
 }
 

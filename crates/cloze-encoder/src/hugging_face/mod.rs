@@ -19,6 +19,7 @@ use crate::config::EncoderConfig;
 use crate::layout::ParameterLayout;
 use crate::parameters::Parameters;
 use config::BertConfig;
+use memmap2::Mmap;
 use std::path::Path;
 use std::sync::Arc;
 use weights::{OUTPUT_BIAS, Weights};
@@ -90,7 +91,7 @@ pub fn open(folder: &Path) -> Result<Stored, HuggingFaceError> {
     if folder.is_dir() && !tensors.exists() {
         return Err(HuggingFaceError::NoWeights { folder: folder.to_owned() });
     }
-    let image = read(&tensors)?;
+    let image = map(&tensors)?;
     let mut weights = Weights::new(&tensors, &image)?;
     let config = stored.encoder(&options, weights.has_head())?;
     check_sizes(&config, &options, &mut weights)?;
@@ -120,6 +121,15 @@ pub fn open(folder: &Path) -> Result<Stored, HuggingFaceError> {
 
 fn read(path: &Path) -> Result<Vec<u8>, HuggingFaceError> {
     std::fs::read(path).map_err(|source| HuggingFaceError::Read { path: path.to_owned(), source })
+}
+
+/// A file in memory as it is read, so that weights are not there twice.
+fn map(path: &Path) -> Result<Mmap, HuggingFaceError> {
+    let failed = |source| HuggingFaceError::Read { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    // SAFETY: the map is read while this function's caller opens the model, and dropped then. A file that somebody else cuts in
+    // that moment would end the process; so would one that is deleted from under any reader of maps.
+    unsafe { Mmap::map(&file) }.map_err(failed)
 }
 
 /// That the sizes are those of tensors in the file, before anything is allocated by them.
