@@ -29,6 +29,10 @@ pub struct Filters {
     pub until_time: Option<Moment>,
     /// Keeps only the first interaction of a user with an item: the earliest, of equal times the first of the file.
     pub first_of_pair: bool,
+    /// Keeps only the first of interactions of a user with the same item that follow on each other: an exercise with several skills
+    /// is several rows of some logs, and attempts at it come one after the other.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub once_in_a_row: bool,
     /// Drops items with fewer interactions than this: counted once, not repeated until nothing changes.
     /// Repeated pairs of a user and an item count each time, and stay. Default: keep all.
     pub min_item_interactions: u64,
@@ -97,6 +101,7 @@ impl Filters {
             }
         };
         rule("first_of_pair", self.first_of_pair, rows, &first_of_pair);
+        rule("once_in_a_row", self.once_in_a_row, rows, &once_in_a_row);
         let least = self.min_item_interactions;
         rule("min_item_interactions", least > 1, rows, &|rows| item_floor(rows, least));
         let (users, items) = (self.user_core, self.item_core);
@@ -125,6 +130,13 @@ fn first_of_pair(rows: &mut Grouped) {
     // The last user who met an item: one number an item, not one set a user.
     let mut met_by = vec![usize::MAX; rows.item_count];
     rows.retain(|user, entry| std::mem::replace(&mut met_by[entry.item as usize], user) != user);
+}
+
+fn once_in_a_row(rows: &mut Grouped) {
+    for user in 0..rows.users() {
+        let mut before = None;
+        rows.retain_of(user, |entry| before.replace(entry.item) != Some(entry.item));
+    }
 }
 
 fn item_counts(rows: &Grouped) -> Vec<u64> {
@@ -197,6 +209,7 @@ impl fmt::Display for Filters {
         rules.extend(self.from_time.as_ref().map(|time| format!("from_time = {time}")));
         rules.extend(self.until_time.as_ref().map(|time| format!("until_time = {time}")));
         rules.extend(self.first_of_pair.then(|| "first_of_pair = true".to_owned()));
+        rules.extend(self.once_in_a_row.then(|| "once_in_a_row = true".to_owned()));
         for (name, least) in [
             ("min_item_interactions", self.min_item_interactions),
             ("user_core", self.user_core),

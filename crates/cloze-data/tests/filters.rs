@@ -100,6 +100,22 @@ fn rules_apply_in_their_order_and_say_what_they_removed() {
 }
 
 #[test]
+fn what_follows_on_itself_counts_once_in_the_order_of_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.csv");
+    // User a in the order of time: x x y x; b has x after it, which is no repetition of a's.
+    std::fs::write(&path, "a,x,4\na,x,1\na,y,3\na,x,2\nb,x,5\n").unwrap();
+    let mut log = LogOptions::new(path, Column::Position(1), Column::Position(2));
+    log.time = Some(Column::Position(3));
+    let filters = Filters { once_in_a_row: true, ..Filters::default() };
+    let (data, report) = read_log_report(&log, &filters, &BadRows::Error, &mut Silent).unwrap();
+    let row = |user: &str, item: &str, time| (user.to_owned(), item.to_owned(), time);
+    assert_eq!(triples(&data), [row("a", "x", 1), row("a", "x", 4), row("a", "y", 3), row("b", "x", 5)]);
+    assert_eq!(report.removed[0].interactions, 1);
+    assert_eq!(filters.to_string(), "once_in_a_row = true");
+}
+
+#[test]
 fn one_user_and_one_item_are_a_data_set() {
     let data = load(&[(1, 1, 0)], &Filters::default(), 2).unwrap();
     let description = describe(&data);

@@ -360,3 +360,27 @@ proptest! {
         let _ = Manifest::parse("fuzz", &String::from_utf8_lossy(&content));
     }
 }
+
+#[test]
+fn an_item_on_several_rows_has_the_genres_of_all_where_that_is_said() {
+    let log = file(b"u,1,x\nv,1,y\nu,2,x\nw,1,x\n");
+    let columns = ItemColumns {
+        genres: Some(GenreColumns {
+            column: at(3),
+            separator: "|".to_owned(),
+            none: None,
+            names: Vec::new(),
+        }),
+        repeated: true,
+        ..ItemColumns::of(at(2))
+    };
+    let cutting = cut(",", false, Encoding::Utf8);
+    let items = read_items(log.path(), &cutting, &columns).unwrap();
+    assert_eq!(
+        (&items["1"].genres, &items["2"].genres),
+        (&vec!["x".to_owned(), "y".to_owned()], &vec!["x".to_owned()])
+    );
+    let once = ItemColumns { repeated: false, ..columns };
+    let error = read_items(log.path(), &cutting, &once).unwrap_err().to_string();
+    assert!(error.contains("line 2") && error.contains("not stood above"), "{error}");
+}

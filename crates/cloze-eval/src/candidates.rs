@@ -39,10 +39,10 @@ enum Weights {
 
 impl NegativeSampler {
     /// A sampler for a protocol; `popularity` has the training count of each item. `None` for
-    /// [`Protocol::Full`], which draws nothing.
+    /// [`Protocol::Full`] and [`Protocol::WithinGenre`], which draw nothing.
     pub fn new(protocol: Protocol, seed: u64, popularity: &[u64]) -> Option<Self> {
         let (negatives, weights) = match protocol {
-            Protocol::Full => return None,
+            Protocol::Full | Protocol::WithinGenre => return None,
             Protocol::Uniform(negatives) => (negatives, Weights::Equal),
             Protocol::Popularity(negatives) => {
                 let running = popularity.iter().scan(0_u64, |sum, &count| {

@@ -7,13 +7,15 @@ use std::collections::HashMap;
 pub struct Categories {
     count: usize,
     of: Vec<Vec<u32>>,
+    /// Items of each category; at the end those without any.
+    items: Vec<Vec<u32>>,
 }
 
 impl Categories {
     /// Numbers the names; `items` has those of each item by dense id. A name that an item has twice counts once.
     pub fn new<S: AsRef<str>>(items: &[Vec<S>]) -> Self {
         let mut numbers = HashMap::new();
-        let of = items
+        let of: Vec<Vec<u32>> = items
             .iter()
             .map(|names| {
                 let mut own: Vec<u32> = names
@@ -28,12 +30,28 @@ impl Categories {
                 own
             })
             .collect();
-        Self { count: numbers.len(), of }
+        let count = numbers.len();
+        let mut items = vec![Vec::new(); count + 1];
+        for (item, own) in (0..).zip(&of) {
+            own.iter().for_each(|&category| items[category as usize].push(item));
+            if own.is_empty() {
+                items[count].push(item);
+            }
+        }
+        Self { count, of, items }
     }
 
     /// Number of items.
     pub fn catalogue(&self) -> usize {
         self.of.len()
+    }
+
+    /// Items that share a category with an item, itself among them, some more than once; of an item without categories those without.
+    pub(crate) fn kin(&self, item: u32) -> impl Iterator<Item = u32> {
+        let own = &self.of[item as usize];
+        let without = own.is_empty().then_some(self.count);
+        let lists = own.iter().map(|&category| category as usize).chain(without);
+        lists.flat_map(|list| self.items[list].iter().copied())
     }
 
     /// Writes the share of the history that has each category; nothing is allocated once `shares` has grown.
@@ -71,6 +89,8 @@ mod tests {
         // Drama is three of four, war one of four.
         let of = |item| categories.familiarity(&shares, item);
         assert_eq!([of(0), of(1), of(2), of(3)], [Some(0.5), Some(0.75), Some(0.0), None]);
+        let kin = |item| categories.kin(item).collect::<Vec<_>>();
+        assert_eq!([kin(0), kin(1), kin(2), kin(3)], [vec![0, 1, 0], vec![0, 1], vec![2], vec![3]]);
         categories.shares(&[], &mut shares);
         assert_eq!(categories.familiarity(&shares, 0), Some(0.0), "nothing is familiar to a newcomer");
     }

@@ -10,7 +10,7 @@ use crate::recommender::ModelError;
 pub enum EvalError {
     /// A candidate protocol that is not one of the known forms.
     #[error(
-        "unknown candidate protocol \"{given}\"; known forms: full, uniform-N, popularity-N (N negatives, e.g. uniform-100)"
+        "unknown candidate protocol \"{given}\"; known forms: full, uniform-N, popularity-N, within-genre (N negatives, e.g. uniform-100)"
     )]
     UnknownProtocol {
         /// The text that was given.

@@ -8,7 +8,7 @@ use crate::error::EvalError;
 use crate::lists::{Counter, ItemDistances, ListStatistics, ListValues};
 use crate::marks::Marks;
 use crate::protocol::Protocol;
-use crate::ranking::{Case, Place, Ranker};
+use crate::ranking::{Candidates, Case, Place, Ranker};
 use crate::ranks::ProtocolRanks;
 use crate::recommender::{Query, Recommender};
 
@@ -97,17 +97,14 @@ pub fn evaluate_with(
     if let Some(distances) = distances {
         check_catalogue(&format!("distance by {}", distances.name()), distances.catalogue(), cases)?;
     }
-    let samplers: Vec<_> = options
-        .protocols
-        .iter()
-        .map(|&protocol| NegativeSampler::new(protocol, options.seed, cases.popularity()))
-        .collect();
+    let candidates = options.protocols.iter().map(|&protocol| candidates(protocol, options.seed, cases));
+    let candidates: Vec<Candidates<'_>> = candidates.collect::<Result<_, _>>()?;
     let lists = options.protocols.contains(&Protocol::Full);
-    let ranker = Ranker { model: &name, samplers: &samplers, exclude_seen: options.exclude_seen, lists };
+    let ranker = Ranker { model: &name, candidates: &candidates, exclude_seen: options.exclude_seen, lists };
 
     let catalogue = cases.catalogue();
     let mut counter = Counter::new(cases.popularity(), distances, cases.categories());
-    let width = samplers.len();
+    let width = candidates.len();
     let mut places = vec![Place::default(); cases.len() * width];
     let mut lists = Vec::with_capacity(options.batch.min(cases.len()));
     let mut scores = vec![0.0; options.batch.min(cases.len()) * catalogue];
@@ -127,6 +124,17 @@ pub fn evaluate_with(
         progress(end, cases.len());
     }
     Ok(by_protocol(&places, counter.finish().as_ref(), cases, options))
+}
+
+fn candidates<'a>(protocol: Protocol, seed: u64, cases: &Cases<'a>) -> Result<Candidates<'a>, EvalError> {
+    if protocol == Protocol::WithinGenre {
+        let problem =
+            "within-genre needs data whose items have genres: cloze prepare --items FILE --genres COLUMN";
+        let missing = || EvalError::Option { option: "protocols", problem: problem.to_owned() };
+        return cases.categories().map(Candidates::Kin).ok_or_else(missing);
+    }
+    let sampler = NegativeSampler::new(protocol, seed, cases.popularity());
+    Ok(sampler.map_or(Candidates::All, Candidates::Drawn))
 }
 
 pub(crate) fn check_catalogue(name: &str, model_items: usize, cases: &Cases<'_>) -> Result<(), EvalError> {
@@ -154,7 +162,7 @@ fn rank_batch(
         .into_par_iter()
         .with_min_len(TOGETHER)
         .zip(scores.par_chunks_exact(catalogue))
-        .zip(places.par_chunks_exact_mut(ranker.samplers.len()))
+        .zip(places.par_chunks_exact_mut(ranker.candidates.len()))
         .map_init(
             || (Marks::new(catalogue), Vec::new()),
             |(marks, shares), ((case, row), places)| {

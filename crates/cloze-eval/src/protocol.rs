@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::EvalError;
 
-/// A candidate protocol. Written and parsed as `full`, `uniform-100`, `popularity-100`.
+/// A candidate protocol. Written and parsed as `full`, `uniform-100`, `popularity-100`, `within-genre`.
 ///
 /// Sampled protocols give far larger figures than [`Protocol::Full`] and may order models differently
 /// (Krichene & Rendle 2020, "On Sampled Metrics for Item Recommendation"); they are here because most
@@ -21,7 +21,12 @@ pub enum Protocol {
     Uniform(usize),
     /// So many negatives, drawn without replacement in proportion to their counts in training.
     Popularity(usize),
+    /// All items that share a genre with the target, but those of the history: of learners' data, the exercises of its learning
+    /// objectives. Items without any genre are among themselves.
+    WithinGenre,
 }
+
+const WITHIN_GENRE: &str = "within-genre";
 
 impl Protocol {
     /// The three protocols of the literature: `full`, `uniform-100`, `popularity-100`.
@@ -34,6 +39,7 @@ impl fmt::Display for Protocol {
             Self::Full => f.pad("full"),
             Self::Uniform(negatives) => f.pad(&format!("uniform-{negatives}")),
             Self::Popularity(negatives) => f.pad(&format!("popularity-{negatives}")),
+            Self::WithinGenre => f.pad(WITHIN_GENRE),
         }
     }
 }
@@ -45,6 +51,9 @@ impl FromStr for Protocol {
         let unknown = || EvalError::UnknownProtocol { given: text.to_owned() };
         if text == "full" {
             return Ok(Self::Full);
+        }
+        if text == WITHIN_GENRE {
+            return Ok(Self::WithinGenre);
         }
         let (kind, count) = text.split_once('-').ok_or_else(unknown)?;
         let count: usize = count.parse().map_err(|_| unknown())?;
@@ -83,10 +92,16 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_the_genre_s_goes_both_ways() {
+        assert_eq!("within-genre".parse::<Protocol>().unwrap(), Protocol::WithinGenre);
+        assert_eq!(Protocol::WithinGenre.to_string(), "within-genre");
+    }
+
+    #[test]
     fn an_unknown_name_lists_the_forms() {
         for text in ["", "Full", "uniform", "uniform-0", "uniform-x", "uniform--1", "random-100"] {
             let message = text.parse::<Protocol>().unwrap_err().to_string();
-            assert!(message.contains("full, uniform-N, popularity-N"), "{message}");
+            assert!(message.contains("full, uniform-N, popularity-N, within-genre"), "{message}");
         }
     }
 }

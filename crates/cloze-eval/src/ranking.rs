@@ -1,6 +1,7 @@
 //! The rank of one user's target among its candidates.
 
 use crate::candidates::NegativeSampler;
+use crate::categories::Categories;
 use crate::error::EvalError;
 use crate::lists::{K, List, best};
 use crate::marks::Marks;
@@ -23,11 +24,21 @@ pub(crate) struct Case<'a> {
     pub(crate) target: u32,
 }
 
+/// What a target is ranked against.
+pub(crate) enum Candidates<'a> {
+    /// The full catalogue.
+    All,
+    /// Drawn negatives.
+    Drawn(NegativeSampler),
+    /// Items that share a category with the target.
+    Kin(&'a Categories),
+}
+
 /// Ranks for one model under all protocols.
 pub(crate) struct Ranker<'a> {
     pub(crate) model: &'a str,
-    /// One entry a protocol; `None` is the full catalogue.
-    pub(crate) samplers: &'a [Option<NegativeSampler>],
+    /// One entry a protocol.
+    pub(crate) candidates: &'a [Candidates<'a>],
     pub(crate) exclude_seen: bool,
     /// Whether the top of the full ranking is asked for.
     pub(crate) lists: bool,
@@ -72,19 +83,26 @@ impl Ranker<'_> {
         places: &mut [Place],
     ) -> Result<(), EvalError> {
         check_scores(self.model, Some(user), scores, self.exclude_seen.then_some(&*seen))?;
-        for (place, sampler) in places.iter_mut().zip(self.samplers) {
-            *place = match sampler {
-                None => self.full(seen, target, scores),
-                Some(sampler) => {
-                    let before = seen.items().len();
+        for (place, candidates) in places.iter_mut().zip(self.candidates) {
+            let before = seen.items().len();
+            *place = match candidates {
+                Candidates::All => self.full(seen, target, scores),
+                Candidates::Drawn(sampler) => {
                     seen.insert(target);
                     let first = seen.items().len();
                     sampler.draw(user, seen);
-                    let place = sampled(&seen.items()[first..], target, scores);
-                    seen.truncate(before);
-                    place
+                    sampled(&seen.items()[first..], target, scores)
+                }
+                Candidates::Kin(categories) => {
+                    seen.insert(target);
+                    let first = seen.items().len();
+                    categories.kin(target).for_each(|item| {
+                        seen.insert(item);
+                    });
+                    sampled(&seen.items()[first..], target, scores)
                 }
             };
+            seen.truncate(before);
         }
         Ok(())
     }

@@ -166,6 +166,9 @@ pub(crate) fn describe(protocol: Protocol, ranks: Option<&ProtocolRanks>) -> Str
         Protocol::Popularity(negatives) => {
             format!("{negatives} negatives by popularity{}", fewer(negatives, ranks))
         }
+        Protocol::WithinGenre => {
+            format!("items that share a genre with the target ({} candidates on average)", count(mean))
+        }
     };
     format!("{protocol}: {what}")
 }

@@ -4,7 +4,8 @@
 mod common;
 
 use cloze_eval::{
-    Cases, EvalError, EvaluationOptions, Metric, Protocol, ProtocolRanks, Query, chance, evaluate, recommend,
+    Cases, Categories, EvalError, EvaluationOptions, Metric, Protocol, ProtocolRanks, Query, chance,
+    evaluate, recommend,
 };
 use common::Fixed;
 use proptest::prelude::*;
@@ -37,6 +38,23 @@ fn the_rank_counts_better_candidates_outside_the_history() {
     let with_seen = EvaluationOptions { exclude_seen: false, ..full() };
     let ranks = run(&mut model, &cases, &with_seen).unwrap();
     assert_eq!((ranks[0].candidates[0], ranks[0].ranks[0]), (5, 3));
+}
+
+#[test]
+fn within_its_genre_a_target_is_ranked_against_items_that_share_one_with_it() {
+    let mut model = Fixed::row(&[0.1, 0.9, 0.5, 0.7, 0.8, 0.6]);
+    let categories =
+        Categories::new(&[vec!["a"], vec!["a", "b"], vec!["a", "b"], vec!["b"], vec!["c"], Vec::new()]);
+    let options = EvaluationOptions { protocols: vec![Protocol::WithinGenre, Protocol::Full], ..full() };
+    // Of items 0, 1 and 3, which share a or b with item 2, the user has had 1.
+    let cases = one_case(&[1, 5], 2, 6).with_categories(&categories).unwrap();
+    let ranks = run(&mut model, &cases, &options).unwrap();
+    assert_eq!((ranks[0].candidates[0], ranks[0].ranks[0]), (3, 2));
+    assert_eq!((ranks[1].candidates[0], ranks[1].ranks[0]), (4, 3), "the other protocol sees no difference");
+    let alone = one_case(&[], 5, 6).with_categories(&categories).unwrap();
+    assert_eq!(run(&mut model, &alone, &options).unwrap()[0].candidates, [1]);
+    let error = run(&mut model, &one_case(&[1], 2, 6), &options).unwrap_err().to_string();
+    assert!(error.contains("within-genre needs data whose items have genres"), "{error}");
 }
 
 #[test]

@@ -18,10 +18,11 @@ pub(crate) use row::{OptionValue, Options, Row};
 const PROTOCOLS: [&str; 3] = ["full", "uniform-100", "popularity-100"];
 /// Parts of the data that a model can be fitted on.
 pub(crate) const FITS: [&str; 2] = ["train", "train+validation"];
-/// A candidate protocol that `cloze evaluate` knows: `full`, `uniform-N` or `popularity-N`.
+/// A candidate protocol that `cloze evaluate` knows: `full`, `uniform-N`, `popularity-N` or `within-genre`.
 fn is_protocol(text: &str) -> bool {
     let counted = text.split_once('-').filter(|(kind, _)| ["uniform", "popularity"].contains(kind));
-    text == "full" || counted.is_some_and(|(_, count)| count.parse::<u32>().is_ok_and(|count| count > 0))
+    ["full", "within-genre"].contains(&text)
+        || counted.is_some_and(|(_, count)| count.parse::<u32>().is_ok_and(|count| count > 0))
 }
 
 /// The split of an experiment that names none; every data set has it.
@@ -241,7 +242,7 @@ impl Experiment {
         for protocol in &self.protocols {
             ensure!(
                 is_protocol(protocol),
-                "protocol \"{protocol}\" is none of full, uniform-N and popularity-N"
+                "protocol \"{protocol}\" is none of full, uniform-N, popularity-N and within-genre"
             );
         }
         let row_fits = self.rows.iter().filter_map(|row| row.fits.as_ref()).flatten();

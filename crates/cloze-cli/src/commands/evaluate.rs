@@ -44,7 +44,8 @@ pub(crate) struct Evaluate {
     /// Which held-out item to look for, from everything before it
     #[arg(long, value_enum, default_value_t = TargetArg::Test)]
     target: TargetArg,
-    /// What to rank it against: full, uniform-N, popularity-N [default: full,uniform-100,popularity-100]
+    /// What to rank it against: full, uniform-N, popularity-N, within-genre (all items that share a genre with it) [default:
+    /// full,uniform-100,popularity-100]
     #[arg(long, value_delimiter = ',')]
     protocols: Vec<Protocol>,
     /// Users scored at a time

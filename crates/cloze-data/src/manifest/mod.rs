@@ -156,6 +156,8 @@ static BUILT_IN: LazyLock<Vec<Manifest>> = LazyLock::new(|| {
         ("amazon-beauty", include_str!("../../../../datasets/amazon-beauty.toml")),
         ("amazon-books", include_str!("../../../../datasets/amazon-books.toml")),
         ("amazon-musical-instruments", include_str!("../../../../datasets/amazon-musical-instruments.toml")),
+        ("assistments-2009", include_str!("../../../../datasets/assistments-2009.toml")),
+        ("assistments-2015", include_str!("../../../../datasets/assistments-2015.toml")),
         ("goodreads-poetry", include_str!("../../../../datasets/goodreads-poetry.toml")),
         ("ml-100k", include_str!("../../../../datasets/ml-100k.toml")),
         ("ml-1m", include_str!("../../../../datasets/ml-1m.toml")),

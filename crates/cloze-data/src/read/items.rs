@@ -1,6 +1,7 @@
 //! What is known of items beside their ids: titles, genres, text.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,10 @@ pub struct ItemColumns {
     /// Free text such as a description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<Column>,
+    /// Whether an item may stand on several rows, as in a log that names the skill of an exercise at every attempt: it then has the
+    /// genres of all of them, and title and text of the first. Default: an error.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
 }
 
 /// Where the genres of an item stand: in one cell, or as a column of 0 and 1 for each genre.
@@ -77,7 +82,7 @@ pub struct ItemRecord {
 impl ItemColumns {
     /// The id alone: a start for those that are wanted.
     pub fn of(id: Column) -> Self {
-        Self { id, title: None, year: None, genres: None, text: None }
+        Self { id, title: None, year: None, genres: None, text: None, repeated: false }
     }
 
     /// All columns, with their roles.
@@ -121,7 +126,7 @@ impl ItemColumns {
 ///
 /// # Errors
 /// The file can't be read or decoded, a column is missing, or a cell is not what its column holds: the error names
-/// file, line and column. An id that stands twice is an error too.
+/// file, line and column. An id that stands twice is an error too, unless `repeated` is set.
 pub fn read_items(
     path: &Path,
     cutting: &Cutting,
@@ -137,10 +142,21 @@ pub fn read_items(
             return Err(records.wrong(0, line, &id, "an id"));
         }
         let record = columns.record(records, line, &asked, cells)?;
-        match items.insert(id.clone(), record) {
-            None => Ok(()),
-            Some(_) => Err(records.wrong(0, line, &id, "an id that has not stood above")),
+        match items.entry(id) {
+            Entry::Vacant(entry) => {
+                entry.insert(record);
+            }
+            Entry::Occupied(mut entry) if columns.repeated => {
+                let genres = &mut entry.get_mut().genres;
+                genres.extend(
+                    record.genres.into_iter().filter(|one| !genres.contains(one)).collect::<Vec<_>>(),
+                );
+            }
+            Entry::Occupied(entry) => {
+                return Err(records.wrong(0, line, entry.key(), "an id that has not stood above"));
+            }
         }
+        Ok(())
     })?;
     Ok(items)
 }

@@ -52,6 +52,9 @@ pub(super) struct ItemArgs {
     /// Its column of a text, such as a description
     #[arg(long, value_name = COLUMN, value_parser = column, requires = "items")]
     pub(super) text: Option<Column>,
+    /// An item may stand on several rows, and has the genres of all of them
+    #[arg(long, requires = "items")]
+    items_repeated: bool,
     /// How its rows are written [default: by the extension]
     #[arg(long, value_enum, requires = "items")]
     items_format: Option<FormatArg>,
@@ -83,6 +86,9 @@ pub(super) struct FilterArgs {
     /// Keep only the first interaction of a user with an item
     #[arg(long)]
     first_of_pair: bool,
+    /// Of interactions with the same item that follow on each other keep only the first
+    #[arg(long)]
+    once_in_a_row: bool,
     /// Drop items with fewer interactions, once
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     min_item_interactions: u64,
@@ -183,6 +189,7 @@ impl ItemArgs {
             year: self.year.clone(),
             genres,
             text: self.text.clone(),
+            repeated: self.items_repeated,
         };
         let mut file = ItemFile::new(path, columns);
         file.format = self.items_format.map(LogFormat::from);
@@ -200,6 +207,7 @@ impl FilterArgs {
             from_time: self.from_time.clone(),
             until_time: self.until_time.clone(),
             first_of_pair: self.first_of_pair,
+            once_in_a_row: self.once_in_a_row,
             min_item_interactions: self.min_item_interactions,
             user_core: self.k_core.unwrap_or(self.user_core),
             item_core: self.k_core.unwrap_or(self.item_core),

@@ -2,6 +2,7 @@
 
 mod answer;
 mod beside;
+mod genre;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,7 @@ Examples:
   cloze recommend runs/knn --history 'Toy Story (1995)' --history 'Aladdin (1992)'
   cloze recommend runs/knn --history 1 95 --top 5 --json
   cloze recommend runs/hybrid --user 196 --explain
+  cloze recommend runs/hybrid --user 196 --genre Animation
   cloze recommend runs/bert runs/knn --user 196 --held-out --top 5   (beside each other, against what the user took next)
   cloze recommend runs/hybrid --user 196 --store profiles.redb   (see cloze profiles)";
 
@@ -46,6 +48,9 @@ pub(crate) struct Recommend {
     /// Number of items to recommend
     #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..))]
     top: u32,
+    /// Recommend items of this genre only; of learners' data, exercises of this learning objective
+    #[arg(long, value_name = "NAME", conflicts_with = "store")]
+    genre: Option<String>,
     /// Recommend items of the history too
     #[arg(long)]
     keep_seen: bool,
@@ -137,8 +142,15 @@ impl Recommend {
         };
         let query = Query { user, history: &history };
         // The held-out item may stand anywhere.
-        let asked = if target.is_some() { model.catalogue() } else { self.top as usize };
+        let all = target.is_some() || self.genre.is_some();
+        let asked = if all { model.catalogue() } else { self.top as usize };
         let mut best = recommend(model.as_mut(), &query, asked, !self.keep_seen)?;
+        if let Some(genre) = &self.genre {
+            let loaded = dataset.take().map_or_else(|| data().map(|(dataset, _)| dataset), Ok)?;
+            let of_genre = genre::items(&loaded, genre)?;
+            best.retain(|(item, _)| of_genre[*item as usize]);
+            dataset = Some(loaded);
+        }
         let held_out = target.map(|item| HeldOut::among(&best, item));
         best.truncate(self.top as usize);
         let items: Vec<u32> = best.iter().map(|&(item, _)| item).collect();
