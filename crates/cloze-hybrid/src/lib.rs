@@ -5,6 +5,7 @@
 mod fusion;
 mod help;
 mod hybrid;
+mod learning;
 mod options;
 mod product;
 mod reused;
@@ -14,6 +15,7 @@ mod store;
 mod titles;
 
 pub use hybrid::HybridBert4Rec;
+pub use learning::{Pfa, PfaOptions};
 pub use options::{HeadLoss, HybridOptions, ItemProfiles, Variant};
 pub use search::ItemSearch;
 pub use started::{Initializer, MfBert4Rec, MfBert4RecOptions};

@@ -4,7 +4,7 @@ use crate::checkpoint::{CheckpointError, Checkpoints};
 use crate::folder::{FolderError, ModelFolder, TrainedOn};
 use crate::progress::Reporter;
 use crate::tensors::NamedTensor;
-use cloze_data::{Sequences, Vocabulary};
+use cloze_data::{ItemDetails, Sequences, Vocabulary};
 use cloze_encoder::EncoderError;
 use cloze_eval::{EvalError, Recommender};
 use serde::{Serialize, de::DeserializeOwned};
@@ -21,6 +21,8 @@ pub struct TrainingData<'a> {
     pub names: Option<&'a Vocabulary>,
     /// The users' ids, where they are known: for a model that reads what they wrote.
     pub users: Option<&'a Vocabulary>,
+    /// The items' genres and texts, where they are known.
+    pub details: Option<&'a ItemDetails>,
     /// Where the sequences come from: a part that is reused must come from the same.
     pub origin: &'a TrainedOn,
     /// Each user's validation item, for early stopping only; absent where validation items are trained on.
@@ -33,7 +35,16 @@ pub struct TrainingData<'a> {
 impl<'a> TrainingData<'a> {
     /// Data of which no more is known.
     pub fn new(sequences: &'a Sequences, items: usize, origin: &'a TrainedOn) -> Self {
-        Self { sequences, items, names: None, users: None, origin, validation: None, leak: None }
+        Self {
+            sequences,
+            items,
+            names: None,
+            users: None,
+            details: None,
+            origin,
+            validation: None,
+            leak: None,
+        }
     }
 }
 

@@ -279,6 +279,7 @@ impl Train {
         let data = TrainingData {
             names: Some(&dataset.items),
             users: Some(&dataset.users),
+            details: Some(&dataset.details),
             validation: validation.as_deref(),
             leak: Some(&dataset.sequences),
             ..TrainingData::new(&sequences, dataset.items.len(), origin)

@@ -1,0 +1,75 @@
+//! Logs of learners: exercises with learning objectives, and what is recommended for one of these.
+
+mod common;
+
+use std::fmt::Write as _;
+
+use common::{World, check_width};
+use serde_json::Value;
+
+/// 30 learners at 12 exercises, each of one or two of the objectives Shapes and Sums: a row for each of the exercise's.
+fn log() -> String {
+    let mut lines = "learner,exercise,objective,right,order\n".to_owned();
+    for learner in 0..30 {
+        for step in 0..8 {
+            let exercise = (learner * 5 + step) % 12;
+            let objectives = match exercise {
+                0..6 => &["Shapes"][..],
+                6 => &["Shapes", "Sums"],
+                _ => &["Sums"],
+            };
+            for objective in objectives {
+                writeln!(lines, "l{learner},x{exercise},{objective},{},{step}", learner % 2).unwrap();
+            }
+        }
+    }
+    lines
+}
+
+fn world() -> World {
+    let world = World::new();
+    std::fs::write(world.path("log.csv"), log()).unwrap();
+    let columns = ["--user", "learner", "--item", "exercise", "--time", "order", "--value", "right"];
+    let items = ["--items", "log.csv", "--item-id", "exercise", "--genres", "objective", "--items-repeated"];
+    let base = ["prepare", "--input", "log.csv", "--output", "school", "--once-in-a-row"];
+    let prepared = world.ok(&[&base[..], &columns, &items].concat());
+    assert!(prepared.contains("240") && prepared.contains("once_in_a_row"), "{prepared}");
+    world.ok(&["train", "item-knn", "--data", "school", "--output", "knn"]);
+    world
+}
+
+#[test]
+fn exercises_of_one_objective_are_recommended_and_evaluated() {
+    let world = world();
+    let ask = ["recommend", "knn", "--user", "l3", "--genre", "sums", "--top", "3"];
+    check_width(&world.ok(&ask));
+    let answer: Value = serde_json::from_str(&world.ok(&[&ask[..], &["--json"]].concat())).unwrap();
+    let best = answer["recommendations"].as_array().unwrap();
+    assert!(!best.is_empty());
+    for (rank, item) in (1..).zip(best) {
+        assert_eq!(item["rank"], rank);
+        assert!(item["genres"].as_array().unwrap().contains(&Value::from("Sums")), "{item}");
+    }
+    // Hidden, it has its rank among the objective's.
+    let hidden = [&ask[..], &["--held-out", "--json"]].concat();
+    let hidden: Value = serde_json::from_str(&world.ok(&hidden)).unwrap();
+    assert!(hidden["held_out"]["candidates"].as_u64().unwrap() <= 7, "{hidden}");
+
+    let table = world.ok(&["evaluate", "knn", "--protocols", "full,within-genre"]);
+    assert!(table.contains("within-genre: items that share a genre with the target"), "{table}");
+    let error = ["recommend", "knn", "--user", "l3", "--genre", "Summs"];
+    world.fails_saying(1, &error, &["no such genre", "did you mean Sums", "Shapes, Sums"]);
+}
+
+#[test]
+fn data_without_objectives_say_how_to_get_them() {
+    let world = World::new();
+    world.train("item-knn", "knn");
+    world.fails_saying(
+        1,
+        &["recommend", "knn", "--user", "u7", "--genre", "Sums"],
+        &["no genres", "--genres COLUMN"],
+    );
+    let evaluate = ["evaluate", "knn", "--protocols", "within-genre"];
+    world.fails_saying(1, &evaluate, &["within-genre needs data whose items have genres"]);
+}
