@@ -61,10 +61,10 @@ fn able_learners_and_easy_exercises_are_found() {
         assert!(mean(&scores[..10]) > mean(&scores[10..]) + 0.01, "{scores:?}");
     }
     assert!(mean(&able) > mean(&stranger) && mean(&stranger) > mean(&weak));
-    // Predictions are as high as the answers are right on average.
+    // Predictions are of what comes next, when everybody knows a little more than on average before.
     let all: Vec<f32> = (0..LEARNERS).flat_map(|user| probabilities(&mut model, Some(user))).collect();
     let share = sequences.all_ratings().unwrap().iter().sum::<f32>() / 1800.0;
-    assert!((mean(&all) - share).abs() < 0.05, "{} and {share}", mean(&all));
+    assert!((0.0..0.1).contains(&(mean(&all) - share)), "{} and {share}", mean(&all));
     assert!(model.predicts_ratings());
 }
 
