@@ -62,6 +62,40 @@ fn exercises_of_one_objective_are_recommended_and_evaluated() {
 }
 
 #[test]
+fn exercises_come_with_the_learner_s_success_and_at_the_difficulty_asked_for() {
+    let world = world();
+    world.ok(&["train", "pfa", "--data", "school", "--output", "pfa"]);
+    let table = world.ok(&["evaluate", "pfa", "--protocols", "full"]);
+    assert!(table.contains("AUC 1.000") && table.contains("30 held-out ratings"), "{table}");
+    let ask = |user: &str, range: &[&str]| -> Vec<f64> {
+        let base = ["recommend", "knn", "--user", user, "--success", "pfa", "--json"];
+        let answer: Value = serde_json::from_str(&world.ok(&[&base[..], range].concat())).unwrap();
+        answer["recommendations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["success"].as_f64().unwrap())
+            .collect()
+    };
+    // Even learners answer everything wrong, odd ones everything right.
+    assert!(ask("l3", &[]).iter().all(|success| *success > 0.5));
+    assert!(ask("l4", &[]).iter().all(|success| *success < 0.5));
+    assert!(!ask("l3", &["--success-range", "0.5,1"]).is_empty());
+    assert!(ask("l4", &["--success-range", "0.5,1"]).is_empty());
+    let text = world.ok(&["recommend", "knn", "--user", "l3", "--success", "pfa"]);
+    check_width(&text);
+    assert!(text.contains("success"), "{text}");
+    world.fails_saying(1, &["recommend", "knn", "--user", "l3", "--success", "knn"], &["a pfa is needed"]);
+    let range = ["recommend", "knn", "--user", "l3", "--success", "pfa", "--success-range", "0.8,0.5"];
+    world.fails_saying(2, &range, &["the smaller first"]);
+    world.fails_saying(
+        1,
+        &["train", "pfa", "--data", "synthetic", "--output", "x"],
+        &["cloze prepare --value"],
+    );
+}
+
+#[test]
 fn data_without_objectives_say_how_to_get_them() {
     let world = World::new();
     world.train("item-knn", "knn");

@@ -36,6 +36,8 @@ pub(super) struct Answer {
     pub(super) near: Option<Near>,
     /// Of all items, where the data were read and have some.
     pub(super) genres: Option<Vec<Vec<String>>>,
+    /// How likely the learner answers each exercise right, where it was asked for.
+    pub(super) success: Option<Vec<f32>>,
     /// Where it was asked for.
     pub(super) held_out: Option<HeldOut>,
 }
@@ -67,15 +69,18 @@ impl Answer {
     pub(super) fn text(&self, user: Option<&str>) -> String {
         let mut text = wrap(&self.basis(user), WIDTH).join("\n") + "\n\n";
         if self.best.is_empty() {
-            return text + "Nothing to recommend: every item is in the history, or the model excludes it.\n";
+            return text
+                + "Nothing to recommend: every item is in the history, or excluded by the model or by what was asked for.\n";
         }
         let mut columns = vec![("rank", Column::Number), ("item", Column::Wrapped)];
         columns.extend(self.genres.as_ref().map(|_| ("genres", Column::Wrapped)));
+        columns.extend(self.success.as_ref().map(|_| ("success", Column::Number)));
         columns.push(("score", Column::Number));
         let mut table = Table::new(&columns);
         for (rank, &(item, score)) in (1_usize..).zip(&self.best) {
             let mut cells = vec![rank.to_string(), self.named(item)];
             cells.extend(self.genres_of(item));
+            cells.extend(self.success.as_ref().map(|success| format!("{:.2}", success[item as usize])));
             cells.push(format!("{score:.4}"));
             table.row(cells);
         }
@@ -198,6 +203,9 @@ impl Answer {
                     json!({ "rank": rank, "id": items.id(item), "title": items.title(item), "score": score });
                 if let Some(genres) = &self.genres {
                     line["genres"] = json!(genres.get(item as usize));
+                }
+                if let Some(success) = &self.success {
+                    line["success"] = json!(success.get(item as usize));
                 }
                 if let Some(list) = self.quotations.get(rank - 1) {
                     let quoted = |quotation: &Quotation| {

@@ -3,6 +3,7 @@
 mod answer;
 mod beside;
 mod genre;
+mod success;
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,7 @@ Examples:
   cloze recommend runs/knn --history 1 95 --top 5 --json
   cloze recommend runs/hybrid --user 196 --explain
   cloze recommend runs/hybrid --user 196 --genre Animation
+  cloze recommend runs/hybrid --user 123 --genre 'Pythagorean theorem' --success runs/pfa --success-range 0.5,0.8
   cloze recommend runs/bert runs/knn --user 196 --held-out --top 5   (beside each other, against what the user took next)
   cloze recommend runs/hybrid --user 196 --store profiles.redb   (see cloze profiles)";
 
@@ -51,6 +53,12 @@ pub(crate) struct Recommend {
     /// Recommend items of this genre only; of learners' data, exercises of this learning objective
     #[arg(long, value_name = "NAME", conflicts_with = "store")]
     genre: Option<String>,
+    /// Model folder of a pfa of the same data: say how likely the learner answers each exercise right
+    #[arg(long, value_name = "DIR", requires = "user", conflicts_with = "store")]
+    success: Option<PathBuf>,
+    /// With --success: recommend only what the learner answers right with a probability from A to B, such as 0.5,0.8
+    #[arg(long, value_name = "A,B", requires = "success", value_parser = success::range)]
+    success_range: Option<(f32, f32)>,
     /// Recommend items of the history too
     #[arg(long)]
     keep_seen: bool,
@@ -142,7 +150,7 @@ impl Recommend {
         };
         let query = Query { user, history: &history };
         // The held-out item may stand anywhere.
-        let all = target.is_some() || self.genre.is_some();
+        let all = target.is_some() || self.genre.is_some() || self.success_range.is_some();
         let asked = if all { model.catalogue() } else { self.top as usize };
         let mut best = recommend(model.as_mut(), &query, asked, !self.keep_seen)?;
         if let Some(genre) = &self.genre {
@@ -150,6 +158,13 @@ impl Recommend {
             let of_genre = genre::items(&loaded, genre)?;
             best.retain(|(item, _)| of_genre[*item as usize]);
             dataset = Some(loaded);
+        }
+        let success = match &self.success {
+            Some(path) => Some(success::of(path, &folder, query.user)?),
+            None => None,
+        };
+        if let (Some(success), Some((low, high))) = (&success, self.success_range) {
+            best.retain(|(item, _)| (low..=high).contains(&success[*item as usize]));
         }
         let held_out = target.map(|item| HeldOut::among(&best, item));
         best.truncate(self.top as usize);
@@ -170,7 +185,7 @@ impl Recommend {
             None
         };
         let model = model.name();
-        Ok(Answer { model, folder, history, best, why, quotations, near, genres, held_out })
+        Ok(Answer { model, folder, history, best, why, quotations, near, genres, success, held_out })
     }
 
     /// Without a tower and without the data.
@@ -185,7 +200,18 @@ impl Recommend {
         let history = store.sequence(Side::User, dense)?;
         let model = hybrid.name();
         let (why, quotations) = (Vec::new(), Vec::new());
-        Ok(Answer { model, folder, history, best, why, quotations, near: None, genres: None, held_out: None })
+        Ok(Answer {
+            model,
+            folder,
+            history,
+            best,
+            why,
+            quotations,
+            near: None,
+            genres: None,
+            success: None,
+            held_out: None,
+        })
     }
 
     fn typed(&self, items: &Vocabulary) -> Result<Vec<u32>> {
