@@ -1,4 +1,5 @@
 //! Logs of learners: exercises with learning objectives, and what is recommended for one of these.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside a test function")]
 
 mod common;
 

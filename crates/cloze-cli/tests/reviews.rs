@@ -1,4 +1,5 @@
 //! Models that read reviews, from a file of them to a recommendation with its reasons.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside a test function")]
 
 mod common;
 

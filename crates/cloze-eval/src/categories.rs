@@ -33,7 +33,9 @@ impl Categories {
         let count = numbers.len();
         let mut items = vec![Vec::new(); count + 1];
         for (item, own) in (0..).zip(&of) {
-            own.iter().for_each(|&category| items[category as usize].push(item));
+            for &category in own {
+                items[category as usize].push(item);
+            }
             if own.is_empty() {
                 items[count].push(item);
             }

@@ -1,7 +1,8 @@
 //! What is known of a pair before anything is learned, as a part of its score: `h · (u ∗ i ∗ c(u, i))`, with learned u and i and a
 //! given c, such as what the two have in common by texts.
 
-use super::network::{Chunk, Network, Part, People, row};
+use super::chunk::{Chunk, Part, People};
+use super::network::{Network, row};
 use std::fmt::Debug;
 
 /// Items whose content is asked for together.

@@ -1,5 +1,6 @@
 //! Models with a vector for each user and item, learned by gradient steps: MF, BPR, GMF, MLP, `NeuMF`.
 
+mod chunk;
 mod content;
 mod draws;
 pub mod help;

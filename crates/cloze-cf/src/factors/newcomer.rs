@@ -1,7 +1,8 @@
 //! Vectors of a user who was not in training.
 
+use super::chunk::{Chunk, Part, People};
 use super::draws::Draws;
-use super::network::{Chunk, Network, Part, People};
+use super::network::Network;
 use super::optimizer::SparseOptimizer;
 use super::options::{FactorLoss, FactorOptions, Optimizer};
 use crate::error::CfError;

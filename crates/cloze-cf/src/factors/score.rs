@@ -1,6 +1,7 @@
 //! Scores of all items.
 
-use super::network::{Network, People, row};
+use super::chunk::People;
+use super::network::{Network, row};
 use super::newcomer::{Person, Prior};
 use super::options::FactorOptions;
 use super::products::{matrix, multiply};

@@ -1,7 +1,8 @@
 //! Training, for the loop.
 
+use super::chunk::{Chunk, Part, People};
 use super::draws::{Batch, Draws};
-use super::network::{Chunk, Network, Part, People, row};
+use super::network::{Network, row};
 use super::optimizer::{SparseOptimizer, Uses};
 use super::options::FactorOptions;
 use super::products::add_scaled;

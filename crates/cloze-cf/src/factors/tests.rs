@@ -1,4 +1,4 @@
-use super::network::{Chunk, Part, People};
+use super::chunk::{Chunk, Part, People};
 use super::*;
 use cloze_encoder::Philox;
 use cloze_train::{Reporter, TrainedOn};
@@ -39,7 +39,6 @@ impl PairContent for Given {
 
     fn of_items(&self, user: u32, first: u32, vectors: &mut [f32]) {
         for (item, vector) in (first..).zip(vectors.chunks_exact_mut(GIVEN)) {
-            self.of_group(user, &[item, item], 0, &mut vec![0.0; 2 * GIVEN]);
             self.of_group(user, &[item], 0, vector);
         }
     }

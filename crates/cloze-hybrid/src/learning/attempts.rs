@@ -73,7 +73,9 @@ impl Counts {
 
     pub(super) fn add(&mut self, objectives: &[u32], right: bool) {
         let table = if right { &mut self.right } else { &mut self.wrong };
-        objectives.iter().for_each(|&objective| table[objective as usize] += 1);
+        for &objective in objectives {
+            table[objective as usize] += 1;
+        }
     }
 }
 

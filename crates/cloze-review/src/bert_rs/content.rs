@@ -60,7 +60,7 @@ pub(super) struct LeftOut {
 #[derive(Debug)]
 struct Sums {
     /// `[rows, width]`.
-    sums: Vec<f32>,
+    rows: Vec<f32>,
     counts: Vec<u32>,
     /// Reviews that say nothing, added to those of each row.
     shrinkage: f32,
@@ -74,27 +74,29 @@ impl Sums {
         width: usize,
         shrinkage: f32,
     ) -> Self {
-        let mut this = Self { sums: vec![0.0; rows * width], counts: vec![0; rows], shrinkage };
+        let mut this = Self { rows: vec![0.0; rows * width], counts: vec![0; rows], shrinkage };
         for (id, vector) in ids.zip(vectors.chunks_exact(width)) {
             this.counts[id as usize] += 1;
-            let sum = &mut this.sums[id as usize * width..][..width];
+            let sum = &mut this.rows[id as usize * width..][..width];
             sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value);
         }
         this
     }
 
     fn means(&self, width: usize) -> Vec<f32> {
-        let mut means = self.sums.clone();
+        let mut means = self.rows.clone();
         for (row, &count) in means.chunks_exact_mut(width).zip(&self.counts) {
             let count = (count as f32 + self.shrinkage).max(1.0);
-            row.iter_mut().for_each(|value| *value /= count);
+            for value in row {
+                *value /= count;
+            }
         }
         means
     }
 
     /// Multiplies a row's mean without one of its vectors into `out`.
     fn times_mean(&self, id: u32, without: Option<&[f32]>, out: &mut [f32]) {
-        let sum = &self.sums[id as usize * out.len()..][..out.len()];
+        let sum = &self.rows[id as usize * out.len()..][..out.len()];
         let count = self.counts[id as usize] as f32 + self.shrinkage;
         if let Some(own) = without {
             let share = 1.0 / (count - 1.0).max(1.0);

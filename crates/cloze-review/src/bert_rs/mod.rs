@@ -109,7 +109,9 @@ fn reduced(vectors: Vec<f32>, width: usize, count: usize) -> Result<(Vec<f32>, u
     let mut vectors = Components::of(&vectors, width, count)?.apply(&vectors);
     let square: f64 = vectors.iter().map(|value| f64::from(value * value)).sum();
     let scale = (vectors.len() as f64 / square.max(f64::MIN_POSITIVE)).sqrt() as f32;
-    vectors.iter_mut().for_each(|value| *value *= scale);
+    for value in &mut vectors {
+        *value *= scale;
+    }
     Ok((vectors, count))
 }
 

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use clap::{Args, value_parser};
-use cloze_data::{Dataset, Vocabulary};
+use cloze_data::{Dataset, Split, Vocabulary};
 use cloze_eval::{Query, Recommender as _, explain, recommend};
 use cloze_hybrid::{ProfileStore, Side};
-use cloze_train::Reporter;
+use cloze_train::{ModelFolder, Reporter};
 
 use crate::data_args::DataArgs;
 use crate::neighbours::nearest;
@@ -84,6 +84,16 @@ pub(crate) struct Recommend {
     data: DataArgs,
 }
 
+/// For whom something is recommended.
+struct Whom {
+    user: Option<u32>,
+    history: Vec<u32>,
+    /// Where it was read.
+    dataset: Option<Dataset>,
+    /// The hidden item, where one was to be hidden.
+    target: Option<u32>,
+}
+
 impl Recommend {
     pub(crate) fn run(self) -> Result<()> {
         let answers = match (&self.store, &self.user) {
@@ -127,65 +137,66 @@ impl Recommend {
         let (folder, mut model) = trained::open(path)?;
         let data =
             || trained::data(&folder, self.dataset.as_deref(), &self.data.options(), &mut Reporter::stderr());
-        let (mut user, mut dataset, mut target) = (None, None, None);
-        let history = match &self.user {
-            Some(name) => {
-                let dense = trained::known_user(name, &folder)?;
-                let (loaded, split) = data()?;
-                user = Some(dense);
-                if self.held_out {
-                    let held_out = split.test().get(dense as usize).copied().flatten();
-                    let nothing =
-                        || format!("nothing of user {name:?} is held out ({})", folder.card.trained_on.split);
-                    target = Some(held_out.with_context(nothing)?);
-                }
-                let history = match target {
-                    Some(_) => split.train_and_validation().get(dense as usize).to_vec(),
-                    None => loaded.sequences.get(dense as usize).to_vec(),
-                };
-                dataset = Some(loaded);
-                history
-            }
-            None => self.typed(&folder.vocabularies.items)?,
-        };
+        let Whom { user, history, mut dataset, target } = self.whom(&folder, &data)?;
+        if self.genre.is_some() && dataset.is_none() {
+            dataset = Some(data()?.0);
+        }
         let query = Query { user, history: &history };
+        let success = self.success.as_ref().map(|path| success::of(path, &folder, user)).transpose()?;
         // The held-out item may stand anywhere.
         let all = target.is_some() || self.genre.is_some() || self.success_range.is_some();
         let asked = if all { model.catalogue() } else { self.top as usize };
         let mut best = recommend(model.as_mut(), &query, asked, !self.keep_seen)?;
-        if let Some(genre) = &self.genre {
-            let loaded = dataset.take().map_or_else(|| data().map(|(dataset, _)| dataset), Ok)?;
-            let of_genre = genre::items(&loaded, genre)?;
+        if let (Some(genre), Some(dataset)) = (&self.genre, &dataset) {
+            let of_genre = genre::items(dataset, genre)?;
             best.retain(|(item, _)| of_genre[*item as usize]);
-            dataset = Some(loaded);
         }
-        let success = match &self.success {
-            Some(path) => Some(success::of(path, &folder, query.user)?),
-            None => None,
-        };
         if let (Some(success), Some((low, high))) = (&success, self.success_range) {
             best.retain(|(item, _)| (low..=high).contains(&success[*item as usize]));
         }
         let held_out = target.map(|item| HeldOut::among(&best, item));
         best.truncate(self.top as usize);
-        let items: Vec<u32> = best.iter().map(|&(item, _)| item).collect();
-        let why = if self.explain { explain(model.as_mut(), &query, &items, TRIED)? } else { Vec::new() };
-        let quotations = if self.explain {
+        let genres = dataset.as_ref().and_then(|dataset| dataset.details.genres.clone());
+        let (mut why, mut quotations, mut near) = (Vec::new(), Vec::new(), None);
+        if self.explain {
+            let items: Vec<u32> = best.iter().map(|&(item, _)| item).collect();
+            why = explain(model.as_mut(), &query, &items, TRIED)?;
             let found = model.quotations(&query, &items);
-            found.map_err(|source| anyhow!("{source}")).context("cannot quote the reviews")?
-        } else {
-            Vec::new()
-        };
-        let genres = dataset.as_ref().and_then(|dataset: &Dataset| dataset.details.genres.clone());
-        let near = if self.explain && self.neighbours > 0 {
-            // A typed history needs no data; only this does.
-            let dataset = dataset.map_or_else(|| data().map(|(dataset, _)| dataset), Ok);
-            nearest(model.as_mut(), &query, dataset, self.neighbours)?
-        } else {
-            None
-        };
+            quotations = found.map_err(|source| anyhow!("{source}")).context("cannot quote the reviews")?;
+            if self.neighbours > 0 {
+                // A typed history needs no data; only this does.
+                let dataset = dataset.map_or_else(|| data().map(|(dataset, _)| dataset), Ok);
+                near = nearest(model.as_mut(), &query, dataset, self.neighbours)?;
+            }
+        }
         let model = model.name();
         Ok(Answer { model, folder, history, best, why, quotations, near, genres, success, held_out })
+    }
+
+    /// The user of the data, or the typed history; `data` reads the data.
+    fn whom(
+        &self,
+        folder: &ModelFolder,
+        data: &dyn Fn() -> Result<(Dataset, Box<dyn Split>)>,
+    ) -> Result<Whom> {
+        let Some(name) = &self.user else {
+            let history = self.typed(&folder.vocabularies.items)?;
+            return Ok(Whom { user: None, history, dataset: None, target: None });
+        };
+        let dense = trained::known_user(name, folder)?;
+        let (dataset, split) = data()?;
+        let mut target = None;
+        if self.held_out {
+            let held_out = split.test().get(dense as usize).copied().flatten();
+            let nothing =
+                || format!("nothing of user {name:?} is held out ({})", folder.card.trained_on.split);
+            target = Some(held_out.with_context(nothing)?);
+        }
+        let history = match target {
+            Some(_) => split.train_and_validation().get(dense as usize).to_vec(),
+            None => dataset.sequences.get(dense as usize).to_vec(),
+        };
+        Ok(Whom { user: Some(dense), history, dataset: Some(dataset), target })
     }
 
     /// Without a tower and without the data.
