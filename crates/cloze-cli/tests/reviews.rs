@@ -101,6 +101,16 @@ fn texts_alone_tell_the_tastes_apart_and_reasons_quote_them() {
         let (about, own) = (&quotation["about"], quotation["own"].as_bool().unwrap());
         assert_ne!(own, *about == answer["recommendations"][0]["id"], "{quotation}");
     }
+    // Where the reviews are no longer there, the rest of the reasons is.
+    std::fs::rename(world.path("r.csv"), world.path("elsewhere.csv")).unwrap();
+    let call = world.run(&["recommend", "rs", "--user", "u3", "--explain", "--top", "2"]);
+    assert_eq!(call.code, Some(0), "{}", call.stderr);
+    assert!(
+        call.stderr.contains("no reviews are quoted") && call.stderr.contains("r.csv"),
+        "{}",
+        call.stderr
+    );
+    assert!(call.stdout.contains("because of") && !call.stdout.contains("wrote"), "{}", call.stdout);
     // Someone who was not in training has no texts.
     world.ok(&["recommend", "rs", "--history", "i1", "i2", "--explain"]);
 }
@@ -137,18 +147,10 @@ fn reviews_that_cannot_be_read_are_refused_with_what_to_do() {
 #[test]
 fn a_model_is_fine_tuned_on_the_training_part_and_not_taken_for_another_split() {
     let (world, text_model) = world("r.csv", "good.");
-    let base = [
-        "fine-tune",
-        "--data",
-        "data",
-        "--reviews",
-        "r.csv",
-        "--text-model",
-        &text_model,
-        "--output",
-        "tuned",
-    ];
-    let text = world.ok(&[&base[..], &["--epochs", "2", "--batch", "8"]].concat());
+    let base =
+        ["fine-tune", "--data", "data", "--reviews", "r.csv", "--text-model", &text_model, "--batch", "8"];
+    let into = |output, extra: &[&'static str]| [&base[..], &["--output", output], extra].concat();
+    let text = world.ok(&into("tuned", &["--epochs", "2"]));
     check_width(&text);
     assert!(
         text.contains("before") && text.contains("after") && text.contains("cloze train bert-rs"),
@@ -161,18 +163,7 @@ fn a_model_is_fine_tuned_on_the_training_part_and_not_taken_for_another_split() 
     let other = [&train[..], &SMALL[..], &["--output", "other", "--split", "global-time"]].concat();
     world.fails_saying(1, &other, &["tuned", "another split", "what is held out"]);
     // What stands there is not overwritten unless it is ours.
-    world.ok(&[&base[..], &["--epochs", "1", "--batch", "8"]].concat());
-    world.ok(&[&base[..], &["--epochs", "1", "--batch", "8", "--resume"]].concat());
-    let into_data = [
-        "fine-tune",
-        "--data",
-        "data",
-        "--reviews",
-        "r.csv",
-        "--text-model",
-        &text_model,
-        "--output",
-        "data",
-    ];
-    world.fails_saying(1, &into_data, &["no fine-tuned model"]);
+    world.ok(&into("tuned", &["--epochs", "1"]));
+    world.ok(&into("tuned", &["--epochs", "1", "--resume"]));
+    world.fails_saying(1, &into("data", &[]), &["no fine-tuned model"]);
 }

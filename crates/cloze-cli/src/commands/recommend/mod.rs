@@ -16,7 +16,7 @@ use cloze_train::{ModelFolder, Reporter};
 
 use crate::data_args::DataArgs;
 use crate::neighbours::nearest;
-use crate::output::{print, print_json};
+use crate::output::{note, print, print_json};
 use crate::trained;
 use answer::{Answer, HeldOut};
 
@@ -161,8 +161,11 @@ impl Recommend {
         if self.explain {
             let items: Vec<u32> = best.iter().map(|&(item, _)| item).collect();
             why = explain(model.as_mut(), &query, &items, TRIED)?;
-            let found = model.quotations(&query, &items);
-            quotations = found.map_err(|source| anyhow!("{source}")).context("cannot quote the reviews")?;
+            // Reviews and text model may be gone or elsewhere: no reason to withhold the rest.
+            quotations = model.quotations(&query, &items).unwrap_or_else(|error| {
+                note(&format!("note: no reviews are quoted: {error}"));
+                Vec::new()
+            });
             if self.neighbours > 0 {
                 // A typed history needs no data; only this does.
                 let dataset = dataset.map_or_else(|| data().map(|(dataset, _)| dataset), Ok);
