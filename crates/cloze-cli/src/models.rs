@@ -6,7 +6,7 @@ use cloze_cf::{
     PureSvd, Rp3Beta, Slit,
 };
 use cloze_eval::Recommender;
-use cloze_hybrid::{HybridBert4Rec, MfBert4Rec, Pfa};
+use cloze_hybrid::{HybridBert4Rec, LearnerHybrid, MfBert4Rec, Pfa};
 use cloze_review::{BertRs, ReviewProfiles};
 use cloze_sequential::{Bert4Rec, Caser, Gru4Rec, SasRec};
 use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
@@ -41,6 +41,7 @@ pub(crate) static MODELS: &[Entry] = &[
     Entry::of::<ReviewProfiles>(),
     Entry::of::<BertRs>(),
     Entry::of::<Pfa>(),
+    Entry::of::<LearnerHybrid>(),
 ];
 
 /// Training a tower is most of the work of a hybrid, and its towers are models of their own.

@@ -15,7 +15,9 @@ mod store;
 mod titles;
 
 pub use hybrid::HybridBert4Rec;
-pub use learning::{Pfa, PfaOptions};
+pub use learning::{
+    LearnerHybrid, LearnerHybridOptions, LearnerVariant, Neighbours, Pfa, PfaOptions, TargetProfiles,
+};
 pub use options::{HeadLoss, HybridOptions, ItemProfiles, Variant};
 pub use search::ItemSearch;
 pub use started::{Initializer, MfBert4Rec, MfBert4RecOptions};

@@ -1,7 +1,11 @@
 //! The sum of content and linear models on users in two groups.
 
+use super::choice::quality as quality_of;
+use super::linear::{ease_options, slit_options};
 use super::*;
+use cloze_cf::{Ease, Slit, SlitOptions};
 use cloze_data::Sequences;
+use cloze_eval::Cases;
 use cloze_sequential::Bert4RecOptions;
 use cloze_train::{Reporter, TrainedOn, validation_cases};
 
@@ -55,7 +59,12 @@ fn scores(fusion: &Fusion, history: &[u32]) -> Vec<f32> {
 fn quality(fusion: &Fusion, next: &[Option<u32>]) -> f64 {
     let (sequences, _) = groups();
     let cases = validation_cases(&sequences, Some(next), ITEMS).unwrap().unwrap();
-    fusion.quality(&[cases], &[fusion.alpha().to_vec()], &mut tower()).unwrap()[0]
+    qualities(fusion, cases, &[fusion.alpha().to_vec()])[0]
+}
+
+fn qualities(fusion: &Fusion, cases: Cases<'_>, candidates: &[Vec<f64>]) -> Vec<f64> {
+    let mut tower = tower();
+    quality_of(&[cases], candidates, |part| fusion.features(part.histories(), &mut tower)).unwrap()
 }
 
 #[test]
@@ -72,7 +81,7 @@ fn without_weight_the_scores_are_the_towers_log_probabilities() {
 fn the_weight_multiplies_what_ease_says() {
     let (none, some) = (fit(Some(0.0), None, &mut Vec::new()), fit(Some(3.0), None, &mut Vec::new()));
     let mut linear = vec![f32::NAN; ITEMS];
-    some.ease.raw_scores(&[1, 2, 3], &[1.0], &mut linear).unwrap();
+    some.linear.ease.as_ref().unwrap().raw_scores(&[1, 2, 3], &[1.0], &mut linear).unwrap();
     assert!(linear.iter().any(|score| *score > 0.0));
     let (without, with) = (scores(&none, &[1, 2, 3]), scores(&some, &[1, 2, 3]));
     for ((without, with), linear) in without.iter().zip(&with).zip(&linear) {
@@ -105,12 +114,12 @@ fn validation_chooses_a_weight_where_ease_helps_and_none_where_it_misleads() {
 #[test]
 fn no_multiple_of_the_chosen_weights_ranks_better() {
     let (sequences, next) = groups();
-    let cases = || validation_cases(&sequences, Some(&next), ITEMS).unwrap().unwrap();
+    let cases = validation_cases(&sequences, Some(&next), ITEMS).unwrap().unwrap();
     let chosen = fit(None, Some(&next), &mut Vec::new());
     let alpha = chosen.alpha()[0];
     let around: Vec<Vec<f64>> =
         [0.0, 0.25, 0.5, 1.0, 2.0, 4.0].iter().map(|share| vec![share * alpha]).collect();
-    let found = chosen.quality(&[cases()], &around, &mut tower()).unwrap();
+    let found = qualities(&chosen, cases, &around);
     assert!(found.iter().all(|other| *other <= found[3]), "{found:?}");
 }
 
@@ -133,7 +142,8 @@ fn each_score_has_a_weight_of_its_own() {
     let mut added = vec![f32::NAN; 3 * ITEMS];
     ease.raw_scores(&[1, 2, 3], &[1.0, 0.3], &mut added[..2 * ITEMS]).unwrap();
     slit.raw_scores(&[1, 2, 3], &[0.6], &mut added[2 * ITEMS..]).unwrap();
-    let mut fusion = Fusion::new(ease, slit, &options);
+    let linear = Linear::new(Some(ease), Some(slit), &options);
+    let fusion = Fusion { linear, alpha: options.usual_alpha() };
     let content = scores(&fit(Some(0.0), None, &mut Vec::new()), &[1, 2, 3]);
     for (item, score) in scores(&fusion, &[1, 2, 3]).iter().enumerate() {
         let row = |k: usize| added[k * ITEMS + item];
@@ -142,8 +152,12 @@ fn each_score_has_a_weight_of_its_own() {
     }
     let mut reporter = Reporter::quiet();
     let cases = validation_cases(&sequences, Some(&next), ITEMS).unwrap().unwrap();
-    fusion.choose(&cases, ITEMS, &mut tower(), &mut Run::new(3, &mut reporter)).unwrap();
-    assert!(fusion.alpha()[2] > fusion.alpha()[0], "here an item follows on another: {:?}", fusion.alpha());
+    let mut tower = tower();
+    let Choice { alpha, .. } = choose(&cases, fusion.alpha(), &mut Run::new(3, &mut reporter), |part| {
+        fusion.features(part.histories(), &mut tower)
+    })
+    .unwrap();
+    assert!(alpha[2] > alpha[0], "here an item follows on another: {alpha:?}");
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use super::head::Head;
 use super::pairs::{Pairs, Positive};
 use super::softmax::{Answered, Asked};
-use super::task::Fixed;
+use super::task::quality;
 use crate::options::HybridOptions;
 use cloze_data::Sequences;
 use cloze_encoder::{AdamW, AdamWOptions, GradientNorm, OptimizerState, Schedule};
-use cloze_eval::{Cases, EvaluationOptions, Metric, Protocol, evaluate};
+use cloze_eval::Cases;
 use cloze_sequential::Tower;
 use cloze_train::{Plan, Run, Step, Task, TrainError, TrainingData, train, validation_cases};
 
@@ -160,14 +160,7 @@ impl Task for JointTask<'_> {
         let profiles = self.towers.cbf.profiles(cases.histories(), profile)?;
         let users: Vec<&[u32]> = self.users_of.iter().collect();
         let mapped = self.head.map_items(&self.towers.cf.profiles(&users, profile)?);
-        let options = EvaluationOptions {
-            protocols: vec![Protocol::Full],
-            batch: cases.len(),
-            ..EvaluationOptions::default()
-        };
-        let mut scorer = Fixed { head: self.head, profiles: &profiles, mapped };
-        let ranks = evaluate(&mut scorer, cases, &options, &mut |_, _| {})?;
-        Ok(ranks.first().map(|ranks| ranks.mean(Metric::Ndcg(10))))
+        Ok(Some(quality(cases, |scores| self.head.rank(&profiles, &mapped, scores))?))
     }
 
     fn parameters(&self) -> Result<Vec<f32>, TrainError> {

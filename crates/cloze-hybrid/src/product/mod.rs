@@ -9,14 +9,14 @@ mod softmax;
 mod task;
 
 use crate::options::{HybridOptions, ItemProfiles, Variant};
-use cloze_encoder::{AdamW, AdamWOptions, Schedule};
 use cloze_sequential::Tower;
-use cloze_train::{ModelFolder, NamedTensor, Plan, Run, TrainError, TrainingData, train, validation_cases};
+use cloze_train::{ModelFolder, NamedTensor, Run, TrainError, TrainingData, validation_cases};
 pub(crate) use head::{Head, dot};
 use joint::{Towers, train_together};
-use pairs::Pairs;
-use profiles::{of_items, of_users};
-use task::HeadTask;
+pub(crate) use pairs::Pairs;
+use profiles::of_items;
+pub(crate) use profiles::of_users;
+pub(crate) use task::{Draw, HeadData, Look, quality, train_head};
 
 const CF: &str = "cf.";
 const HEAD: &str = "head";
@@ -50,7 +50,7 @@ impl Product {
     ) -> Result<Self, TrainError> {
         let (mut cf, mut profiles) = of_items(data, options, cbf, given, run)?;
         let mut head = Head::new(options.cbf.hidden, projects(options));
-        train_head(&mut head, &profiles, data, options, cbf, run)?;
+        fit_head(&mut head, &profiles, data, options, cbf, run)?;
         if let (Variant::EndToEnd, Some(tower)) = (options.variant, &mut cf) {
             train_together(Towers { cbf, cf: tower }, &mut head, data, options, run)?;
             let users = data.sequences.transpose(data.items)?;
@@ -116,7 +116,7 @@ fn projects(options: &HybridOptions) -> bool {
     matches!(options.variant, Variant::TrainedProjections | Variant::EndToEnd)
 }
 
-fn train_head(
+fn fit_head(
     head: &mut Head,
     items: &[f32],
     data: &TrainingData<'_>,
@@ -124,31 +124,18 @@ fn train_head(
     cbf: &mut Tower,
     run: &mut Run<'_>,
 ) -> Result<(), TrainError> {
-    let (pairs, histories) = match o.cuts() {
-        0 => Pairs::of_whole_histories(data.sequences, data.items, o.head_negatives, run.seed),
-        cuts => Pairs::of_prefixes(data.sequences, data.items, cuts, o.head_negatives, run.seed),
-    };
-    if pairs.is_empty() {
-        return Err(TrainError::Data("no user has two interactions: there is nothing to predict".to_owned()));
-    }
+    let (pairs, histories) = Pairs::of(data, o, run.seed)?;
     let users = of_users(&histories, o, cbf, run)?;
-
-    let cases = validation_cases(data.sequences, data.validation, data.items)?;
-    let validation = match cases {
+    let look = match validation_cases(data.sequences, data.validation, data.items)? {
         Some(cases) => {
             let profiles = cbf.profiles(cases.histories(), o.variant.profile())?;
-            Some((cases, profiles))
+            let look = move |head: &Head| {
+                let mapped = head.map_items(items);
+                quality(&cases, |scores| head.rank(&profiles, &mapped, scores))
+            };
+            Some(Box::new(look) as Look<'_>)
         }
         None => None,
     };
-    let looks = validation.is_some() && o.cbf.validate_every > 0;
-    let plan = Plan {
-        schedule: Schedule { peak: o.head_learning_rate, warmup: 0, steps: o.head_steps },
-        validate_every: if looks { o.head_steps.div_ceil(VALIDATIONS) } else { 0 },
-    };
-    let options = AdamWOptions { weight_decay: 0.0, ..AdamWOptions::default() };
-    let optimizer = AdamW::flat(head.values().len(), options);
-    let mut task =
-        HeadTask { head, optimizer, pairs, users, items, validation, batch: o.head_batch, loss: o.head_loss };
-    train(&mut task, "head", &plan, run)
+    train_head(head, HeadData { pairs: &pairs, users, items, look }, o, run)
 }

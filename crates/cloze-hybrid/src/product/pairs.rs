@@ -1,6 +1,9 @@
 //! Positives and sampled negatives that the head learns from.
 
+use super::Draw;
+use crate::options::HybridOptions;
 use cloze_data::Sequences;
+use cloze_train::{TrainError, TrainingData};
 use rand::{Rng, SeedableRng as _, seq::index};
 use rand_chacha::ChaCha8Rng;
 
@@ -26,6 +29,27 @@ pub(crate) struct Pairs<'a> {
 }
 
 impl<'a> Pairs<'a> {
+    /// As the options have it, with the histories that the profiles are of.
+    ///
+    /// # Errors
+    /// Data without a pair.
+    pub(crate) fn of(
+        data: &TrainingData<'a>,
+        o: &HybridOptions,
+        seed: u64,
+    ) -> Result<(Self, Vec<&'a [u32]>), TrainError> {
+        let (pairs, histories) = match o.cuts() {
+            0 => Self::of_whole_histories(data.sequences, data.items, o.head_negatives, seed),
+            cuts => Self::of_prefixes(data.sequences, data.items, cuts, o.head_negatives, seed),
+        };
+        if pairs.is_empty() {
+            return Err(TrainError::Data(
+                "no user has two interactions: there is nothing to predict".to_owned(),
+            ));
+        }
+        Ok((pairs, histories))
+    }
+
     /// Every training interaction of every user, the user represented by the profile of the whole history.
     pub(crate) fn of_whole_histories(
         sequences: &'a Sequences,
@@ -86,7 +110,7 @@ impl<'a> Pairs<'a> {
 
     /// `count` positives drawn for step `step`, each with its item and then its negatives: items that the user has
     /// not in training, or, for the user who has them all, none.
-    pub(crate) fn batch(&self, step: u64, count: usize) -> Vec<(u32, Vec<u32>)> {
+    pub(crate) fn drawn(&self, step: u64, count: usize) -> Vec<(Positive, Vec<u32>)> {
         let mut generator = ChaCha8Rng::seed_from_u64(self.seed);
         generator.set_stream(step);
         (0..count)
@@ -94,7 +118,7 @@ impl<'a> Pairs<'a> {
                 let positive = self.positives[generator.random_range(0..self.positives.len())];
                 let mut items = vec![positive.item];
                 self.push_negatives(positive.user, &mut items, &mut generator);
-                (positive.profile, items)
+                (positive, items)
             })
             .collect()
     }
@@ -110,6 +134,12 @@ impl<'a> Pairs<'a> {
                 items.push(item);
             }
         }
+    }
+}
+
+impl Draw for Pairs<'_> {
+    fn batch(&self, step: u64, count: usize) -> Vec<(u32, Vec<u32>)> {
+        self.drawn(step, count).into_iter().map(|(positive, items)| (positive.profile, items)).collect()
     }
 }
 

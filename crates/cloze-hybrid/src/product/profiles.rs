@@ -76,7 +76,7 @@ fn trained(
 ///
 /// # Errors
 /// An item beyond the catalogue.
-pub(super) fn of_users(
+pub(crate) fn of_users(
     histories: &[&[u32]],
     options: &HybridOptions,
     cbf: &mut Tower,

@@ -1,57 +1,83 @@
 //! Training of the head over fixed profiles.
 
 use super::head::{Example, Head};
-use super::pairs::Pairs;
-use crate::options::HeadLoss;
-use cloze_encoder::{AdamW, OptimizerState};
+use crate::options::{HeadLoss, HybridOptions};
+use cloze_encoder::{AdamW, AdamWOptions, OptimizerState, Schedule};
 use cloze_eval::{Cases, EvaluationOptions, Metric, ModelError, Protocol, Query, Recommender, evaluate};
-use cloze_train::{Step, Task, TrainError};
+use cloze_train::{Plan, Run, Step, Task, TrainError, train};
 
-/// Training of the head over fixed profiles, for the loop.
-pub(super) struct HeadTask<'a> {
-    pub(super) head: &'a mut Head,
-    pub(super) optimizer: AdamW,
-    pub(super) pairs: Pairs<'a>,
+/// Draws what a step learns from: profiles, each with a positive and then its negatives.
+pub(crate) trait Draw {
+    /// `count` of them for step `step`, always the same.
+    fn batch(&self, step: u64, count: usize) -> Vec<(u32, Vec<u32>)>;
+}
+
+/// NDCG@10 of a head on validation items.
+pub(crate) type Look<'a> = Box<dyn FnMut(&Head) -> Result<f64, TrainError> + 'a>;
+
+/// What a head is trained on.
+pub(crate) struct HeadData<'a> {
+    pub(crate) pairs: &'a dyn Draw,
     /// Profiles that the pairs name.
-    pub(super) users: Vec<f32>,
-    pub(super) items: &'a [f32],
-    /// Validation users with their profiles.
-    pub(super) validation: Option<(Cases<'a>, Vec<f32>)>,
-    pub(super) batch: usize,
-    pub(super) loss: HeadLoss,
+    pub(crate) users: Vec<f32>,
+    /// Profiles of what they were drawn from.
+    pub(crate) items: &'a [f32],
+    /// Absent where there are no validation items.
+    pub(crate) look: Option<Look<'a>>,
+}
+
+/// Trains a head over fixed profiles; the best one on validation items stays.
+///
+/// # Errors
+/// Divergence.
+pub(crate) fn train_head(
+    head: &mut Head,
+    data: HeadData<'_>,
+    o: &HybridOptions,
+    run: &mut Run<'_>,
+) -> Result<(), TrainError> {
+    let looks = data.look.is_some() && o.cbf.validate_every > 0;
+    let plan = Plan {
+        schedule: Schedule { peak: o.head_learning_rate, warmup: 0, steps: o.head_steps },
+        validate_every: if looks { o.head_steps.div_ceil(super::VALIDATIONS) } else { 0 },
+    };
+    let options = AdamWOptions { weight_decay: 0.0, ..AdamWOptions::default() };
+    let optimizer = AdamW::flat(head.values().len(), options);
+    let mut task = HeadTask { head, optimizer, data, batch: o.head_batch, loss: o.head_loss };
+    train(&mut task, "head", &plan, run)
+}
+
+/// Training of the head, for the loop.
+struct HeadTask<'a> {
+    head: &'a mut Head,
+    optimizer: AdamW,
+    data: HeadData<'a>,
+    batch: usize,
+    loss: HeadLoss,
 }
 
 impl Task for HeadTask<'_> {
     fn step(&mut self, step: u64, rate: f64) -> Result<Step, TrainError> {
-        let drawn = self.pairs.batch(step, self.batch);
+        let drawn = self.data.pairs.batch(step, self.batch);
         let width = self.head.width();
         let examples: Vec<Example<'_>> = drawn
             .iter()
             .map(|(profile, items)| {
                 let start = *profile as usize * width;
-                Example { profile: &self.users[start..start + width], items }
+                Example { profile: &self.data.users[start..start + width], items }
             })
             .collect();
         let mut gradient = vec![0.0; self.head.values().len()];
         let loss = match self.loss {
-            HeadLoss::Log => self.head.loss(&examples, self.items, &mut gradient),
-            HeadLoss::Softmax => self.head.softmax_loss(&examples, self.items, &mut gradient),
+            HeadLoss::Log => self.head.loss(&examples, self.data.items, &mut gradient),
+            HeadLoss::Softmax => self.head.softmax_loss(&examples, self.data.items, &mut gradient),
         };
         let norm = self.optimizer.update(self.head.values_mut(), &gradient, rate)?;
         Ok(Step { loss, norm, items: examples.iter().map(|example| example.items.len()).sum() })
     }
 
     fn validate(&mut self) -> Result<Option<f64>, TrainError> {
-        let Some((cases, profiles)) = &self.validation else { return Ok(None) };
-        let options = EvaluationOptions {
-            protocols: vec![Protocol::Full],
-            batch: cases.len(),
-            ..EvaluationOptions::default()
-        };
-        let mapped = self.head.map_items(self.items);
-        let mut scorer = Fixed { head: self.head, profiles, mapped };
-        let ranks = evaluate(&mut scorer, cases, &options, &mut |_, _| {})?;
-        Ok(ranks.first().map(|ranks| ranks.mean(Metric::Ndcg(10))))
+        self.data.look.as_mut().map(|look| look(self.head)).transpose()
     }
 
     fn parameters(&self) -> Result<Vec<f32>, TrainError> {
@@ -76,25 +102,38 @@ impl Task for HeadTask<'_> {
     }
 }
 
-/// Scores one fixed batch of users from their profiles.
-pub(super) struct Fixed<'a> {
-    pub(super) head: &'a Head,
-    pub(super) profiles: &'a [f32],
-    /// Item profiles as the head sees them.
-    pub(super) mapped: Vec<f32>,
+/// NDCG@10 of cases whose scores `scores` knows, all at once.
+///
+/// # Errors
+/// Those of the evaluation.
+pub(crate) fn quality(cases: &Cases<'_>, scores: impl FnMut(&mut [f32])) -> Result<f64, TrainError> {
+    let options = EvaluationOptions {
+        protocols: vec![Protocol::Full],
+        batch: cases.len(),
+        ..EvaluationOptions::default()
+    };
+    let mut scorer = Fixed { items: cases.popularity().len(), scores };
+    let ranks = evaluate(&mut scorer, cases, &options, &mut |_, _| {})?;
+    Ok(ranks.first().map_or(0.0, |ranks| ranks.mean(Metric::Ndcg(10))))
 }
 
-impl Recommender for Fixed<'_> {
+/// Scores one fixed batch of users.
+struct Fixed<S> {
+    items: usize,
+    scores: S,
+}
+
+impl<S: FnMut(&mut [f32])> Recommender for Fixed<S> {
     fn name(&self) -> String {
         "head".to_owned()
     }
 
     fn catalogue(&self) -> usize {
-        self.mapped.len() / self.head.width()
+        self.items
     }
 
     fn score(&mut self, _: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
-        self.head.rank(self.profiles, &self.mapped, scores);
+        (self.scores)(scores);
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! Logistic regression on what learners answered before, answer by answer, by Adagrad (Duchi et al. 2011).
 
 use super::PfaOptions;
-use super::attempts::{Attempts, Counts, Objectives};
+use crate::learning::attempts::{Attempts, Counts};
+use crate::learning::objectives::Objectives;
 use cloze_train::{Record, Run, TrainError};
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;

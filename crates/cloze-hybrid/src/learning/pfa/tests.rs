@@ -1,6 +1,7 @@
 use super::*;
+use crate::learning::testing::{origin, stored_and_loaded};
 use cloze_data::{ItemDetails, Sequences};
-use cloze_train::{Card, Reporter, TrainedOn, Vocabularies};
+use cloze_train::Reporter;
 
 const LEARNERS: u32 = 60;
 const EXERCISES: u32 = 20;
@@ -27,11 +28,6 @@ fn data() -> (Sequences, ItemDetails) {
     genres[19].push("easy".to_owned());
     let sequences = Sequences::from_lists(&lists, None).unwrap().with_ratings(Some(ratings)).unwrap();
     (sequences, ItemDetails { genres: Some(genres), text: None })
-}
-
-fn origin() -> TrainedOn {
-    let [dataset, split, split_hash, fit] = ["school", "leave-one-out", "0", "train"].map(str::to_owned);
-    TrainedOn { dataset, synthetic: true, split, split_hash, fit, user_share: 1.0 }
 }
 
 fn fitted(
@@ -72,24 +68,7 @@ fn able_learners_and_easy_exercises_are_found() {
 fn a_model_comes_back_from_its_folder() {
     let (sequences, details) = data();
     let mut model = fitted(&sequences, Some(&details), &PfaOptions::default()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("pfa");
-    let ids = |letter: &str, count: u32| {
-        cloze_data::Vocabulary::new((0..count).map(|n| format!("{letter}{n}")).collect(), None).unwrap()
-    };
-    let card = Card {
-        format: cloze_train::folder::FORMAT,
-        model: Pfa::NAME.to_owned(),
-        version: "0".to_owned(),
-        options: serde_json::to_value(model.options()).unwrap(),
-        trained_on: origin(),
-        seed: 1,
-        seconds: 0.0,
-        notes: Vec::new(),
-    };
-    let vocabularies = Vocabularies { items: ids("x", EXERCISES), users: ids("l", LEARNERS) };
-    ModelFolder::write(&path, &card, &vocabularies, &model.tensors().unwrap(), &[]).unwrap();
-    let mut again = Pfa::load(&ModelFolder::open(&path).unwrap()).unwrap();
+    let mut again: Pfa = stored_and_loaded(&model, LEARNERS, EXERCISES);
     assert_eq!(again, model);
     assert_eq!(probabilities(&mut again, Some(3)), probabilities(&mut model, Some(3)));
 }

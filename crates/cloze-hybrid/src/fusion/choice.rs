@@ -1,0 +1,158 @@
+//! How much of each score a sum takes, by validation items.
+
+use super::weights::{LOOKS, Likelihood, most_likely};
+use cloze_eval::{Cases, EvaluationOptions, Metric, ModelError, Protocol, Query, Recommender, evaluate};
+use cloze_train::{Run, TrainError};
+use rayon::prelude::*;
+
+/// Validation users that are scored at a time.
+const TOGETHER: usize = 256;
+/// Validation users that the weights are chosen by at most: a few numbers need no more.
+const ENOUGH: usize = 4096;
+/// The content tower's weight in the search is at least this: the others are given in its units.
+const SOME: f64 = 1e-3;
+/// Multiples of the most likely weights that are tried: from content alone to next to none of it.
+const SHARES: [f64; 8] = [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0];
+
+/// Weights with what they are worth.
+pub(crate) struct Choice {
+    /// Of each score beside the first, whose weight is 1.
+    pub(crate) alpha: Vec<f64>,
+    /// NDCG@10 on validation items.
+    pub(crate) quality: f64,
+    /// NDCG@10 of the first score alone.
+    pub(crate) alone: f64,
+}
+
+/// In which proportion scores are added is what makes the validation items most likely (a conditional logit), and how much of
+/// the sum is what gives the highest NDCG@10 on them: a likelihood wants to be right about every item, a ranking about ten, and
+/// where little is known of an item, that is not the same. Where the first score alone is not worse, nothing is added.
+///
+/// `features` gives the scores of cases, `[cases, 1 + alpha, items]`; the search begins at `start`.
+///
+/// # Errors
+/// Those of `features`.
+pub(crate) fn choose(
+    cases: &Cases<'_>,
+    start: &[f64],
+    run: &mut Run<'_>,
+    mut features: impl FnMut(&Cases<'_>) -> Result<Vec<f32>, TrainError>,
+) -> Result<Choice, TrainError> {
+    let parts = parts(cases)?;
+    let users: usize = parts.iter().map(Cases::len).sum();
+    run.reporter.start("alpha", (users * LOOKS) as u64, "users");
+    let mut done = 0;
+    let start: Vec<f64> = [1.0].into_iter().chain(start.iter().copied()).collect();
+    let found = most_likely(start, |weights| {
+        let mut sum = Likelihood::zero(weights.len());
+        for part in &parts {
+            let features = features(part)?;
+            let of_user = |(user, features): (usize, &[f32])| {
+                Likelihood::of(features, weights, part.histories()[user], part.targets()[user])
+            };
+            let rows = features.par_chunks_exact((features.len() / part.len()).max(1));
+            // In the order of users, whatever the threads do.
+            let each: Vec<Likelihood> = rows.enumerate().map(of_user).collect();
+            for one in &each {
+                sum.add(one);
+            }
+            done += each.len();
+            run.reporter.advance_to(done as u64, String::new);
+        }
+        Ok::<_, TrainError>(sum.mean(users, weights))
+    })?;
+    let content = found[0].max(SOME);
+    let likely: Vec<f64> = found[1..].iter().map(|weight| weight / content).collect();
+    let candidates: Vec<Vec<f64>> =
+        SHARES.iter().map(|share| likely.iter().map(|weight| share * weight).collect()).collect();
+    let found = quality(&parts, &candidates, features)?;
+    // The first of equals: content alone, if nothing is better.
+    let best = (0..found.len()).fold(0, |best, one| if found[one] > found[best] { one } else { best });
+    Ok(Choice { alpha: candidates[best].clone(), quality: found[best], alone: found[0] })
+}
+
+/// Mean NDCG@10 under each of the weightings.
+pub(super) fn quality(
+    parts: &[Cases<'_>],
+    candidates: &[Vec<f64>],
+    mut features: impl FnMut(&Cases<'_>) -> Result<Vec<f32>, TrainError>,
+) -> Result<Vec<f64>, TrainError> {
+    let (mut sums, mut users) = (vec![0.0; candidates.len()], 0.0);
+    let options = EvaluationOptions {
+        protocols: vec![Protocol::Full],
+        batch: TOGETHER,
+        ..EvaluationOptions::default()
+    };
+    for part in parts {
+        let features = features(part)?;
+        for (alpha, sum) in candidates.iter().zip(&mut sums) {
+            let mut given = Given { features: &features, alpha, items: part.popularity().len() };
+            let ranks = evaluate(&mut given, part, &options, &mut |_, _| {})?;
+            *sum += ranks.iter().flat_map(|ranks| ranks.values(Metric::Ndcg(10))).sum::<f64>();
+        }
+        users += part.len() as f64;
+    }
+    Ok(sums.into_iter().map(|sum| sum / users).collect())
+}
+
+/// The validation users, evenly thinned to what is enough, in parts that are scored together.
+fn parts<'a>(cases: &Cases<'a>) -> Result<Vec<Cases<'a>>, TrainError> {
+    let places: Vec<usize> = (0..cases.len()).step_by(cases.len().div_ceil(ENOUGH).max(1)).collect();
+    let part = |places: &[usize]| {
+        Cases::new(
+            places.iter().map(|&place| cases.users()[place]).collect(),
+            places.iter().map(|&place| cases.histories()[place]).collect(),
+            places.iter().map(|&place| cases.targets()[place]).collect(),
+            cases.popularity().to_vec(),
+        )
+    };
+    Ok(places.chunks(TOGETHER).map(part).collect::<Result<_, _>>()?)
+}
+
+/// Logits of a user become the logarithms of probabilities.
+pub(crate) fn log_softmax(row: &mut [f32]) {
+    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = row.iter().map(|logit| f64::from(logit - largest).exp()).sum();
+    let shift = largest + sum.ln() as f32;
+    for logit in row {
+        *logit -= shift;
+    }
+}
+
+/// Adds the weighted rows of `added`, `[alpha, items]`.
+pub(crate) fn add(added: &[f32], alpha: &[f64], scores: &mut [f32]) {
+    for (row, &alpha) in added.chunks_exact(scores.len().max(1)).zip(alpha) {
+        scores.iter_mut().zip(row).for_each(|(score, value)| *score += alpha as f32 * value);
+    }
+}
+
+/// Sums `[cases, 1 + alpha, items]` to `[cases, items]`.
+pub(crate) fn sum(features: &[f32], alpha: &[f64], items: usize, scores: &mut [f32]) {
+    let rows = features.par_chunks_exact((items * (1 + alpha.len())).max(1));
+    rows.zip(scores.par_chunks_exact_mut(items.max(1))).for_each(|(features, scores)| {
+        scores.copy_from_slice(&features[..items]);
+        add(&features[items..], alpha, scores);
+    });
+}
+
+/// Scores of users that are known already.
+struct Given<'a> {
+    features: &'a [f32],
+    alpha: &'a [f64],
+    items: usize,
+}
+
+impl Recommender for Given<'_> {
+    fn name(&self) -> String {
+        "fusion".to_owned()
+    }
+
+    fn catalogue(&self) -> usize {
+        self.items
+    }
+
+    fn score(&mut self, _: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
+        sum(self.features, self.alpha, self.items, scores);
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! The collaborative side: profiles of targets, and the head that multiplies them with a learner's.
+
+use super::options::{LearnerHybridOptions, Neighbours, TargetProfiles};
+use crate::learning::difficulty::Difficulty;
+use crate::learning::objectives::Objectives;
+use crate::learning::targets::{Levels, Targets};
+use crate::options::HybridOptions;
+use crate::product::{Draw, Head, HeadData, Look, Pairs, dot, of_users, quality, train_head};
+use cloze_cf::{Ials, IalsOptions};
+use cloze_data::Sequences;
+use cloze_sequential::Tower;
+use cloze_train::{Model, Run, TrainError, TrainingData, validation_cases};
+use rayon::prelude::*;
+
+/// Targets with their profiles.
+pub(super) struct Neighbourhood {
+    pub(super) targets: Targets,
+    pub(super) levels: Levels,
+    pub(super) head: Head,
+    /// Raw target profiles q, `[targets, width]`.
+    pub(super) profiles: Vec<f32>,
+    /// The same as the head sees them.
+    pub(super) mapped: Vec<f32>,
+    /// Of each target, see [`Targets::lifts`].
+    pub(super) lifts: Vec<f32>,
+}
+
+impl Neighbourhood {
+    /// Finds out who is a neighbour, makes the targets' profiles, with the tower where they are one's, and trains the head.
+    ///
+    /// # Errors
+    /// Data without what the options need, or divergence.
+    pub(super) fn fit(
+        data: &TrainingData<'_>,
+        objectives: &Objectives,
+        options: &LearnerHybridOptions,
+        cbf: &mut Tower,
+        run: &mut Run<'_>,
+    ) -> Result<(Self, Option<Tower>), TrainError> {
+        let levels = match options.neighbours {
+            Neighbours::All => Levels::All,
+            Neighbours::Random => Levels::Random(run.seed),
+            Neighbours::SameDifficulty => {
+                Levels::Same(Difficulty::of(data.sequences, objectives, options.full_score)?)
+            }
+        };
+        if let Levels::Same(Difficulty { tertiles: [lower, upper], .. }) = &levels {
+            run.reporter.note(&format!(
+                "an objective is hard for a learner with a mean credit below {lower:.3}, easy from {upper:.3} on: tertiles \
+                 of training"
+            ));
+        }
+        let targets = Targets::new(objectives, levels.count())?;
+        let taken = targets.taken(data.sequences, &levels)?;
+        let learners = taken.transpose(targets.len())?;
+        let o = options.hybrid();
+        let (cf, mut profiles) = match options.profiles {
+            TargetProfiles::Tower => {
+                let mut tower = Tower::new(&o.cf(), data.sequences.len(), run.seed)?;
+                tower.train("collaborative", &learners, None, run)?;
+                let learners: Vec<&[u32]> = learners.iter().collect();
+                let profiles = tower.profiles(&learners, o.variant.profile())?;
+                (Some(tower), profiles)
+            }
+            TargetProfiles::Users => (None, means(&learners, data, &o, cbf, run)?),
+            TargetProfiles::Ials => {
+                let data = TrainingData::new(&taken, targets.len(), data.origin);
+                let ials = IalsOptions { hidden: o.cbf.hidden, ..IalsOptions::default() };
+                (None, <Ials as Model>::fit(&data, &ials, run)?.item_vectors().to_vec())
+            }
+        };
+        targets.fill_gaps(&mut profiles, &learners);
+        let head = Head::new(o.cbf.hidden, super::projects(options));
+        let lifts = targets.lifts(&learners);
+        let mut this = Self { targets, levels, head, profiles, mapped: Vec::new(), lifts };
+        this.fit_head(data, &o, cbf, run)?;
+        this.mapped = this.head.map_items(&this.profiles);
+        Ok((this, cf))
+    }
+
+    fn fit_head(
+        &mut self,
+        data: &TrainingData<'_>,
+        o: &HybridOptions,
+        cbf: &mut Tower,
+        run: &mut Run<'_>,
+    ) -> Result<(), TrainError> {
+        let Self { targets, levels, head, profiles, .. } = self;
+        let (targets, levels, items): (&Targets, &Levels, &[f32]) = (targets, levels, profiles);
+        let (pairs, histories) = Pairs::of(data, o, run.seed)?;
+        let users = of_users(&histories, o, cbf, run)?;
+        let look = match validation_cases(data.sequences, data.validation, data.items)? {
+            Some(cases) => {
+                let profiles = cbf.profiles(cases.histories(), o.variant.profile())?;
+                let look = move |head: &Head| {
+                    let mapped = head.map_items(items);
+                    let learners: Vec<Option<u32>> = cases.users().iter().copied().map(Some).collect();
+                    quality(&cases, |scores| {
+                        Ranked { targets, levels, head, mapped: &mapped }.write(&learners, &profiles, scores);
+                    })
+                };
+                Some(Box::new(look) as Look<'_>)
+            }
+            None => None,
+        };
+        let pairs = TargetPairs { pairs, targets, levels };
+        train_head(head, HeadData { pairs: &pairs, users, items, look }, o, run)
+    }
+
+    /// Scores of all exercises for learners with these profiles, `[learners, exercises]`: of an exercise's targets for the learner,
+    /// the best.
+    pub(super) fn scores(&self, learners: &[Option<u32>], profiles: &[f32], scores: &mut [f32]) {
+        let Self { targets, levels, head, mapped, .. } = self;
+        Ranked { targets, levels, head, mapped }.write(learners, profiles, scores);
+    }
+
+    /// Mean lift of each exercise's targets for a learner, `[exercises]`.
+    pub(super) fn lifts(&self, learner: Option<u32>, scores: &mut [f32]) {
+        for (exercise, score) in (0..).zip(scores) {
+            let targets = self.targets.of(learner, exercise, &self.levels);
+            let count = targets.len() as f32;
+            *score = targets.map(|target| self.lifts[target as usize]).sum::<f32>() / count;
+        }
+    }
+}
+
+/// What ranks exercises.
+struct Ranked<'a> {
+    targets: &'a Targets,
+    levels: &'a Levels,
+    head: &'a Head,
+    mapped: &'a [f32],
+}
+
+impl Ranked<'_> {
+    fn write(&self, learners: &[Option<u32>], profiles: &[f32], scores: &mut [f32]) {
+        let width = self.head.width();
+        let rows = scores.par_chunks_mut(self.targets.exercises().max(1));
+        rows.zip(learners.par_iter().zip(profiles.par_chunks(width))).for_each(
+            |(row, (&learner, profile))| {
+                let (asking, bias) = self.head.query(profile);
+                for (exercise, score) in (0..).zip(row) {
+                    let targets = self.targets.of(learner, exercise, self.levels).map(|target| {
+                        let start = target as usize * width;
+                        dot(&asking, &self.mapped[start..start + width])
+                    });
+                    *score = targets.fold(f32::NEG_INFINITY, f32::max) + bias;
+                }
+            },
+        );
+    }
+}
+
+/// Pairs of learners and targets instead of exercises.
+struct TargetPairs<'a> {
+    pairs: Pairs<'a>,
+    targets: &'a Targets,
+    levels: &'a Levels,
+}
+
+impl Draw for TargetPairs<'_> {
+    fn batch(&self, step: u64, count: usize) -> Vec<(u32, Vec<u32>)> {
+        let drawn = self.pairs.drawn(step, count).into_iter().enumerate();
+        let targets = drawn.map(|(number, (positive, exercises))| {
+            // Each objective of an exercise in turn.
+            let one = |exercise: u32| {
+                let mut own = self.targets.of(Some(positive.user), exercise, self.levels);
+                let turn = (step as usize + number) % own.len();
+                own.nth(turn)
+            };
+            (positive.profile, exercises.into_iter().filter_map(one).collect())
+        });
+        targets.collect()
+    }
+}
+
+/// For each target the mean of the profiles of its learners, `[targets, width]`; zeros where there is none.
+fn means(
+    learners: &Sequences,
+    data: &TrainingData<'_>,
+    o: &HybridOptions,
+    cbf: &mut Tower,
+    run: &mut Run<'_>,
+) -> Result<Vec<f32>, TrainError> {
+    let width = o.cbf.hidden;
+    let histories: Vec<&[u32]> = data.sequences.iter().collect();
+    let profiles = of_users(&histories, o, cbf, run)?;
+    let mut means = vec![0.0; learners.len() * width];
+    for (mean, learners) in means.chunks_exact_mut(width).zip(learners.iter()) {
+        for &learner in learners {
+            let start = learner as usize * width;
+            let share = 1.0 / learners.len() as f32;
+            mean.iter_mut()
+                .zip(&profiles[start..start + width])
+                .for_each(|(mean, value)| *mean += share * value);
+        }
+    }
+    Ok(means)
+}

@@ -1,0 +1,101 @@
+//! The learners' hybrid as a folder has it.
+
+use super::neighbourhood::Neighbourhood;
+use super::options::{LearnerHybridOptions, LearnerVariant, Neighbours, TargetProfiles};
+use super::{LearnerHybrid, projects};
+use crate::fusion::Linear;
+use crate::learning::difficulty::Difficulty;
+use crate::learning::objectives::Objectives;
+use crate::learning::targets::{Levels, Targets};
+use crate::product::Head;
+use cloze_sequential::Tower;
+use cloze_train::{Model as _, ModelFolder, NamedTensor, TrainError};
+
+const CBF: &str = "cbf.";
+const CF: &str = "cf.";
+
+pub(super) fn tensors(model: &LearnerHybrid) -> Result<Vec<NamedTensor<'static>>, TrainError> {
+    let Neighbourhood { targets, levels, head, profiles, lifts, .. } = &model.neighbourhood;
+    let mut tensors = model.cbf.tensors(CBF)?;
+    if let Some(tower) = &model.cf {
+        tensors.extend(tower.tensors(CF)?);
+    }
+    tensors.extend(model.linear.iter().flat_map(Linear::tensors));
+    tensors.push(NamedTensor::f32("head", &[head.values().len()], head.values().to_vec()));
+    tensors.push(NamedTensor::f32("profiles.targets", &[targets.len(), head.width()], profiles.clone()));
+    tensors.push(NamedTensor::f32("targets.lifts", &[targets.len()], lifts.clone()));
+    let (starts, objectives) = targets.parts();
+    tensors.push(NamedTensor::u32("targets.starts", &[starts.len()], starts.to_vec()));
+    tensors.push(NamedTensor::u32("targets.objectives", &[objectives.len()], objectives.to_vec()));
+    match levels {
+        Levels::All => {}
+        Levels::Random(seed) => tensors.push(NamedTensor::u64("difficulty.seed", &[1], vec![*seed])),
+        Levels::Same(Difficulty { tertiles, means, credit, answers }) => {
+            let shape = [credit.len() / means.len(), means.len()];
+            tensors.push(NamedTensor::f32("difficulty.tertiles", &[2], tertiles.to_vec()));
+            tensors.push(NamedTensor::f32("difficulty.means", &[means.len()], means.clone()));
+            tensors.push(NamedTensor::f32("difficulty.credit", &shape, credit.clone()));
+            tensors.push(NamedTensor::u32("difficulty.answers", &shape, answers.clone()));
+        }
+    }
+    Ok(tensors)
+}
+
+pub(super) fn load(folder: &ModelFolder) -> Result<LearnerHybrid, TrainError> {
+    let options: LearnerHybridOptions = folder.options(LearnerHybrid::NAME)?;
+    options.validate()?;
+    let (learners, exercises) = (folder.vocabularies.users.len(), folder.vocabularies.items.len());
+    let damaged = || TrainError::Data("the objectives of the exercises are damaged: train again".to_owned());
+    let starts = folder.u32("targets.starts", Some(&[exercises + 1]))?;
+    let starts: Vec<u64> = starts.into_iter().map(u64::from).collect();
+    let values = folder.u32("targets.objectives", None)?;
+    let levels = levels(folder, &options, learners)?;
+    let known = match &levels {
+        Levels::Same(difficulty) => difficulty.means.len(),
+        _ => values.iter().max().map_or(0, |objective| *objective as usize + 1),
+    };
+    let objectives = Objectives::from_parts(&starts, &values, known).ok_or_else(damaged)?;
+    let targets = Targets::new(&objectives, levels.count())?;
+    let (hybrid, width) = (options.hybrid(), options.cbf.hidden);
+    let cbf = Tower::load(folder, CBF, &options.cbf, exercises)?;
+    let tower = options.profiles == TargetProfiles::Tower;
+    let cf = tower.then(|| Tower::load(folder, CF, &hybrid.cf(), learners)).transpose()?;
+    let projects = projects(&options);
+    let values = folder.f32("head", Some(&[Head::len(width, projects)]))?;
+    let head = Head::from_values(width, projects, values)
+        .ok_or_else(|| TrainError::Data("the head has another size than its options say".to_owned()))?;
+    let profiles = folder.f32("profiles.targets", Some(&[targets.len(), width]))?;
+    let lifts = folder.f32("targets.lifts", Some(&[targets.len()]))?;
+    let mapped = head.map_items(&profiles);
+    let fused = options.variant == LearnerVariant::Fused;
+    let linear = fused.then(|| Linear::load(folder, &hybrid)).transpose()?;
+    Ok(LearnerHybrid {
+        options,
+        cbf,
+        cf,
+        neighbourhood: Neighbourhood { targets, levels, head, profiles, mapped, lifts },
+        linear,
+    })
+}
+
+fn levels(
+    folder: &ModelFolder,
+    options: &LearnerHybridOptions,
+    learners: usize,
+) -> Result<Levels, TrainError> {
+    Ok(match options.neighbours {
+        Neighbours::All => Levels::All,
+        Neighbours::Random => Levels::Random(folder.u64("difficulty.seed", Some(&[1]))?[0]),
+        Neighbours::SameDifficulty => {
+            let tertiles = folder.f32("difficulty.tertiles", Some(&[2]))?;
+            let means = folder.f32("difficulty.means", None)?;
+            let shape = [learners, means.len()];
+            Levels::Same(Difficulty {
+                tertiles: [tertiles[0], tertiles[1]],
+                credit: folder.f32("difficulty.credit", Some(&shape))?,
+                answers: folder.u32("difficulty.answers", Some(&shape))?,
+                means,
+            })
+        }
+    })
+}

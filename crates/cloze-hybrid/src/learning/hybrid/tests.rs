@@ -1,0 +1,142 @@
+//! The learners' hybrid on a school of two kinds of learners.
+
+use super::*;
+use crate::learning::testing::{origin, stored_and_loaded};
+use cloze_data::{ItemDetails, Sequences};
+use cloze_sequential::Bert4RecOptions;
+use cloze_train::Reporter;
+
+const EXERCISES: usize = 20;
+const LEARNERS: u32 = 90;
+
+/// Exercises 0..10 are for `sums`, the others for `areas`, exercise 9 for both. All learners begin with the same four exercises of
+/// either; who answers them right goes on with the upper half of them, who does not with the lower half.
+fn school() -> (Sequences, Vec<Option<u32>>, ItemDetails) {
+    let (mut lists, mut values, mut next) = (Vec::new(), Vec::new(), Vec::new());
+    for learner in 0..LEARNERS {
+        let able = learner % 3 != 0;
+        let own = |step: u32| if able { 4 + (learner + step) % 3 } else { 7 + (learner + step) % 3 };
+        lists.push(vec![0, 10, 1, 11, 2, 12, own(0), 10 + own(0)]);
+        let rights = if able { [1.0; 8] } else { [0.0; 8] };
+        values.extend(rights);
+        next.push(Some(own(1)));
+    }
+    let names = |exercise: usize| match exercise {
+        9 => vec!["sums".to_owned(), "areas".to_owned()],
+        0..9 => vec!["sums".to_owned()],
+        _ => vec!["areas".to_owned()],
+    };
+    let genres = Some((0..EXERCISES).map(names).collect());
+    let sequences = Sequences::from_lists(&lists, None).unwrap().with_ratings(Some(values)).unwrap();
+    (sequences, next, ItemDetails { genres, text: None })
+}
+
+fn options(variant: LearnerVariant) -> LearnerHybridOptions {
+    let cbf = Bert4RecOptions {
+        hidden: 16,
+        layers: 1,
+        heads: 1,
+        max_length: 10,
+        steps: 30,
+        warmup: 3,
+        batch: 30,
+        validate_every: 0,
+        ..Bert4RecOptions::default()
+    };
+    LearnerHybridOptions {
+        cbf,
+        variant,
+        cf_steps: 20,
+        head_steps: 60,
+        head_batch: 64,
+        user_max_length: 20,
+        ..LearnerHybridOptions::default()
+    }
+}
+
+fn fitted(options: &LearnerHybridOptions) -> LearnerHybrid {
+    let (sequences, next, details) = school();
+    let origin = origin();
+    let data = TrainingData {
+        details: Some(&details),
+        validation: Some(&next),
+        ..TrainingData::new(&sequences, EXERCISES, &origin)
+    };
+    LearnerHybrid::fit(&data, options, &mut Run::new(1, &mut Reporter::quiet())).unwrap()
+}
+
+fn scores(model: &mut LearnerHybrid, user: Option<u32>) -> Vec<f32> {
+    let mut scores = vec![f32::NAN; EXERCISES];
+    model.score(&[Query { user, history: &[0, 10, 1, 11, 2, 12] }], &mut scores).unwrap();
+    scores
+}
+
+/// By how much the exercises of the able ones are above those of the others.
+fn preference(model: &mut LearnerHybrid, user: u32) -> f32 {
+    let scores = scores(model, Some(user));
+    scores[4..7].iter().sum::<f32>() - scores[7..10].iter().sum::<f32>()
+}
+
+#[test]
+fn what_is_next_depends_on_how_hard_it_was_and_not_on_the_history_alone() {
+    let mut same = fitted(&options(LearnerVariant::Fused));
+    let alpha = same.options().alpha.clone().unwrap();
+    assert!(alpha[alpha.len() - 2] > 0.0, "who finds it as hard takes the same: {alpha:?}");
+    assert!(preference(&mut same, 1) > preference(&mut same, 0), "the same history, other answers");
+    let mut all =
+        fitted(&LearnerHybridOptions { neighbours: Neighbours::All, ..options(LearnerVariant::Fused) });
+    assert_eq!(preference(&mut all, 1), preference(&mut all, 0), "without difficulty they are alike");
+}
+
+#[test]
+fn every_form_comes_back_from_its_folder() {
+    let forms = [
+        (LearnerVariant::Fused, Neighbours::SameDifficulty, TargetProfiles::Tower),
+        (LearnerVariant::Paper, Neighbours::Random, TargetProfiles::Tower),
+        (LearnerVariant::TrainedProjections, Neighbours::All, TargetProfiles::Users),
+        (LearnerVariant::TrainedProjections, Neighbours::SameDifficulty, TargetProfiles::Ials),
+    ];
+    for (variant, neighbours, profiles) in forms {
+        let mut model = fitted(&LearnerHybridOptions { neighbours, profiles, ..options(variant) });
+        let mut loaded = stored_and_loaded(&model, LEARNERS, EXERCISES as u32);
+        for user in [Some(0), Some(1), None] {
+            let before = scores(&mut model, user);
+            assert!(before.iter().all(|score| score.is_finite()), "{before:?}");
+            assert_eq!(before, scores(&mut loaded, user), "{variant:?} {neighbours:?} {profiles:?}");
+        }
+    }
+}
+
+#[test]
+fn terms_add_up_and_an_unknown_learner_is_like_one_without_answers() {
+    let mut model = fitted(&options(LearnerVariant::Fused));
+    let query = Query { user: Some(1), history: &[0, 10, 1, 11, 2, 12] };
+    let terms = model.parts(&query).unwrap();
+    let names: Vec<&str> = terms.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["content", "collaborative", "neighbours"]);
+    for (exercise, score) in scores(&mut model, Some(1)).iter().enumerate() {
+        let sum: f32 = terms.iter().map(|(_, scores)| scores[exercise]).sum();
+        assert!((score - sum).abs() < 1e-4);
+    }
+    assert_eq!(scores(&mut model, None), scores(&mut model, Some(LEARNERS + 7)));
+}
+
+#[test]
+fn an_exercise_of_two_objectives_counts_by_the_better_one() {
+    let mut model = fitted(&options(LearnerVariant::TrainedProjections));
+    let history: &[u32] = &[0, 10, 1, 11];
+    let found = {
+        let mut scores = vec![f32::NAN; EXERCISES];
+        model.score(&[Query { user: Some(0), history }], &mut scores).unwrap();
+        scores[9]
+    };
+    let profile = model.cbf.profiles(&[history], cloze_sequential::Profile::Projected).unwrap();
+    let Neighbourhood { targets, levels, head, mapped, .. } = &model.neighbourhood;
+    let (asking, bias) = head.query(&profile);
+    let own: Vec<f32> = targets
+        .of(Some(0), 9, levels)
+        .map(|target| crate::product::dot(&asking, &mapped[target as usize * 16..][..16]) + bias)
+        .collect();
+    assert_eq!(own.len(), 2);
+    assert_eq!(found, own[0].max(own[1]));
+}

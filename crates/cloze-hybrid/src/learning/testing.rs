@@ -1,0 +1,31 @@
+//! What tests of learners' models share.
+
+use cloze_data::Vocabulary;
+use cloze_train::{Card, Model, ModelFolder, TrainedOn, Vocabularies};
+
+pub(super) fn origin() -> TrainedOn {
+    let [dataset, split, split_hash, fit] = ["school", "leave-one-out", "0", "train"].map(str::to_owned);
+    TrainedOn { dataset, synthetic: true, split, split_hash, fit, user_share: 1.0 }
+}
+
+/// The model as it comes back from a folder.
+pub(super) fn stored_and_loaded<M: Model>(model: &M, learners: u32, exercises: u32) -> M {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    let ids = |letter: &str, count: u32| {
+        Vocabulary::new((0..count).map(|n| format!("{letter}{n}")).collect(), None).unwrap()
+    };
+    let card = Card {
+        format: cloze_train::folder::FORMAT,
+        model: M::NAME.to_owned(),
+        version: "0".to_owned(),
+        options: serde_json::to_value(model.options()).unwrap(),
+        trained_on: origin(),
+        seed: 1,
+        seconds: 0.0,
+        notes: Vec::new(),
+    };
+    let vocabularies = Vocabularies { items: ids("x", exercises), users: ids("l", learners) };
+    ModelFolder::write(&path, &card, &vocabularies, &model.tensors().unwrap(), &[]).unwrap();
+    M::load(&ModelFolder::open(&path).unwrap()).unwrap()
+}
