@@ -41,12 +41,14 @@ pub(crate) static MODELS: &[Entry] = &[
     Entry::of::<ReviewProfiles>(),
     Entry::of::<BertRs>(),
     Entry::of::<Pfa>(),
-    Entry::of::<LearnerHybrid>(),
+    Entry::of::<LearnerHybrid>().reusing(TOWER),
 ];
 
 /// Training a tower is most of the work of a hybrid, and its towers are models of their own.
 const TOWERS: &str = "Folder of a trained model on the same data and fit, whose towers and their options are taken: of a \
                       bert4rec the item tower, of a hybridbert4rec both";
+
+const TOWER: &str = "Folder of a bert4rec trained on the same data and fit, whose tower and its options are taken";
 
 const VECTORS: &str = "Folder of a trained model on the same data and fit, whose item vectors are the start: mf, bpr, gmf, \
                        neumf, ials, pure-svd, bert4rec, sasrec or mf-bert4rec";

@@ -4,7 +4,7 @@ use crate::fusion::Fusion;
 use crate::options::{HybridOptions, ItemProfiles, Variant};
 use crate::product::{Head, Product};
 use crate::reused;
-use crate::store::Side;
+use crate::store::{Profiled, Side};
 use cloze_eval::{ModelError, Query, Recommender};
 use cloze_sequential::{Bert4Rec, Profile, Tower};
 use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
@@ -70,9 +70,10 @@ impl HybridBert4Rec {
     pub fn profiles_of_items(&mut self, users: &[&[u32]]) -> Result<Option<Vec<f32>>, TrainError> {
         self.tower(Side::Item).map(|(tower, profile)| tower.profiles(users, profile)).transpose()
     }
+}
 
-    /// The tower that makes the profiles of one side, with the vector that stands for a sequence; `None` where no tower does.
-    pub(crate) fn tower(&mut self, side: Side) -> Option<(&mut Tower, Profile)> {
+impl Profiled for HybridBert4Rec {
+    fn tower(&mut self, side: Side) -> Option<(&mut Tower, Profile)> {
         let tower = match (side, &mut self.collaborative) {
             (_, Collaborative::Fusion(_)) => None,
             (Side::User, Collaborative::Product(_)) => Some(&mut self.cbf),
@@ -81,18 +82,23 @@ impl HybridBert4Rec {
         tower.map(|tower| (tower, self.options.variant.profile()))
     }
 
-    /// Number of users and of items: of tokens that either tower knows. No user where there is no collaborative tower.
-    pub(crate) fn sizes(&mut self) -> [usize; 2] {
-        let items = self.cbf.catalogue();
-        [self.tower(Side::Item).map_or(0, |(tower, _)| tower.catalogue()), items]
-    }
-
-    /// The head that joins two profiles, where there is one.
-    pub(crate) fn head(&self) -> Option<&Head> {
+    fn head(&self) -> Option<&Head> {
         match &self.collaborative {
             Collaborative::Fusion(_) => None,
             Collaborative::Product(product) => Some(product.head()),
         }
+    }
+
+    /// No user where there is no collaborative tower.
+    fn sizes(&mut self) -> [usize; 2] {
+        let items = self.cbf.catalogue();
+        [self.tower(Side::Item).map_or(0, |(tower, _)| tower.catalogue()), items]
+    }
+
+    fn identity(&self) -> Result<(String, Vec<NamedTensor<'static>>), TrainError> {
+        let options = serde_json::to_string(&self.options)
+            .map_err(|error| TrainError::Data(format!("the options cannot be written: {error}")))?;
+        Ok((options, self.tensors()?))
     }
 }
 

@@ -16,7 +16,8 @@ mod titles;
 
 pub use hybrid::HybridBert4Rec;
 pub use learning::{
-    LearnerHybrid, LearnerHybridOptions, LearnerVariant, Neighbours, Pfa, PfaOptions, TargetProfiles,
+    LearnerHybrid, LearnerHybridOptions, LearnerStore, LearnerVariant, Neighbours, Pfa, PfaOptions, Renewed,
+    TargetProfiles,
 };
 pub use options::{HeadLoss, HybridOptions, ItemProfiles, Variant};
 pub use search::ItemSearch;

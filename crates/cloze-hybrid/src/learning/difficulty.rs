@@ -34,19 +34,6 @@ impl Difficulty {
     /// # Errors
     /// Data without values, or a value below 0 or above `full`.
     pub(super) fn of(sequences: &Sequences, objectives: &Objectives, full: f64) -> Result<Self, TrainError> {
-        let missing = || {
-            TrainError::Data(
-                "the data do not say how answers were graded, so what is hard for a learner is not known: name the column \
-                 (cloze prepare --value), or train with --neighbours all"
-                    .to_owned(),
-            )
-        };
-        let values = sequences.all_ratings().ok_or_else(missing)?;
-        if let Some(value) = values.iter().find(|value| !(0.0..=full).contains(&f64::from(**value))) {
-            let rule =
-                format!("is full credit, and there is an answer with {value}: from 0 to full-score is read");
-            return Err(TrainError::option("full-score", full, rule));
-        }
         let count = objectives.count();
         let mut this = Self {
             tertiles: [0.0; 2],
@@ -54,12 +41,7 @@ impl Difficulty {
             credit: vec![0.0; sequences.len() * count],
             answers: vec![0; sequences.len() * count],
         };
-        for learner in 0..sequences.len() {
-            let values = sequences.ratings(learner).unwrap_or_default();
-            for (&exercise, value) in sequences.get(learner).iter().zip(values) {
-                this.add(learner as u32, objectives.of(exercise), value / full as f32);
-            }
-        }
+        this.count(sequences, full, |exercise| objectives.of(exercise))?;
         for objective in 0..count {
             let own = || (objective..this.answers.len()).step_by(count);
             let answers: u32 = own().map(|place| this.answers[place]).sum();
@@ -74,10 +56,83 @@ impl Difficulty {
         Ok(this)
     }
 
+    /// The same means and tertiles with the answers of other sequences.
+    ///
+    /// # Errors
+    /// As [`Difficulty::of`].
+    pub(super) fn with_answers<'o>(
+        &self,
+        sequences: &Sequences,
+        full: f64,
+        objectives: impl Fn(u32) -> &'o [u32],
+    ) -> Result<Self, TrainError> {
+        let size = sequences.len() * self.means.len();
+        let mut this = Self { credit: vec![0.0; size], answers: vec![0; size], ..self.clone() };
+        this.count(sequences, full, objectives)?;
+        Ok(this)
+    }
+
+    fn count<'o>(
+        &mut self,
+        sequences: &Sequences,
+        full: f64,
+        objectives: impl Fn(u32) -> &'o [u32],
+    ) -> Result<(), TrainError> {
+        let missing = || {
+            TrainError::Data(
+                "the data do not say how answers were graded, so what is hard for a learner is not known: name the column \
+                 (cloze prepare --value), or train with --neighbours all"
+                    .to_owned(),
+            )
+        };
+        let values = sequences.all_ratings().ok_or_else(missing)?;
+        if let Some(value) = values.iter().find(|value| !(0.0..=full).contains(&f64::from(**value))) {
+            let rule =
+                format!("is full credit, and there is an answer with {value}: from 0 to full-score is read");
+            return Err(TrainError::option("full-score", full, rule));
+        }
+        for learner in 0..sequences.len() {
+            let values = sequences.ratings(learner).unwrap_or_default();
+            for (&exercise, value) in sequences.get(learner).iter().zip(values) {
+                self.add(learner as u32, objectives(exercise), value / full as f32);
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self, learner: u32, objective: u32) -> usize {
+        learner as usize * self.means.len() + objective as usize
+    }
+
+    /// Credit and number of answers.
+    pub(super) fn get(&self, learner: u32, objective: u32) -> (f32, u32) {
+        let place = self.place(learner, objective);
+        (self.credit[place], self.answers[place])
+    }
+
+    pub(super) fn set(&mut self, learner: u32, objective: u32, credit: f32, answers: u32) {
+        let place = self.place(learner, objective);
+        (self.credit[place], self.answers[place]) = (credit, answers);
+    }
+
+    /// Learner, objective, credit and number of answers, where there are any.
+    pub(super) fn answered(&self) -> impl Iterator<Item = (u32, u32, f32, u32)> {
+        let count = self.means.len();
+        let places = (0..self.answers.len()).filter(|&place| self.answers[place] > 0);
+        places.map(move |place| {
+            ((place / count) as u32, (place % count) as u32, self.credit[place], self.answers[place])
+        })
+    }
+
+    pub(super) fn forget_answers(&mut self) {
+        self.credit.fill(0.0);
+        self.answers.fill(0);
+    }
+
     /// Takes an answer with some credit, from 0 to 1, down.
     pub(super) fn add(&mut self, learner: u32, objectives: &[u32], credit: f32) {
         for &objective in objectives {
-            let place = learner as usize * self.means.len() + objective as usize;
+            let place = self.place(learner, objective);
             self.credit[place] += credit;
             self.answers[place] += 1;
         }
@@ -90,7 +145,7 @@ impl Difficulty {
 
     /// Number of the level; of an unknown learner, what it is for a learner without answers.
     pub(super) fn level(&self, learner: Option<u32>, objective: u32) -> usize {
-        let place = learner.map(|learner| learner as usize * self.means.len() + objective as usize);
+        let place = learner.map(|learner| self.place(learner, objective));
         let known = place.filter(|place| *place < self.answers.len());
         let share = known.map_or_else(|| self.means[objective as usize], |place| self.share(place));
         let [lower, upper] = self.tertiles;

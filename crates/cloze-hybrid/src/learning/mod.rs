@@ -9,5 +9,7 @@ mod targets;
 #[cfg(test)]
 mod testing;
 
-pub use hybrid::{LearnerHybrid, LearnerHybridOptions, LearnerVariant, Neighbours, TargetProfiles};
+pub use hybrid::{
+    LearnerHybrid, LearnerHybridOptions, LearnerStore, LearnerVariant, Neighbours, Renewed, TargetProfiles,
+};
 pub use pfa::{Pfa, PfaOptions};

@@ -4,6 +4,7 @@ use super::difficulty::{Difficulty, LEVELS};
 use super::objectives::Objectives;
 use cloze_data::Sequences;
 use cloze_train::TrainError;
+use std::ops::Range;
 
 /// κ of [`Targets::lifts`]: interactions at the objective's shares that those of a level are added to.
 const PRIOR: f32 = 20.0;
@@ -79,6 +80,27 @@ impl Targets {
         (&self.starts, &self.objectives)
     }
 
+    /// Number of pairs of an exercise and one of its objectives.
+    pub(super) fn relations(&self) -> usize {
+        self.objectives.len()
+    }
+
+    /// The pair that a target is of.
+    pub(super) fn relation(&self, target: u32) -> u32 {
+        target / self.levels as u32
+    }
+
+    /// The targets of a pair, one a level.
+    pub(super) fn rows(&self, relation: u32) -> Range<usize> {
+        relation as usize * self.levels..(relation as usize + 1) * self.levels
+    }
+
+    /// The objectives of an exercise.
+    pub(super) fn objectives(&self, exercise: u32) -> &[u32] {
+        let exercise = exercise as usize;
+        &self.objectives[self.starts[exercise] as usize..self.starts[exercise + 1] as usize]
+    }
+
     /// A learner's targets of an exercise, one for each of its objectives.
     pub(super) fn of(
         &self,
@@ -141,19 +163,24 @@ impl Targets {
     /// number of learners; zeros where there are none.
     pub(super) fn fill_gaps(&self, profiles: &mut [f32], learners: &Sequences) {
         let width = profiles.len() / self.len().max(1);
-        for relation in 0..self.objectives.len() {
-            let rows = relation * self.levels..(relation + 1) * self.levels;
-            let weight = |row: usize| learners.get(row).len() as f32;
-            let all: f32 = rows.clone().map(weight).sum();
-            let mut mean = vec![0.0; width];
-            for row in rows.clone() {
-                let profile = &profiles[row * width..(row + 1) * width];
-                let share = weight(row) / all.max(1.0);
-                mean.iter_mut().zip(profile).for_each(|(mean, value)| *mean += share * value);
-            }
-            for row in rows.filter(|&row| learners.get(row).is_empty()) {
-                profiles[row * width..(row + 1) * width].copy_from_slice(&mean);
-            }
+        let counts: Vec<usize> = learners.iter().map(<[u32]>::len).collect();
+        let relations = profiles.chunks_exact_mut((self.levels * width).max(1));
+        for (profiles, counts) in relations.zip(counts.chunks_exact(self.levels)) {
+            self.fill_gaps_of(profiles, counts);
+        }
+    }
+
+    /// The same of one exercise and objective: the profiles of its levels, `[levels, width]`, and their numbers of learners.
+    pub(super) fn fill_gaps_of(&self, profiles: &mut [f32], counts: &[usize]) {
+        let width = profiles.len() / self.levels;
+        let all = counts.iter().sum::<usize>().max(1) as f32;
+        let mut mean = vec![0.0; width];
+        for (profile, &count) in profiles.chunks_exact(width).zip(counts) {
+            let share = count as f32 / all;
+            mean.iter_mut().zip(profile).for_each(|(mean, value)| *mean += share * value);
+        }
+        for (profile, _) in profiles.chunks_exact_mut(width).zip(counts).filter(|(_, count)| **count == 0) {
+            profile.copy_from_slice(&mean);
         }
     }
 }

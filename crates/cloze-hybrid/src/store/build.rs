@@ -2,7 +2,7 @@
 
 use super::observe::Change;
 use super::tables::{ABOUT, FORMAT_KEY, ORIGIN_KEY, OWNERS, Origin, PROFILES, Timed};
-use super::{FORMAT, ProfileStore, Side, StoreError, fingerprint};
+use super::{FORMAT, ProfileStore, Profiled, Side, StoreError, fingerprint};
 use crate::hybrid::HybridBert4Rec;
 use cloze_data::Sequences;
 use cloze_train::{Reporter, TrainError};
@@ -24,7 +24,6 @@ impl<'m> ProfileStore<'m> {
         sequences: &Sequences,
         reporter: &mut Reporter,
     ) -> Result<Self, StoreError> {
-        let fingerprint = fingerprint(model)?;
         let [users, items] = model.sizes();
         if sequences.len() != users {
             let (found, path) = (sequences.len(), path.display());
@@ -32,11 +31,26 @@ impl<'m> ProfileStore<'m> {
             return Err(TrainError::Data(problem).into());
         }
         let users_of = sequences.transpose(items).map_err(TrainError::from)?;
-        let data = data_hash(sequences, &users_of);
+        Self::build_of(path, model, [sequences, &users_of], reporter, |_, _| Ok(()))
+    }
+
+    /// The same of the sequences of both sides; what `finish` writes is there when the store is finished, and not before.
+    pub(crate) fn build_of(
+        path: &Path,
+        model: &'m mut dyn Profiled,
+        sequences: [&Sequences; 2],
+        reporter: &mut Reporter,
+        finish: impl FnOnce(&mut Self, &WriteTransaction) -> Result<(), StoreError>,
+    ) -> Result<Self, StoreError> {
+        let fingerprint = fingerprint(model)?;
+        let data = data_hash(sequences);
         if is_blank(path)? {
-            let origin =
-                Origin { model: fingerprint, times: sequences.has_times(), unfinished: Some(data.clone()) };
-            write_sequences(path, &origin, [sequences, &users_of])?;
+            let origin = Origin {
+                model: fingerprint,
+                times: sequences[0].has_times(),
+                unfinished: Some(data.clone()),
+            };
+            write_sequences(path, &origin, sequences)?;
         }
         let mut store = Self::open_any(path, model)?;
         match &store.origin.unfinished {
@@ -44,11 +58,14 @@ impl<'m> ProfileStore<'m> {
             Some(of) if *of != data => return Err(StoreError::OtherData { path: store.path }),
             Some(_) => {}
         }
-        for (side, sequences) in Side::BOTH.into_iter().zip([sequences, &users_of]) {
+        for (side, sequences) in Side::BOTH.into_iter().zip(sequences) {
             store.add_missing(side, sequences, reporter)?;
         }
         store.origin.unfinished = None;
-        store.transaction(|store, writing| store.write_origin(writing))?;
+        store.transaction(|store, writing| {
+            finish(store, writing)?;
+            store.write_origin(writing)
+        })?;
         Ok(store)
     }
 
@@ -81,7 +98,7 @@ impl<'m> ProfileStore<'m> {
     }
 
     /// Everything that `work` writes, or, if it fails, nothing.
-    pub(super) fn transaction<T>(
+    pub(crate) fn transaction<T>(
         &mut self,
         work: impl FnOnce(&mut Self, &WriteTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -179,6 +196,6 @@ fn insert_about(writing: &WriteTransaction, origin: &Origin) -> Result<(), redb:
 }
 
 /// Of users' items and items' users: together they tell the order in time as well.
-pub(super) fn data_hash(sequences: &Sequences, users_of: &Sequences) -> String {
+pub(super) fn data_hash([sequences, users_of]: [&Sequences; 2]) -> String {
     format!("{} {}", sequences.hash(), users_of.hash())
 }

@@ -19,12 +19,13 @@ use crate::hybrid::HybridBert4Rec;
 use crate::product::Head;
 use crate::search::ItemSearch;
 use cloze_sequential::{Profile, Tower};
-use cloze_train::{Model as _, TrainError, Values};
+use cloze_train::{NamedTensor, TrainError, Values};
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use tables::{ABOUT, FORMAT_KEY, Key, ORIGIN_KEY, Origin, PROFILES, Timed, decode_profile};
+pub(crate) use tables::Timed;
+use tables::{ABOUT, FORMAT_KEY, Key, ORIGIN_KEY, Origin, PROFILES, decode_profile};
 
 /// Version of the layout.
 const FORMAT: &str = "1";
@@ -51,6 +52,24 @@ impl fmt::Display for Side {
     }
 }
 
+/// A model that has profiles to store: a tower for either side, and the head that joins two.
+pub(crate) trait Profiled {
+    /// The tower that makes the profiles of a side, with the vector that stands for a sequence; `None` where no tower does.
+    fn tower(&mut self, side: Side) -> Option<(&mut Tower, Profile)>;
+
+    /// The head that joins two profiles, where there is one.
+    fn head(&self) -> Option<&Head>;
+
+    /// Number of profiles of either side.
+    fn sizes(&mut self) -> [usize; 2];
+
+    /// Everything that decides what it makes of sequences: options and weights.
+    ///
+    /// # Errors
+    /// A failure of the engine.
+    fn identity(&self) -> Result<(String, Vec<NamedTensor<'static>>), TrainError>;
+}
+
 /// A file with the profiles of all users and items, and the model that makes them.
 ///
 /// Scores from the store are those of the model for the same sequences, to the bit where one engine computes both. The model
@@ -59,7 +78,7 @@ impl fmt::Display for Side {
 pub struct ProfileStore<'m> {
     path: PathBuf,
     database: Database,
-    model: &'m mut HybridBert4Rec,
+    model: &'m mut dyn Profiled,
     origin: Origin,
     /// Number of users and of items.
     sizes: [usize; 2],
@@ -73,6 +92,10 @@ impl<'m> ProfileStore<'m> {
     /// # Errors
     /// No store, one of another model or format, an unfinished or a damaged one, each with its own [`StoreError`].
     pub fn open(path: &Path, model: &'m mut HybridBert4Rec) -> Result<Self, StoreError> {
+        Self::open_finished(path, model)
+    }
+
+    pub(crate) fn open_finished(path: &Path, model: &'m mut dyn Profiled) -> Result<Self, StoreError> {
         let store = Self::open_any(path, model)?;
         match store.origin.unfinished {
             Some(_) => Err(StoreError::Unfinished { path: store.path }),
@@ -85,12 +108,16 @@ impl<'m> ProfileStore<'m> {
     /// # Errors
     /// [`StoreError::NoProfiles`].
     pub fn check_model(model: &mut HybridBert4Rec) -> Result<(), StoreError> {
+        Self::check(model)
+    }
+
+    fn check(model: &mut dyn Profiled) -> Result<(), StoreError> {
         let has = |side: &Side| model.tower(*side).is_some();
         if Side::BOTH.iter().all(has) { Ok(()) } else { Err(StoreError::NoProfiles) }
     }
 
     /// Opens a store that may be unfinished.
-    fn open_any(path: &Path, model: &'m mut HybridBert4Rec) -> Result<Self, StoreError> {
+    pub(crate) fn open_any(path: &Path, model: &'m mut dyn Profiled) -> Result<Self, StoreError> {
         let fingerprint = fingerprint(model)?;
         if !path.exists() {
             return Err(StoreError::Missing { path: path.to_owned() });
@@ -117,7 +144,7 @@ impl<'m> ProfileStore<'m> {
         let reading = self.read()?;
         let profile = self.profile_in(&reading, Side::User, user)?;
         let seen = if keep_seen { Vec::new() } else { self.sequence_in(&reading, Side::User, user)? };
-        let (query, bias) = self.model.head().ok_or(StoreError::NoProfiles)?.query(&profile);
+        let (query, bias) = self.head()?.query(&profile);
         if self.search.is_none() {
             self.search = Some(self.make_search()?);
         }
@@ -127,7 +154,7 @@ impl<'m> ProfileStore<'m> {
 
     /// All items as the head sees them.
     fn make_search(&self) -> Result<ItemSearch, StoreError> {
-        let head = self.model.head().ok_or(StoreError::NoProfiles)?;
+        let head = self.head()?;
         let reading = self.read()?;
         let mut profiles = Vec::new();
         for item in 0..self.known(Side::Item) as u32 {
@@ -152,7 +179,7 @@ impl<'m> ProfileStore<'m> {
         self.sequence_in(&self.read()?, side, number)
     }
 
-    fn sequence_in(
+    pub(crate) fn sequence_in(
         &self,
         reading: &ReadTransaction,
         side: Side,
@@ -165,7 +192,12 @@ impl<'m> ProfileStore<'m> {
         Ok(found.ok_or_else(|| self.lacks("sequence", side, number))?.ids())
     }
 
-    fn profile_in(&self, reading: &ReadTransaction, side: Side, number: u32) -> Result<Vec<f32>, StoreError> {
+    pub(crate) fn profile_in(
+        &self,
+        reading: &ReadTransaction,
+        side: Side,
+        number: u32,
+    ) -> Result<Vec<f32>, StoreError> {
         self.check_known(side, number)?;
         let width = self.width();
         let keys = reading.open_table(side.keys()).map_err(|error| self.failed(error))?;
@@ -177,8 +209,13 @@ impl<'m> ProfileStore<'m> {
         profile.ok_or_else(|| self.lacks("profile", side, number))
     }
 
-    fn read(&self) -> Result<ReadTransaction, StoreError> {
+    pub(crate) fn read(&self) -> Result<ReadTransaction, StoreError> {
         self.database.begin_read().map_err(|error| self.failed(error))
+    }
+
+    /// The head that joins two profiles.
+    pub(crate) fn head(&self) -> Result<&Head, StoreError> {
+        self.model.head().ok_or(StoreError::NoProfiles)
     }
 
     /// How many users or items the model has.
@@ -192,7 +229,7 @@ impl<'m> ProfileStore<'m> {
         self.model.head().map_or(0, Head::width)
     }
 
-    fn check_known(&self, side: Side, number: u32) -> Result<(), StoreError> {
+    pub(crate) fn check_known(&self, side: Side, number: u32) -> Result<(), StoreError> {
         let known = self.known(side);
         if (number as usize) < known { Ok(()) } else { Err(StoreError::Unknown { side, number, known }) }
     }
@@ -201,7 +238,7 @@ impl<'m> ProfileStore<'m> {
         self.model.tower(side).ok_or(StoreError::NoProfiles)
     }
 
-    fn failed(&self, error: impl Into<redb::Error>) -> StoreError {
+    pub(crate) fn failed(&self, error: impl Into<redb::Error>) -> StoreError {
         StoreError::of(&self.path, error)
     }
 
@@ -212,13 +249,12 @@ impl<'m> ProfileStore<'m> {
 
 /// Everything that decides what the model makes of a sequence, and how it joins profiles: options and weights, in hexadecimal
 /// digits.
-fn fingerprint(model: &mut HybridBert4Rec) -> Result<String, StoreError> {
-    ProfileStore::check_model(model)?;
-    let options = serde_json::to_string(model.options())
-        .map_err(|error| TrainError::Data(format!("the options cannot be written: {error}")))?;
+fn fingerprint(model: &mut dyn Profiled) -> Result<String, StoreError> {
+    ProfileStore::check(model)?;
+    let (options, tensors) = model.identity()?;
     let mut hasher = Sha256::new();
     hasher.update(options);
-    for tensor in model.tensors()? {
+    for tensor in tensors {
         hasher.update(&tensor.name);
         if let Values::F32(values) = &tensor.values {
             hasher.update((values.len() as u64).to_le_bytes());

@@ -21,11 +21,7 @@ impl ProfileStore<'_> {
     /// # Errors
     /// An unknown user or item, a time that is missing or should be, or a failure to write; the store is then as it was.
     pub fn observe(&mut self, user: u32, item: u32, time: Option<i64>) -> Result<(), StoreError> {
-        let time = match (time, self.origin.times) {
-            (Some(_), false) => return Err(StoreError::HasNoTimes),
-            (None, true) => return Err(StoreError::NeedsTime),
-            (time, _) => time.unwrap_or(0),
-        };
+        let time = self.time(time)?;
         self.check_known(Side::User, user)?;
         self.check_known(Side::Item, item)?;
         let renewed = self.transaction(|store, writing| {
@@ -38,8 +34,17 @@ impl ProfileStore<'_> {
         Ok(())
     }
 
+    /// The time of an interaction as sequences have it: 0 where they have none.
+    pub(crate) fn time(&self, time: Option<i64>) -> Result<i64, StoreError> {
+        match (time, self.origin.times) {
+            (Some(_), false) => Err(StoreError::HasNoTimes),
+            (None, true) => Err(StoreError::NeedsTime),
+            (time, _) => Ok(time.unwrap_or(0)),
+        }
+    }
+
     /// Adds `other` to the sequence of `number`, and returns the profile that this makes.
-    fn append(
+    pub(crate) fn append(
         &mut self,
         side: Side,
         number: u32,
@@ -47,12 +52,23 @@ impl ProfileStore<'_> {
         time: i64,
         writing: &WriteTransaction,
     ) -> Result<Vec<f32>, StoreError> {
+        self.rewrite(side, number, writing, |sequence| sequence.insert(side, other, time))
+    }
+
+    /// Changes the sequence of `number`, and returns the profile that this makes.
+    pub(crate) fn rewrite(
+        &mut self,
+        side: Side,
+        number: u32,
+        writing: &WriteTransaction,
+        change: impl FnOnce(&mut Timed),
+    ) -> Result<Vec<f32>, StoreError> {
         let history = {
             let mut table = writing.open_table(side.sequences()).map_err(|error| self.failed(error))?;
             let bytes = table.get(number).map_err(|error| self.failed(error))?;
             let timed = bytes.and_then(|bytes| Timed::decode(bytes.value()));
             let mut timed = timed.ok_or_else(|| self.lacks("sequence", side, number))?;
-            timed.insert(side, other, time);
+            change(&mut timed);
             table.insert(number, timed.encode().as_slice()).map_err(|error| self.failed(error))?;
             timed.ids()
         };

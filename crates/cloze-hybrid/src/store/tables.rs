@@ -63,7 +63,7 @@ impl Side {
 
 /// A sequence with times (0 where there are none), oldest first. Stored as id and time, 12 bytes an interaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Timed(pub(super) Vec<(u32, i64)>);
+pub(crate) struct Timed(pub(crate) Vec<(u32, i64)>);
 
 impl Timed {
     const BYTES: usize = 12;
@@ -89,9 +89,16 @@ impl Timed {
         self.0.iter().map(|(id, _)| *id).collect()
     }
 
+    /// Takes all of an id out, and returns the times.
+    pub(crate) fn remove(&mut self, id: u32) -> Vec<i64> {
+        let times = self.0.iter().filter(|(other, _)| *other == id).map(|(_, time)| *time).collect();
+        self.0.retain(|(other, _)| *other != id);
+        times
+    }
+
     /// Where `Sequences` and its transpose have it: an item goes behind all of the same time, a user among those of the same
     /// time by number.
-    pub(super) fn insert(&mut self, side: Side, id: u32, time: i64) {
+    pub(crate) fn insert(&mut self, side: Side, id: u32, time: i64) {
         let before = |&(other, at): &(u32, i64)| match side {
             Side::User => at <= time,
             Side::Item => (at, other) <= (time, id),

@@ -6,7 +6,7 @@ use crate::options::{HybridOptions, ItemProfiles, Variant};
 use cloze_data::Sequences;
 use cloze_eval::{Query, Recommender as _};
 use cloze_sequential::Bert4RecOptions;
-use cloze_train::{Reporter, Run, TrainedOn, TrainingData};
+use cloze_train::{Model as _, Reporter, Run, TrainedOn, TrainingData};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use redb::{Key as RedbKey, TableDefinition, Value};
@@ -324,7 +324,7 @@ fn a_stopped_build_goes_on_with_the_same_data_only() {
     let origin = Origin {
         model: fingerprint(&mut world.model).unwrap(),
         times: true,
-        unfinished: Some(build::data_hash(&sequences, &users_of)),
+        unfinished: Some(build::data_hash([&sequences, &users_of])),
     };
     build::write_sequences(&path, &origin, [&sequences, &users_of]).unwrap();
     let refusal = world.refusal("store");

@@ -2,6 +2,7 @@
 
 mod neighbourhood;
 mod options;
+mod store;
 mod stored;
 
 use super::objectives::Objectives;
@@ -13,6 +14,7 @@ use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData
 use neighbourhood::Neighbourhood;
 pub use options::{LearnerHybridOptions, LearnerVariant, Neighbours, TargetProfiles};
 use rayon::prelude::*;
+pub use store::{LearnerStore, Renewed};
 
 /// HybridBERT4Rec over learners, exercises x and learning objectives t.
 ///
@@ -194,5 +196,7 @@ impl Recommender for LearnerHybrid {
     }
 }
 
+#[cfg(test)]
+mod store_tests;
 #[cfg(test)]
 mod tests;

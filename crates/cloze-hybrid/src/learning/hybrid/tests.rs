@@ -6,12 +6,12 @@ use cloze_data::{ItemDetails, Sequences};
 use cloze_sequential::Bert4RecOptions;
 use cloze_train::Reporter;
 
-const EXERCISES: usize = 20;
-const LEARNERS: u32 = 90;
+pub(super) const EXERCISES: usize = 20;
+pub(super) const LEARNERS: u32 = 90;
 
 /// Exercises 0..10 are for `sums`, the others for `areas`, exercise 9 for both. All learners begin with the same four exercises of
 /// either; who answers them right goes on with the upper half of them, who does not with the lower half.
-fn school() -> (Sequences, Vec<Option<u32>>, ItemDetails) {
+pub(super) fn school() -> (Sequences, Vec<Option<u32>>, ItemDetails) {
     let (mut lists, mut values, mut next) = (Vec::new(), Vec::new(), Vec::new());
     for learner in 0..LEARNERS {
         let able = learner % 3 != 0;
@@ -31,7 +31,7 @@ fn school() -> (Sequences, Vec<Option<u32>>, ItemDetails) {
     (sequences, next, ItemDetails { genres, text: None })
 }
 
-fn options(variant: LearnerVariant) -> LearnerHybridOptions {
+pub(super) fn options(variant: LearnerVariant) -> LearnerHybridOptions {
     let cbf = Bert4RecOptions {
         hidden: 16,
         layers: 1,
@@ -54,7 +54,7 @@ fn options(variant: LearnerVariant) -> LearnerHybridOptions {
     }
 }
 
-fn fitted(options: &LearnerHybridOptions) -> LearnerHybrid {
+pub(super) fn fitted(options: &LearnerHybridOptions) -> LearnerHybrid {
     let (sequences, next, details) = school();
     let origin = origin();
     let data = TrainingData {
