@@ -6,7 +6,7 @@ use cloze_cf::{
     PureSvd, Rp3Beta, Slit,
 };
 use cloze_eval::Recommender;
-use cloze_hybrid::{HybridBert4Rec, LearnerHybrid, MfBert4Rec, Pfa};
+use cloze_hybrid::{HybridBert4Rec, LearnerHybrid, MfBert4Rec, Pfa, PopularityInObjective};
 use cloze_review::{BertRs, ReviewProfiles};
 use cloze_sequential::{Bert4Rec, Caser, Gru4Rec, SasRec};
 use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
@@ -40,6 +40,7 @@ pub(crate) static MODELS: &[Entry] = &[
     Entry::of::<HybridBert4Rec>().reusing(TOWERS),
     Entry::of::<ReviewProfiles>(),
     Entry::of::<BertRs>(),
+    Entry::of::<PopularityInObjective>(),
     Entry::of::<Pfa>(),
     Entry::of::<LearnerHybrid>().reusing(TOWER),
 ];
@@ -48,7 +49,8 @@ pub(crate) static MODELS: &[Entry] = &[
 const TOWERS: &str = "Folder of a trained model on the same data and fit, whose towers and their options are taken: of a \
                       bert4rec the item tower, of a hybridbert4rec both";
 
-const TOWER: &str = "Folder of a bert4rec trained on the same data and fit, whose tower and its options are taken";
+const TOWER: &str =
+    "Folder of a bert4rec trained on the same data and fit, whose tower and its options are taken";
 
 const VECTORS: &str = "Folder of a trained model on the same data and fit, whose item vectors are the start: mf, bpr, gmf, \
                        neumf, ials, pure-svd, bert4rec, sasrec or mf-bert4rec";

@@ -5,8 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use cloze_data::{DataOptions, Dataset, Split, SplitSpec, Vocabulary, load};
 use cloze_eval::Recommender;
-use cloze_hybrid::HybridBert4Rec;
-use cloze_train::{Model as _, ModelFolder, Reporter};
+use cloze_train::{ModelFolder, Reporter};
 
 use crate::models;
 use crate::text::{count, did_you_mean};
@@ -18,20 +17,6 @@ pub(crate) fn open(path: &Path) -> Result<(ModelFolder, Box<dyn Recommender>)> {
         format!("{} holds a model that this version of cloze does not have", path.display())
     })?;
     let model = entry.load(&folder)?;
-    Ok((folder, model))
-}
-
-/// Opens a model folder for what only HybridBERT4Rec has.
-pub(crate) fn hybrid(path: &Path) -> Result<(ModelFolder, HybridBert4Rec)> {
-    let folder = ModelFolder::open(path)?;
-    let (kind, name) = (&folder.card.model, HybridBert4Rec::NAME);
-    ensure!(
-        kind == name,
-        "{} is a {kind}: profiles of users and items are kept of {name} only (--variant trained-projections and others)",
-        path.display()
-    );
-    let model = HybridBert4Rec::load(&folder)?;
-    folder.check_all_read()?;
     Ok((folder, model))
 }
 

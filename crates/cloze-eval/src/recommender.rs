@@ -115,6 +115,14 @@ pub trait Recommender {
         Ok(Vec::new())
     }
 
+    /// What else a person may want to know of each of the items, a few words; none for most models.
+    ///
+    /// # Errors
+    /// As [`Recommender::score`].
+    fn remarks(&mut self, _query: &Query<'_>, _items: &[u32]) -> Result<Vec<String>, ModelError> {
+        Ok(Vec::new())
+    }
+
     /// What was written that speaks for each of the items; none for a model that reads nothing.
     ///
     /// # Errors

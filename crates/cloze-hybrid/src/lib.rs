@@ -16,8 +16,8 @@ mod titles;
 
 pub use hybrid::HybridBert4Rec;
 pub use learning::{
-    LearnerHybrid, LearnerHybridOptions, LearnerStore, LearnerVariant, Neighbours, Pfa, PfaOptions, Renewed,
-    TargetProfiles,
+    LearnerHybrid, LearnerHybridOptions, LearnerStore, LearnerVariant, Neighbours, Pfa, PfaOptions,
+    PopularityInObjective, PopularityInObjectiveOptions, Renewed, TargetProfiles,
 };
 pub use options::{HeadLoss, HybridOptions, ItemProfiles, Variant};
 pub use search::ItemSearch;

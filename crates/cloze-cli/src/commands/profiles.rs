@@ -1,15 +1,14 @@
 //! `cloze profiles`: profiles of users and items, computed once and kept up with new interactions.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
-use cloze_hybrid::ProfileStore;
 use cloze_train::Reporter;
 
 use crate::data_args::DataArgs;
 use crate::output::print;
+use crate::stored::{Interaction, Stored};
 use crate::text::count;
 use crate::trained;
 
@@ -31,8 +30,10 @@ const UPDATE_EXAMPLES: &str = "\
 Examples:
   cloze profiles update runs/hybrid --store profiles.redb --user 196 --item 1 --time 893286638
   cloze profiles update runs/hybrid --store profiles.redb --user 196 --item 'Toy Story (1995)' --time 893286638
+  cloze profiles update runs/learners --store profiles.redb --user 123 --item 4711 --time 89 --score 1
 
-Renews the profiles of that user and that item and no other, or, if it fails, nothing.";
+Renews the profiles of that user and that item and no other, or, if it fails, nothing. Where the model is of learners, an answer
+can make an objective easier or harder for the learner: then the exercises of it that the learner took are renewed too.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -46,14 +47,14 @@ enum Command {
     /// Compute the profiles of all users and items of the model's data
     #[command(after_help = BUILD_EXAMPLES)]
     Build(Build),
-    /// Take down that a user had an item, and renew these two profiles
+    /// Take down that a user had an item, and renew the profiles that it touches
     #[command(after_help = UPDATE_EXAMPLES)]
     Update(Update),
 }
 
 #[derive(Debug, Args)]
 struct Place {
-    /// Model folder of a hybridbert4rec whose variant has profiles
+    /// Model folder of a hybridbert4rec or hybridbert4rec-learners whose variant has profiles
     #[arg(value_name = "DIR")]
     model: PathBuf,
     /// File of the profile store
@@ -85,6 +86,9 @@ struct Update {
     /// When, in the unit of the data's times (ml-100k: Unix seconds); left out where the data have no times
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     time: Option<i64>,
+    /// Of a hybridbert4rec-learners: the score of the answer, as the data have it
+    #[arg(long, value_name = "SCORE")]
+    score: Option<f32>,
 }
 
 impl Profiles {
@@ -98,30 +102,32 @@ impl Profiles {
 
 impl Build {
     fn run(self) -> Result<()> {
-        let (folder, mut model) = trained::hybrid(&self.place.model)?;
         // Before the data are loaded.
-        ProfileStore::check_model(&mut model).with_context(|| self.place.model.display().to_string())?;
+        let (folder, mut model) = Stored::open(&self.place.model)?;
         let mut reporter = Reporter::stderr();
         let (dataset, _) =
             trained::data(&folder, self.dataset.as_deref(), &self.data.options(), &mut reporter)?;
         let path = &self.place.store;
-        ProfileStore::build(path, &mut model, &dataset.sequences, &mut reporter)?;
+        model.build(path, &dataset.sequences, &mut reporter)?;
         let (users, items) = (count(dataset.users.len()), count(dataset.items.len()));
-        print(&format!("{users} user and {items} item profiles of {} in {}\n", dataset.name, path.display()))
+        print(&format!(
+            "profiles of {users} users and {items} items of {} in {}\n",
+            dataset.name,
+            path.display()
+        ))
     }
 }
 
 impl Update {
     fn run(self) -> Result<()> {
-        let (folder, mut model) = trained::hybrid(&self.place.model)?;
+        let (folder, mut model) = Stored::open(&self.place.model)?;
         let user = trained::known_user(&self.user, &folder)?;
         let items = &folder.vocabularies.items;
         let item = items.find(&self.item).map_err(|error| anyhow!("--item: {error}"))?;
-        let mut store = ProfileStore::open(&self.place.store, &mut model)?;
-        let start = Instant::now();
-        store.observe(user, item, self.time)?;
-        let milliseconds = start.elapsed().as_secs_f64() * 1e3;
+        let one = Interaction { user, item, time: self.time, score: self.score };
+        let (said, took) = model.update(&self.place.store, one)?;
+        let milliseconds = took.as_secs_f64() * 1e3;
         let (user, item) = (&self.user, items.label(item));
-        print(&format!("user {user} had {item}: both profiles renewed in {milliseconds:.1} ms\n"))
+        print(&format!("user {user} had {item}: {said} in {milliseconds:.1} ms\n"))
     }
 }

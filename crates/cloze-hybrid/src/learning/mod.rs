@@ -5,6 +5,7 @@ mod difficulty;
 mod hybrid;
 mod objectives;
 mod pfa;
+mod popular;
 mod targets;
 #[cfg(test)]
 mod testing;
@@ -13,3 +14,4 @@ pub use hybrid::{
     LearnerHybrid, LearnerHybridOptions, LearnerStore, LearnerVariant, Neighbours, Renewed, TargetProfiles,
 };
 pub use pfa::{Pfa, PfaOptions};
+pub use popular::{PopularityInObjective, PopularityInObjectiveOptions};

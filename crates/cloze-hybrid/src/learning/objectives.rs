@@ -1,5 +1,10 @@
 //! What each exercise is for.
 
+use cloze_train::{ModelFolder, NamedTensor, TrainError};
+
+const OFFSETS: &str = "objectives.offsets";
+const VALUES: &str = "objectives.values";
+
 /// The objectives of each exercise; one that all exercises without any share comes last, if there are such.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Objectives {
@@ -27,7 +32,7 @@ impl Objectives {
     }
 
     /// From what [`Objectives::parts`] gave; none if it is not that.
-    pub(super) fn from_parts(offsets: &[u64], values: &[u32], count: usize) -> Option<Self> {
+    fn from_parts(offsets: &[u64], values: &[u32], count: usize) -> Option<Self> {
         let one = |pair: &[u64]| values.get(pair[0] as usize..pair[1] as usize).map(<[u32]>::to_vec);
         let of = offsets.windows(2).map(one).collect::<Option<Vec<_>>>()?;
         let known = values.iter().all(|&objective| (objective as usize) < count);
@@ -41,6 +46,28 @@ impl Objectives {
             Some(*end)
         });
         (std::iter::once(0).chain(ends).collect(), self.of.concat())
+    }
+
+    /// As a model's folder has them.
+    pub(super) fn tensors(&self) -> Vec<NamedTensor<'static>> {
+        let (offsets, values) = self.parts();
+        vec![
+            NamedTensor::u64(OFFSETS, &[offsets.len()], offsets),
+            NamedTensor::u32(VALUES, &[values.len()], values),
+        ]
+    }
+
+    /// Those of a folder; `count` objectives, or as many as exercises have.
+    ///
+    /// # Errors
+    /// A damaged folder.
+    pub(super) fn load(folder: &ModelFolder, count: Option<usize>) -> Result<Self, TrainError> {
+        let offsets = folder.u64(OFFSETS, Some(&[folder.vocabularies.items.len() + 1]))?;
+        let values = folder.u32(VALUES, None)?;
+        let most = values.iter().max().map_or(0, |most| *most as usize + 1);
+        let damaged =
+            || TrainError::Data("the objectives of the exercises are damaged: train again".to_owned());
+        Self::from_parts(&offsets, &values, count.unwrap_or(most)).ok_or_else(damaged)
     }
 
     pub(super) fn count(&self) -> usize {

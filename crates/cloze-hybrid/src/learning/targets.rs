@@ -49,6 +49,7 @@ fn scrambled(x: u64) -> u64 {
 /// level.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Targets {
+    exercises: Objectives,
     /// Relation (x, t) that each exercise begins with, and their number.
     starts: Vec<u32>,
     /// Objective of each relation.
@@ -64,7 +65,13 @@ impl Targets {
             let found = values.len();
             return Err(TrainError::Data(format!("{found} pairs of exercise and objective, {most} at most")));
         }
-        Ok(Self { starts: starts.iter().map(|&start| start as u32).collect(), objectives: values, levels })
+        let exercises = objectives.clone();
+        Ok(Self {
+            exercises,
+            starts: starts.iter().map(|&start| start as u32).collect(),
+            objectives: values,
+            levels,
+        })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -75,9 +82,9 @@ impl Targets {
         self.starts.len() - 1
     }
 
-    /// Relation that each exercise begins with, and the objective of each relation.
-    pub(super) fn parts(&self) -> (&[u32], &[u32]) {
-        (&self.starts, &self.objectives)
+    /// What each exercise is for.
+    pub(super) fn objectives_of_all(&self) -> &Objectives {
+        &self.exercises
     }
 
     /// Number of pairs of an exercise and one of its objectives.
@@ -97,8 +104,7 @@ impl Targets {
 
     /// The objectives of an exercise.
     pub(super) fn objectives(&self, exercise: u32) -> &[u32] {
-        let exercise = exercise as usize;
-        &self.objectives[self.starts[exercise] as usize..self.starts[exercise + 1] as usize]
+        self.exercises.of(exercise)
     }
 
     /// A learner's targets of an exercise, one for each of its objectives.

@@ -30,6 +30,8 @@ pub(super) struct Answer {
     pub(super) best: Vec<(u32, f32)>,
     /// Of each of the best items, where it was asked for.
     pub(super) why: Vec<Explanation>,
+    /// What else the model has to say of each of them, where it was asked for.
+    pub(super) remarks: Vec<String>,
     /// What was written that speaks for each of the best items, where it was asked for and the model reads.
     pub(super) quotations: Vec<Vec<Quotation>>,
     /// The users who are nearest, where they were asked for and the model can tell.
@@ -102,6 +104,7 @@ impl Answer {
         let mut columns =
             vec![("rank", Column::Number), ("terms", Column::Text), ("because of", Column::Wrapped)];
         columns.extend(self.near.as_ref().map(|_| ("near", Column::Number)));
+        columns.extend(self.remarks.first().map(|_| ("remarks", Column::Wrapped)));
         let mut table = Table::new(&columns);
         for (rank, why) in (1..).zip(&self.why) {
             let rank: usize = rank;
@@ -116,6 +119,7 @@ impl Answer {
             };
             let mut cells = vec![rank.to_string(), or(&terms, "-"), or(&because, "nothing in the history")];
             cells.extend(self.near.as_ref().map(|near| near.who_had(why.item).count().to_string()));
+            cells.extend(self.remarks.get(rank - 1).cloned());
             table.row(cells);
         }
         let near = self.near.as_ref().map_or_else(String::new, |near| format!(" {}", near.legend()));

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use clap::{Args, value_parser};
 use cloze_data::{Dataset, Split, Vocabulary};
-use cloze_eval::{Query, Recommender as _, explain, recommend};
-use cloze_hybrid::{ProfileStore, Side};
+use cloze_eval::{Query, explain, recommend};
 use cloze_train::{ModelFolder, Reporter};
 
 use crate::data_args::DataArgs;
 use crate::neighbours::nearest;
 use crate::output::{note, print, print_json};
+use crate::stored::Stored;
 use crate::trained;
 use answer::{Answer, HeldOut};
 
@@ -27,7 +27,7 @@ Examples:
   cloze recommend runs/knn --history 1 95 --top 5 --json
   cloze recommend runs/hybrid --user 196 --explain
   cloze recommend runs/hybrid --user 196 --genre Animation
-  cloze recommend runs/hybrid --user 123 --genre 'Pythagorean theorem' --success runs/pfa --success-range 0.5,0.8
+  cloze recommend runs/hybrid --learner 123 --objective 'Pythagorean theorem' --success runs/pfa --explain
   cloze recommend runs/bert runs/knn --user 196 --held-out --top 5   (beside each other, against what the user took next)
   cloze recommend runs/hybrid --user 196 --store profiles.redb   (see cloze profiles)";
 
@@ -42,7 +42,13 @@ pub(crate) struct Recommend {
     #[arg(value_name = "DIR", required = true)]
     models: Vec<PathBuf>,
     /// A user of the data set that the model was trained on
-    #[arg(long, value_name = "ID", required_unless_present = "history", conflicts_with = "history")]
+    #[arg(
+        long,
+        visible_alias = "learner",
+        value_name = "ID",
+        required_unless_present = "history",
+        conflicts_with = "history"
+    )]
     user: Option<String>,
     /// An item that the user had, as id or title, oldest first; may be repeated
     #[arg(long, value_name = "ITEM", num_args = 1..)]
@@ -51,7 +57,7 @@ pub(crate) struct Recommend {
     #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..))]
     top: u32,
     /// Recommend items of this genre only; of learners' data, exercises of this learning objective
-    #[arg(long, value_name = "NAME", conflicts_with = "store")]
+    #[arg(long, visible_alias = "objective", value_name = "NAME", conflicts_with = "store")]
     genre: Option<String>,
     /// Model folder of a pfa of the same data: say how likely the learner answers each exercise right
     #[arg(long, value_name = "DIR", requires = "user", conflicts_with = "store")]
@@ -157,10 +163,11 @@ impl Recommend {
         let held_out = target.map(|item| HeldOut::among(&best, item));
         best.truncate(self.top as usize);
         let genres = dataset.as_ref().and_then(|dataset| dataset.details.genres.clone());
-        let (mut why, mut quotations, mut near) = (Vec::new(), Vec::new(), None);
+        let (mut why, mut remarks, mut quotations, mut near) = (Vec::new(), Vec::new(), Vec::new(), None);
         if self.explain {
             let items: Vec<u32> = best.iter().map(|&(item, _)| item).collect();
             why = explain(model.as_mut(), &query, &items, TRIED)?;
+            remarks = model.remarks(&query, &items).map_err(|error| anyhow!(error))?;
             // Reviews and text model may be gone or elsewhere: no reason to withhold the rest.
             quotations = model.quotations(&query, &items).unwrap_or_else(|error| {
                 note(&format!("note: no reviews are quoted: {error}"));
@@ -173,7 +180,7 @@ impl Recommend {
             }
         }
         let model = model.name();
-        Ok(Answer { model, folder, history, best, why, quotations, near, genres, success, held_out })
+        Ok(Answer { model, folder, history, best, why, remarks, quotations, near, genres, success, held_out })
     }
 
     /// The user of the data, or the typed history; `data` reads the data.
@@ -207,19 +214,18 @@ impl Recommend {
         let [model] = &self.models[..] else {
             return Err(anyhow!("--store is that of one model: {} are given", self.models.len()));
         };
-        let (folder, mut hybrid) = trained::hybrid(model)?;
+        let (folder, mut stored) = Stored::open(model)?;
         let dense = trained::known_user(user, &folder)?;
-        let mut store = ProfileStore::open(path, &mut hybrid)?;
-        let best = store.recommend(dense, self.top as usize, self.keep_seen)?;
-        let history = store.sequence(Side::User, dense)?;
-        let model = hybrid.name();
-        let (why, quotations) = (Vec::new(), Vec::new());
+        let (best, history) = stored.recommend(path, dense, self.top as usize, self.keep_seen)?;
+        let model = stored.name();
+        let (why, remarks, quotations) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Answer {
             model,
             folder,
             history,
             best,
             why,
+            remarks,
             quotations,
             near: None,
             genres: None,

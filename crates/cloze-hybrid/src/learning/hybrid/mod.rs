@@ -194,6 +194,11 @@ impl Recommender for LearnerHybrid {
             ("neighbours", weighted(neighbours, last)),
         ])
     }
+
+    /// How many took the exercise who find its objectives as hard.
+    fn remarks(&mut self, query: &Query<'_>, items: &[u32]) -> Result<Vec<String>, ModelError> {
+        Ok(items.iter().map(|&exercise| self.neighbourhood.described(query.user, exercise)).collect())
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The collaborative side: profiles of targets, and the head that multiplies them with a learner's.
 
 use super::options::{LearnerHybridOptions, Neighbours, TargetProfiles};
-use crate::learning::difficulty::Difficulty;
+use crate::learning::difficulty::{self, Difficulty};
 use crate::learning::objectives::Objectives;
 use crate::learning::targets::{Levels, Targets};
 use crate::options::HybridOptions;
@@ -23,6 +23,8 @@ pub(super) struct Neighbourhood {
     pub(super) mapped: Vec<f32>,
     /// Of each target, see [`Targets::lifts`].
     pub(super) lifts: Vec<f32>,
+    /// Interactions of learners with each target.
+    pub(super) taken: Vec<u32>,
 }
 
 impl Neighbourhood {
@@ -72,7 +74,8 @@ impl Neighbourhood {
         targets.fill_gaps(&mut profiles, &learners);
         let head = Head::new(o.cbf.hidden, super::projects(options));
         let lifts = targets.lifts(&learners);
-        let mut this = Self { targets, levels, head, profiles, mapped: Vec::new(), lifts };
+        let taken = learners.iter().map(|learners| learners.len() as u32).collect();
+        let mut this = Self { targets, levels, head, profiles, mapped: Vec::new(), lifts, taken };
         this.fit_head(data, &o, cbf, run)?;
         this.mapped = this.head.map_items(&this.profiles);
         Ok((this, cf))
@@ -112,6 +115,23 @@ impl Neighbourhood {
     pub(super) fn scores(&self, learners: &[Option<u32>], profiles: &[f32], scores: &mut [f32]) {
         let Self { targets, levels, head, mapped, .. } = self;
         Ranked { targets, levels, head, mapped }.write(learners, profiles, scores);
+    }
+
+    /// Who took an exercise, for a learner.
+    pub(super) fn described(&self, learner: Option<u32>, exercise: u32) -> String {
+        let objectives = self.targets.objectives(exercise).iter();
+        let targets = self.targets.of(learner, exercise, &self.levels).zip(objectives);
+        let one = |(target, &objective): (u32, &u32)| {
+            let taken = self.taken[target as usize];
+            match &self.levels {
+                Levels::Same(difficulty) => {
+                    let level = difficulty::NAMES[difficulty.level(learner, objective)];
+                    format!("{level}: taken {taken} times by learners who find it {level} too")
+                }
+                Levels::All | Levels::Random(_) => format!("taken {taken} times"),
+            }
+        };
+        targets.map(one).collect::<Vec<_>>().join("; ")
     }
 
     /// Mean lift of each exercise's targets for a learner, `[exercises]`.

@@ -109,6 +109,22 @@ impl<'m> LearnerStore<'m> {
         Ok(this)
     }
 
+    /// Whether the model has profiles to store.
+    ///
+    /// # Errors
+    /// [`StoreError::NoProfiles`].
+    pub fn check_model(model: &LearnerHybrid) -> Result<(), StoreError> {
+        parts(model).map(drop)
+    }
+
+    /// A learner's exercises, oldest first.
+    ///
+    /// # Errors
+    /// An unknown learner, or a damaged file.
+    pub fn exercises(&self, learner: u32) -> Result<Vec<u32>, StoreError> {
+        self.store.sequence(Side::User, learner)
+    }
+
     /// The `k` exercises with the best scores for a learner, of one objective if there is one given, best first; without those that
     /// the learner took, unless `keep_seen`. Equal scores in the order of exercises.
     ///

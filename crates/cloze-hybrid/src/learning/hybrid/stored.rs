@@ -15,7 +15,7 @@ const CBF: &str = "cbf.";
 const CF: &str = "cf.";
 
 pub(super) fn tensors(model: &LearnerHybrid) -> Result<Vec<NamedTensor<'static>>, TrainError> {
-    let Neighbourhood { targets, levels, head, profiles, lifts, .. } = &model.neighbourhood;
+    let Neighbourhood { targets, levels, head, profiles, lifts, taken, .. } = &model.neighbourhood;
     let mut tensors = model.cbf.tensors(CBF)?;
     if let Some(tower) = &model.cf {
         tensors.extend(tower.tensors(CF)?);
@@ -24,9 +24,8 @@ pub(super) fn tensors(model: &LearnerHybrid) -> Result<Vec<NamedTensor<'static>>
     tensors.push(NamedTensor::f32("head", &[head.values().len()], head.values().to_vec()));
     tensors.push(NamedTensor::f32("profiles.targets", &[targets.len(), head.width()], profiles.clone()));
     tensors.push(NamedTensor::f32("targets.lifts", &[targets.len()], lifts.clone()));
-    let (starts, objectives) = targets.parts();
-    tensors.push(NamedTensor::u32("targets.starts", &[starts.len()], starts.to_vec()));
-    tensors.push(NamedTensor::u32("targets.objectives", &[objectives.len()], objectives.to_vec()));
+    tensors.push(NamedTensor::u32("targets.taken", &[targets.len()], taken.clone()));
+    tensors.extend(targets.objectives_of_all().tensors());
     match levels {
         Levels::All => {}
         Levels::Random(seed) => tensors.push(NamedTensor::u64("difficulty.seed", &[1], vec![*seed])),
@@ -45,16 +44,9 @@ pub(super) fn load(folder: &ModelFolder) -> Result<LearnerHybrid, TrainError> {
     let options: LearnerHybridOptions = folder.options(LearnerHybrid::NAME)?;
     options.validate()?;
     let (learners, exercises) = (folder.vocabularies.users.len(), folder.vocabularies.items.len());
-    let damaged = || TrainError::Data("the objectives of the exercises are damaged: train again".to_owned());
-    let starts = folder.u32("targets.starts", Some(&[exercises + 1]))?;
-    let starts: Vec<u64> = starts.into_iter().map(u64::from).collect();
-    let values = folder.u32("targets.objectives", None)?;
     let levels = levels(folder, &options, learners)?;
-    let known = match &levels {
-        Levels::Same(difficulty) => difficulty.means.len(),
-        _ => values.iter().max().map_or(0, |objective| *objective as usize + 1),
-    };
-    let objectives = Objectives::from_parts(&starts, &values, known).ok_or_else(damaged)?;
+    let known = if let Levels::Same(difficulty) = &levels { Some(difficulty.means.len()) } else { None };
+    let objectives = Objectives::load(folder, known)?;
     let targets = Targets::new(&objectives, levels.count())?;
     let (hybrid, width) = (options.hybrid(), options.cbf.hidden);
     let cbf = Tower::load(folder, CBF, &options.cbf, exercises)?;
@@ -66,6 +58,7 @@ pub(super) fn load(folder: &ModelFolder) -> Result<LearnerHybrid, TrainError> {
         .ok_or_else(|| TrainError::Data("the head has another size than its options say".to_owned()))?;
     let profiles = folder.f32("profiles.targets", Some(&[targets.len(), width]))?;
     let lifts = folder.f32("targets.lifts", Some(&[targets.len()]))?;
+    let taken = folder.u32("targets.taken", Some(&[targets.len()]))?;
     let mapped = head.map_items(&profiles);
     let fused = options.variant == LearnerVariant::Fused;
     let linear = fused.then(|| Linear::load(folder, &hybrid)).transpose()?;
@@ -73,7 +66,7 @@ pub(super) fn load(folder: &ModelFolder) -> Result<LearnerHybrid, TrainError> {
         options,
         cbf,
         cf,
-        neighbourhood: Neighbourhood { targets, levels, head, profiles, mapped, lifts },
+        neighbourhood: Neighbourhood { targets, levels, head, profiles, mapped, lifts, taken },
         linear,
     })
 }

@@ -140,3 +140,14 @@ fn an_exercise_of_two_objectives_counts_by_the_better_one() {
     assert_eq!(own.len(), 2);
     assert_eq!(found, own[0].max(own[1]));
 }
+
+#[test]
+fn a_remark_says_how_many_find_it_as_hard() {
+    let mut model = fitted(&options(LearnerVariant::TrainedProjections));
+    let mut remark = |user| {
+        let remarks = model.remarks(&Query { user: Some(user), history: &[] }, &[5, 9]).unwrap();
+        (remarks[0].clone(), remarks[1].matches(';').count())
+    };
+    assert_eq!(remark(1), ("easy: taken 30 times by learners who find it easy too".to_owned(), 1));
+    assert_eq!(remark(0).0, "hard: taken 0 times by learners who find it hard too");
+}

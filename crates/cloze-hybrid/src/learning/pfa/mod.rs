@@ -123,13 +123,11 @@ impl Model for Pfa {
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'static>>, TrainError> {
         let (learners, count) = (self.learners(), self.objectives.count());
-        let (offsets, values) = self.objectives.parts();
-        let mut tensors = vec![
-            NamedTensor::u64("objectives.offsets", &[offsets.len()], offsets),
-            NamedTensor::u32("objectives.values", &[values.len()], values),
+        let mut tensors = self.objectives.tensors();
+        tensors.extend([
             NamedTensor::u32("right", &[learners, count], self.right.clone()),
             NamedTensor::u32("wrong", &[learners, count], self.wrong.clone()),
-        ];
+        ]);
         tensors.extend(
             self.weights
                 .named()
@@ -142,12 +140,8 @@ impl Model for Pfa {
         let options: PfaOptions = folder.options(Self::NAME)?;
         options.validate()?;
         let (learners, exercises) = (folder.vocabularies.users.len(), folder.vocabularies.items.len());
-        let offsets = folder.u64("objectives.offsets", Some(&[exercises + 1]))?;
-        let values = folder.u32("objectives.values", None)?;
         let count = folder.f32("objective", None)?.len();
-        let damaged =
-            || TrainError::Data("the objectives of the exercises are damaged: train again".to_owned());
-        let objectives = Objectives::from_parts(&offsets, &values, count).ok_or_else(damaged)?;
+        let objectives = Objectives::load(folder, Some(count))?;
         let weights =
             Weights::read(learners, exercises, count, |name, len| Ok(folder.f32(name, Some(&[len]))?))?;
         let [right, wrong] = ["right", "wrong"].map(|name| folder.u32(name, Some(&[learners, count])));

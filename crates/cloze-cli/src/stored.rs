@@ -1,0 +1,135 @@
+//! Models whose profiles are kept in a store, and what is asked of one.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use cloze_data::Sequences;
+use cloze_eval::Recommender as _;
+use cloze_hybrid::{HybridBert4Rec, LearnerHybrid, LearnerStore, ProfileStore, Side};
+use cloze_train::{Model as _, ModelFolder, Reporter};
+
+use crate::text::count;
+
+/// Items with their scores.
+type Best = Vec<(u32, f32)>;
+
+/// A trained model that has profiles to keep.
+pub(crate) enum Stored {
+    Hybrid(Box<HybridBert4Rec>),
+    Learners(Box<LearnerHybrid>),
+}
+
+/// What is taken down.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Interaction {
+    pub(crate) user: u32,
+    pub(crate) item: u32,
+    pub(crate) time: Option<i64>,
+    /// Of an answer.
+    pub(crate) score: Option<f32>,
+}
+
+impl Stored {
+    /// Opens the folder of such a model.
+    ///
+    /// # Errors
+    /// A model of another kind, a variant without profiles, or a damaged folder.
+    pub(crate) fn open(path: &Path) -> Result<(ModelFolder, Self)> {
+        let folder = ModelFolder::open(path)?;
+        let kind = &folder.card.model;
+        let (hybrid, learners) = (HybridBert4Rec::NAME, LearnerHybrid::NAME);
+        ensure!(
+            kind == hybrid || kind == learners,
+            "{} is a {kind}: profiles are kept of {hybrid} and {learners} only (--variant trained-projections and others)",
+            path.display()
+        );
+        let named = || path.display().to_string();
+        let model = if kind == learners {
+            let model = LearnerHybrid::load(&folder)?;
+            LearnerStore::check_model(&model).with_context(named)?;
+            Self::Learners(Box::new(model))
+        } else {
+            let mut model = HybridBert4Rec::load(&folder)?;
+            ProfileStore::check_model(&mut model).with_context(named)?;
+            Self::Hybrid(Box::new(model))
+        };
+        folder.check_all_read()?;
+        Ok((folder, model))
+    }
+
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Hybrid(model) => model.name(),
+            Self::Learners(model) => model.name(),
+        }
+    }
+
+    /// Makes the store of these sequences.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) fn build(
+        &mut self,
+        path: &Path,
+        sequences: &Sequences,
+        reporter: &mut Reporter,
+    ) -> Result<()> {
+        match self {
+            Self::Hybrid(model) => ProfileStore::build(path, model, sequences, reporter).map(drop)?,
+            Self::Learners(model) => LearnerStore::build(path, model, sequences, reporter).map(drop)?,
+        }
+        Ok(())
+    }
+
+    /// Takes an interaction down; what was renewed, and in which time, without that of opening the store.
+    ///
+    /// # Errors
+    /// Those of the store; a score that is missing or that nothing is done with.
+    pub(crate) fn update(&mut self, path: &Path, one: Interaction) -> Result<(String, Duration)> {
+        let Interaction { user, item, time, score } = one;
+        match self {
+            Self::Hybrid(model) => {
+                ensure!(score.is_none(), "--score: this model does not read scores, leave it out");
+                let mut store = ProfileStore::open(path, model)?;
+                let start = Instant::now();
+                store.observe(user, item, time)?;
+                Ok(("both profiles renewed".to_owned(), start.elapsed()))
+            }
+            Self::Learners(model) => {
+                let score = score.context("--score: this model needs the score of the answer")?;
+                let mut store = LearnerStore::open(path, model)?;
+                let start = Instant::now();
+                let renewed = store.answer(user, item, time, score)?;
+                let took = start.elapsed();
+                let moved =
+                    if renewed.moved > 0 { "; what it is for is easier or harder for them now" } else { "" };
+                let targets = count(renewed.targets);
+                Ok((format!("the learner's profile and {targets} of exercises renewed{moved}"), took))
+            }
+        }
+    }
+
+    /// The best items for a user, and the user's items.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) fn recommend(
+        &mut self,
+        path: &Path,
+        user: u32,
+        k: usize,
+        keep_seen: bool,
+    ) -> Result<(Best, Vec<u32>)> {
+        Ok(match self {
+            Self::Hybrid(model) => {
+                let mut store = ProfileStore::open(path, model)?;
+                (store.recommend(user, k, keep_seen)?, store.sequence(Side::User, user)?)
+            }
+            Self::Learners(model) => {
+                let store = LearnerStore::open(path, model)?;
+                (store.recommend(user, None, k, keep_seen)?, store.exercises(user)?)
+            }
+        })
+    }
+}
