@@ -49,8 +49,8 @@ pub(crate) static MODELS: &[Entry] = &[
 const TOWERS: &str = "Folder of a trained model on the same data and fit, whose towers and their options are taken: of a \
                       bert4rec the item tower, of a hybridbert4rec both";
 
-const TOWER: &str =
-    "Folder of a bert4rec trained on the same data and fit, whose tower and its options are taken";
+const TOWER: &str = "Folder of a trained model on the same data and fit: of a bert4rec its tower with its options, of a \
+                     hybridbert4rec-learners also SLIT and EASE, where they are the same";
 
 const VECTORS: &str = "Folder of a trained model on the same data and fit, whose item vectors are the start: mf, bpr, gmf, \
                        neumf, ials, pure-svd, bert4rec, sasrec or mf-bert4rec";

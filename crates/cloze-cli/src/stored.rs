@@ -128,7 +128,7 @@ impl Stored {
             }
             Self::Learners(model) => {
                 let store = LearnerStore::open(path, model)?;
-                (store.recommend(user, None, k, keep_seen)?, store.exercises(user)?)
+                (store.recommend(user, None, k, keep_seen)?, store.sequence(Side::User, user)?)
             }
         })
     }

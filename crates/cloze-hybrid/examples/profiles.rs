@@ -4,21 +4,23 @@
 //! milliseconds (median, least). The model is trained for a few steps only: its speed does not depend on its quality.
 #![allow(clippy::print_stdout, reason = "the result of the example")]
 
+mod timing;
+
 use std::hint::black_box;
 use std::time::Instant;
 
 use cloze_data::{DataOptions, Sequences, Silent, load};
 use cloze_hybrid::{HybridBert4Rec, HybridOptions, ItemSearch, ProfileStore, Side, Variant};
 use cloze_sequential::Bert4RecOptions;
-use cloze_train::{Model as _, Reporter, Run, TrainedOn, TrainingData};
+use cloze_train::{Model as _, Reporter, Run, TrainingData};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use timing::{Failure, milliseconds, nowhere, row};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-type Failure = Box<dyn std::error::Error>;
 /// Items with their scores.
 type Best = Vec<(u32, f32)>;
 
@@ -167,30 +169,8 @@ fn quick(sequences: &Sequences, items: usize) -> Result<HybridBert4Rec, Failure>
         prefixes: Some(1),
         ..HybridOptions::default()
     };
-    let origin = TrainedOn {
-        dataset: String::new(),
-        synthetic: false,
-        split: String::new(),
-        split_hash: String::new(),
-        fit: String::new(),
-        user_share: 1.0,
-    };
+    let origin = nowhere();
     let data = TrainingData::new(sequences, items, &origin);
     let mut reporter = Reporter::stderr();
     Ok(HybridBert4Rec::fit(&data, &options, &mut Run::new(1, &mut reporter))?)
-}
-
-fn milliseconds(begin: Instant) -> f64 {
-    begin.elapsed().as_secs_f64() * 1e3
-}
-
-fn row(what: &str, mut times: Vec<f64>) -> String {
-    times.sort_by(f64::total_cmp);
-    let threads = rayon::current_num_threads();
-    format!(
-        r#"{{"benchmark": "{what}", "threads": {threads}, "times": {}, "median_ms": {:.3}, "least_ms": {:.3}}}"#,
-        times.len(),
-        times[times.len() / 2],
-        times[0]
-    )
 }

@@ -12,20 +12,28 @@ const TARGETS: [(&str, f64); 4] = [
     (", top 10 of 3416 items", 0.2),
     (", top 10 of 1000000 items", 15.0),
 ];
-/// The data set that the targets are for.
-const DATA: &str = "ml-1m";
 
-/// MovieLens 1M where `CLOZE_DATA_DIR` or the cache has it, otherwise generated data of its size.
+/// HybridBERT4Rec's store, on the data set that the targets are for.
 pub(super) fn measure(shell: &Shell) -> Result<Vec<Row>> {
-    let program = example(shell, "profiles")?;
-    let output = cmd!(shell, "{program} {DATA}").quiet().read().or_else(|_| {
-        // The program has said why.
-        eprintln!("{DATA} cannot be measured: generated data of its size instead");
-        cmd!(shell, "{program}").quiet().read()
-    })?;
-    let mut rows = parse(&output)?;
+    let mut rows = timed(shell, "profiles", "ml-1m")?;
     add_targets(&mut rows);
     Ok(rows)
+}
+
+/// The learners' store.
+pub(super) fn measure_learners(shell: &Shell) -> Result<Vec<Row>> {
+    timed(shell, "learners", "assistments-2009")
+}
+
+/// What an example says of a data set where `CLOZE_DATA_DIR` or the cache has it, otherwise of generated data of its size.
+fn timed(shell: &Shell, name: &str, data: &str) -> Result<Vec<Row>> {
+    let program = example(shell, name)?;
+    let output = cmd!(shell, "{program} {data}").quiet().read().or_else(|_| {
+        // The program has said why.
+        eprintln!("{data} cannot be measured: generated data of its size instead");
+        cmd!(shell, "{program}").quiet().read()
+    })?;
+    parse(&output)
 }
 
 fn add_targets(rows: &mut [Row]) {

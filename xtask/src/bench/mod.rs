@@ -67,6 +67,8 @@ enum Part {
     Text,
     /// A hybrid's profile store and the search in it, beside both towers for each pair
     Hybrid,
+    /// The same for learners: Algorithm 1 pair by pair and from the store, and answers in real time
+    Learners,
 }
 
 /// One measurement: what was measured, and figures by name.
@@ -88,6 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             Part::Factorize => ("factorize", factorize::measure(&shell, arguments)?),
             Part::Text => ("text", text::measure(&shell, arguments)?),
             Part::Hybrid => ("hybrid", hybrid::measure(&shell)?),
+            Part::Learners => ("learners", hybrid::measure_learners(&shell)?),
         };
         println!("\n{name}\n\n{}", table::render(&rows));
         results.insert(name, rows);

@@ -94,7 +94,11 @@ mod tests {
         let data = TrainingData { details: Some(&details), ..TrainingData::new(&sequences, 4, &origin) };
         let fit = |data: &TrainingData<'_>| {
             let mut reporter = Reporter::quiet();
-            PopularityInObjective::fit(data, &Default::default(), &mut Run::new(1, &mut reporter))
+            PopularityInObjective::fit(
+                data,
+                &PopularityInObjectiveOptions::default(),
+                &mut Run::new(1, &mut reporter),
+            )
         };
         let model = fit(&data).unwrap();
         let mut loaded = stored_and_loaded(&model, 3, 4);

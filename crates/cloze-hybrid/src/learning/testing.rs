@@ -2,6 +2,7 @@
 
 use cloze_data::Vocabulary;
 use cloze_train::{Card, Model, ModelFolder, TrainedOn, Vocabularies};
+use std::path::{Path, PathBuf};
 
 pub(super) fn origin() -> TrainedOn {
     let [dataset, split, split_hash, fit] = ["school", "leave-one-out", "0", "train"].map(str::to_owned);
@@ -11,7 +12,12 @@ pub(super) fn origin() -> TrainedOn {
 /// The model as it comes back from a folder.
 pub(super) fn stored_and_loaded<M: Model>(model: &M, learners: u32, exercises: u32) -> M {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model");
+    M::load(&ModelFolder::open(&stored_at(folder.path(), model, learners, exercises)).unwrap()).unwrap()
+}
+
+/// The model's folder in another one.
+pub(super) fn stored_at<M: Model>(folder: &Path, model: &M, learners: u32, exercises: u32) -> PathBuf {
+    let path = folder.join("model");
     let ids = |letter: &str, count: u32| {
         Vocabulary::new((0..count).map(|n| format!("{letter}{n}")).collect(), None).unwrap()
     };
@@ -27,5 +33,5 @@ pub(super) fn stored_and_loaded<M: Model>(model: &M, learners: u32, exercises: u
     };
     let vocabularies = Vocabularies { items: ids("x", exercises), users: ids("l", learners) };
     ModelFolder::write(&path, &card, &vocabularies, &model.tensors().unwrap(), &[]).unwrap();
-    M::load(&ModelFolder::open(&path).unwrap()).unwrap()
+    path
 }

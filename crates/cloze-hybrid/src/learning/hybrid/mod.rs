@@ -41,23 +41,53 @@ fn projects(options: &LearnerHybridOptions) -> bool {
     options.variant != LearnerVariant::Paper
 }
 
-fn content(
+/// The content tower, and the linear scores where the folder given for reuse has those that are asked for; the tower's options
+/// become those of what is reused.
+fn reusable(
     data: &TrainingData<'_>,
     options: &mut LearnerHybridOptions,
     run: &mut Run<'_>,
-) -> Result<Tower, TrainError> {
+) -> Result<(Tower, Option<Linear>), TrainError> {
     let Some(folder) = reused::folder(data, run)? else {
         let mut tower = Tower::new(&options.cbf, data.items, run.seed)?;
         tower.train("content", data.sequences, data.validation, run)?;
-        return Ok(tower);
+        return Ok((tower, None));
     };
-    options.cbf = folder.options(Bert4Rec::NAME)?;
-    let tower = Tower::load(&folder, "", &options.cbf, data.items)?;
-    folder.check_all_read()?;
-    Ok(tower)
+    if folder.card.model != LearnerHybrid::NAME {
+        options.cbf = folder.options(Bert4Rec::NAME)?;
+        let tower = Tower::load(&folder, "", &options.cbf, data.items)?;
+        folder.check_all_read()?;
+        return Ok((tower, None));
+    }
+    let LearnerHybrid { options: theirs, cbf, linear, .. } = LearnerHybrid::load(&folder)?;
+    options.cbf.clone_from(&theirs.cbf);
+    let same = theirs.linear() == options.linear();
+    Ok((cbf, linear.filter(|_| same)))
 }
 
 impl LearnerHybrid {
+    /// Profiles of learners with these exercises, `[histories, width]`.
+    ///
+    /// # Errors
+    /// An exercise beyond the catalogue.
+    pub fn learner_profiles(&mut self, histories: &[&[u32]]) -> Result<Vec<f32>, TrainError> {
+        self.cbf.profiles(histories, self.options.hybrid().variant.profile())
+    }
+
+    /// Profiles of targets with these learners, `[targets, width]`; `None` where no tower makes them.
+    ///
+    /// # Errors
+    /// A learner beyond those that it was trained with.
+    pub fn target_profiles(&mut self, learners: &[&[u32]]) -> Result<Option<Vec<f32>>, TrainError> {
+        let profile = self.options.hybrid().variant.profile();
+        self.cf.as_mut().map(|tower| tower.profiles(learners, profile)).transpose()
+    }
+
+    /// Number of pairs of an exercise and one of its objectives: |R|.
+    pub fn relations(&self) -> usize {
+        self.neighbourhood.targets.relations()
+    }
+
     fn weigh(&mut self, data: &TrainingData<'_>, run: &mut Run<'_>) -> Result<(), TrainError> {
         let start = self.options.usual_alpha();
         let Some(cases) = validation_cases(data.sequences, data.validation, data.items)? else {
@@ -84,7 +114,7 @@ impl LearnerHybrid {
     fn features(&mut self, learners: &[Option<u32>], histories: &[&[u32]]) -> Result<Vec<f32>, TrainError> {
         let exercises = self.cbf.catalogue().max(1);
         let logits = self.cbf.logits(histories)?;
-        let profiles = self.cbf.profiles(histories, self.options.hybrid().variant.profile())?;
+        let profiles = self.learner_profiles(histories)?;
         let mut targets = vec![0.0; logits.len()];
         self.neighbourhood.scores(learners, &profiles, &mut targets);
         let rows = 3 + self.linear.as_ref().map_or(0, Linear::rows);
@@ -122,10 +152,14 @@ impl Model for LearnerHybrid {
             run.reporter.note("the items have no genres: all exercises count for one objective");
         }
         let objectives = Objectives::new(genres, data.items);
-        let mut cbf = content(data, &mut options, run)?;
+        let (mut cbf, linear) = reusable(data, &mut options, run)?;
         let (neighbourhood, cf) = Neighbourhood::fit(data, &objectives, &options, &mut cbf, run)?;
         let fused = options.variant == LearnerVariant::Fused;
-        let linear = fused.then(|| Linear::fit(data, &options.hybrid())).transpose()?;
+        let linear = match linear {
+            _ if !fused => None,
+            None => Some(Linear::fit(data, &options.hybrid())?),
+            some => some,
+        };
         let mut this = Self { options, cbf, cf, neighbourhood, linear };
         if fused && this.options.alpha.is_none() {
             this.weigh(data, run)?;
@@ -162,7 +196,7 @@ impl Recommender for LearnerHybrid {
             let features = self.features(&learners, &histories)?;
             sum(&features, &self.options.usual_alpha(), self.cbf.catalogue(), scores);
         } else {
-            let profiles = self.cbf.profiles(&histories, self.options.hybrid().variant.profile())?;
+            let profiles = self.learner_profiles(&histories)?;
             self.neighbourhood.scores(&learners, &profiles, scores);
         }
         Ok(())
@@ -170,7 +204,7 @@ impl Recommender for LearnerHybrid {
 
     fn profiles(&mut self, queries: &[Query<'_>]) -> Result<Vec<f32>, ModelError> {
         let histories: Vec<&[u32]> = queries.iter().map(|query| query.history).collect();
-        Ok(self.cbf.profiles(&histories, self.options.hybrid().variant.profile())?)
+        Ok(self.learner_profiles(&histories)?)
     }
 
     fn parts(&mut self, query: &Query<'_>) -> Result<Vec<(&'static str, Vec<f32>)>, ModelError> {

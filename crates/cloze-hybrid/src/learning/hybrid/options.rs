@@ -163,6 +163,11 @@ impl LearnerHybridOptions {
         }
     }
 
+    /// What decides the linear scores.
+    pub(super) fn linear(&self) -> (f64, &[f64], &[f64], usize) {
+        (self.lambda, &self.ease_decays, &self.slit_decays, self.max_items)
+    }
+
     /// Weights where validation items do not choose them: the linear scores' usual ones, and neighbours as they are.
     pub(super) fn usual_alpha(&self) -> Vec<f64> {
         let usual = || self.hybrid().usual_alpha().into_iter().chain([1.0, 1.0]).collect();

@@ -117,12 +117,17 @@ impl<'m> LearnerStore<'m> {
         parts(model).map(drop)
     }
 
-    /// A learner's exercises, oldest first.
+    /// A learner's exercises, or a target's learners, oldest first.
     ///
     /// # Errors
-    /// An unknown learner, or a damaged file.
-    pub fn exercises(&self, learner: u32) -> Result<Vec<u32>, StoreError> {
-        self.store.sequence(Side::User, learner)
+    /// An unknown number, or a damaged file.
+    pub fn sequence(&self, side: Side, number: u32) -> Result<Vec<u32>, StoreError> {
+        self.store.sequence(side, number)
+    }
+
+    /// Number of targets.
+    pub fn targets(&self) -> usize {
+        self.targets.len()
     }
 
     /// The `k` exercises with the best scores for a learner, of one objective if there is one given, best first; without those that
@@ -291,7 +296,9 @@ fn move_learner(
             let mut times = Vec::new();
             store.rewrite(Side::Item, from, writing, |sequence| times = sequence.remove(learner))?;
             store.rewrite(Side::Item, to, writing, |sequence| {
-                times.iter().for_each(|&time| sequence.insert(Side::Item, learner, time));
+                for &time in &times {
+                    sequence.insert(Side::Item, learner, time);
+                }
             })?;
             touched.extend([from, to]);
         }

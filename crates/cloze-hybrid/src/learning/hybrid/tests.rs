@@ -1,7 +1,7 @@
 //! The learners' hybrid on a school of two kinds of learners.
 
 use super::*;
-use crate::learning::testing::{origin, stored_and_loaded};
+use crate::learning::testing::{origin, stored_and_loaded, stored_at};
 use cloze_data::{ItemDetails, Sequences};
 use cloze_sequential::Bert4RecOptions;
 use cloze_train::Reporter;
@@ -150,4 +150,28 @@ fn a_remark_says_how_many_find_it_as_hard() {
     };
     assert_eq!(remark(1), ("easy: taken 30 times by learners who find it easy too".to_owned(), 1));
     assert_eq!(remark(0).0, "hard: taken 0 times by learners who find it hard too");
+}
+
+#[test]
+fn what_is_reused_is_what_was_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(LearnerVariant::Fused);
+    let first = fitted(&options);
+    let path = stored_at(folder.path(), &first, LEARNERS, EXERCISES as u32);
+    let (sequences, next, details) = school();
+    let origin = origin();
+    let data = TrainingData {
+        details: Some(&details),
+        validation: Some(&next),
+        ..TrainingData::new(&sequences, EXERCISES, &origin)
+    };
+    let again = |options: &LearnerHybridOptions| {
+        let mut reporter = Reporter::quiet();
+        let run = &mut Run { reuse: Some(path.clone()), ..Run::new(1, &mut reporter) };
+        LearnerHybrid::fit(&data, options, run).unwrap()
+    };
+    // Everything is drawn by the seed: with the same parts, the same model.
+    assert_eq!(scores(&mut again(&options), Some(1)), scores(&mut fitted(&options), Some(1)));
+    let other = LearnerHybridOptions { lambda: 7.0, ..options };
+    assert_eq!(scores(&mut again(&other), Some(1)), scores(&mut fitted(&other), Some(1)), "another SLIT");
 }
