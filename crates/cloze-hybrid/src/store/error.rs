@@ -83,8 +83,9 @@ pub enum StoreError {
     },
     /// A model that has no profiles to store.
     #[error(
-        "the model has no profiles that an interaction renews: the variants of hybridbert4rec paper, as-printed, hidden, \
-         trained-projections and end-to-end have them, with --item-profiles tower (the default variant, fused, has none)"
+        "the model has no profiles that an interaction renews: of hybridbert4rec the variants paper, as-printed, hidden, \
+         trained-projections and end-to-end have them, with --item-profiles tower, of hybridbert4rec-learners paper and \
+         trained-projections, with --profiles tower (the default variant, fused, has none)"
     )]
     NoProfiles,
     /// A user or item that the model does not know.

@@ -152,8 +152,10 @@ impl Model for LearnerHybrid {
             run.reporter.note("the items have no genres: all exercises count for one objective");
         }
         let objectives = Objectives::new(genres, data.items);
+        // Before anything is trained: the data may not have what it needs.
+        let levels = neighbourhood::levels(data, &objectives, &options, run)?;
         let (mut cbf, linear) = reusable(data, &mut options, run)?;
-        let (neighbourhood, cf) = Neighbourhood::fit(data, &objectives, &options, &mut cbf, run)?;
+        let (neighbourhood, cf) = Neighbourhood::fit(data, (&objectives, levels), &options, &mut cbf, run)?;
         let fused = options.variant == LearnerVariant::Fused;
         let linear = match linear {
             _ if !fused => None,

@@ -28,30 +28,17 @@ pub(super) struct Neighbourhood {
 }
 
 impl Neighbourhood {
-    /// Finds out who is a neighbour, makes the targets' profiles, with the tower where they are one's, and trains the head.
+    /// Makes the targets' profiles, with the tower where they are one's, and trains the head.
     ///
     /// # Errors
     /// Data without what the options need, or divergence.
     pub(super) fn fit(
         data: &TrainingData<'_>,
-        objectives: &Objectives,
+        (objectives, levels): (&Objectives, Levels),
         options: &LearnerHybridOptions,
         cbf: &mut Tower,
         run: &mut Run<'_>,
     ) -> Result<(Self, Option<Tower>), TrainError> {
-        let levels = match options.neighbours {
-            Neighbours::All => Levels::All,
-            Neighbours::Random => Levels::Random(run.seed),
-            Neighbours::SameDifficulty => {
-                Levels::Same(Difficulty::of(data.sequences, objectives, options.full_score)?)
-            }
-        };
-        if let Levels::Same(Difficulty { tertiles: [lower, upper], .. }) = &levels {
-            run.reporter.note(&format!(
-                "an objective is hard for a learner with a mean credit below {lower:.3}, easy from {upper:.3} on: tertiles \
-                 of training"
-            ));
-        }
         let targets = Targets::new(objectives, levels.count())?;
         let taken = targets.taken(data.sequences, &levels)?;
         let learners = taken.transpose(targets.len())?;
@@ -142,6 +129,32 @@ impl Neighbourhood {
             *score = targets.map(|target| self.lifts[target as usize]).sum::<f32>() / count;
         }
     }
+}
+
+/// Who is a neighbour.
+///
+/// # Errors
+/// Data without what that needs.
+pub(super) fn levels(
+    data: &TrainingData<'_>,
+    objectives: &Objectives,
+    options: &LearnerHybridOptions,
+    run: &mut Run<'_>,
+) -> Result<Levels, TrainError> {
+    let levels = match options.neighbours {
+        Neighbours::All => Levels::All,
+        Neighbours::Random => Levels::Random(run.seed),
+        Neighbours::SameDifficulty => {
+            Levels::Same(Difficulty::of(data.sequences, objectives, options.full_score)?)
+        }
+    };
+    if let Levels::Same(Difficulty { tertiles: [lower, upper], .. }) = &levels {
+        run.reporter.note(&format!(
+                "an objective is hard for a learner with a mean credit below {lower:.3}, easy from {upper:.3} on: tertiles \
+                 of training"
+            ));
+    }
+    Ok(levels)
 }
 
 /// What ranks exercises.

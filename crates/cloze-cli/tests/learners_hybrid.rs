@@ -1,0 +1,82 @@
+//! HybridBERT4Rec for learners from the command line: training, reasons, and the profile store that answers keep up to date.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside a test function")]
+
+mod common;
+
+use std::fmt::Write as _;
+
+use common::{World, check_width};
+use serde_json::Value;
+
+/// 24 learners, of whom every second answers right, at ten exercises of the objectives Angles and Fractions.
+fn world() -> World {
+    let world = World::new();
+    let mut lines = "learner,exercise,objective,right,order\n".to_owned();
+    for learner in 0..24 {
+        for step in 0..6 {
+            let exercise = (learner * 3 + step) % 10;
+            let objective = if exercise < 5 { "Angles" } else { "Fractions" };
+            let right = (learner + step / 5) % 2;
+            writeln!(lines, "l{learner},x{exercise},{objective},{right},{step}").unwrap();
+        }
+    }
+    std::fs::write(world.path("log.csv"), lines).unwrap();
+    let columns = ["--user", "learner", "--item", "exercise", "--time", "order", "--value", "right"];
+    let items = ["--items", "log.csv", "--item-id", "exercise", "--genres", "objective", "--items-repeated"];
+    world.ok(&[&["prepare", "--input", "log.csv", "--output", "school"][..], &columns, &items].concat());
+    world
+}
+
+/// Trains in a second.
+fn train(world: &World, output: &str, more: &[&str]) {
+    let sizes = ["--hidden", "16", "--layers", "1", "--heads", "1", "--max-length", "8", "--batch", "8"];
+    let steps = ["--steps", "20", "--warmup", "2", "--cf-steps", "10", "--head-steps", "20"];
+    let base = ["train", "hybridbert4rec-learners", "--data", "school", "--output", output];
+    world.ok(&[&base[..], &sizes, &steps, more].concat());
+}
+
+#[test]
+fn exercises_of_an_objective_come_with_what_speaks_for_them() {
+    let world = world();
+    train(&world, "learners", &[]);
+    world.ok(&["train", "pfa", "--data", "school", "--output", "pfa"]);
+    let ask = ["recommend", "learners", "--learner", "l3", "--objective", "Fractions", "--top", "3"];
+    let answer = world.ok(&[&ask[..], &["--success", "pfa", "--explain"]].concat());
+    check_width(&answer);
+    for expected in ["success", "Fractions", "content", "neighbours", "learners who"] {
+        assert!(answer.contains(expected), "{expected}: {answer}");
+    }
+    let table = world.ok(&["evaluate", "learners", "--protocols", "full,within-genre"]);
+    assert!(table.contains("hybridbert4rec-learners"), "{table}");
+}
+
+#[test]
+fn a_store_takes_answers_and_refuses_what_is_none() {
+    let world = world();
+    train(&world, "learners", &["--variant", "trained-projections"]);
+    let store = ["--store", "p.redb"];
+    let built = world.ok(&[&["profiles", "build", "learners"][..], &store].concat());
+    assert!(built.contains("24 users") && built.contains("10 items"), "{built}");
+    let ask = || -> Value {
+        let ask = ["recommend", "learners", "--learner", "l3", "--keep-seen", "--json", "--store", "p.redb"];
+        serde_json::from_str(&world.ok(&ask)).unwrap()
+    };
+    let before = ask();
+    let best = before["recommendations"].as_array().unwrap();
+    assert!(best.len() == 10 && best.iter().all(|one| one["score"].is_number()), "{before}");
+    let update = ["profiles", "update", "learners", "--store", "p.redb", "--user", "l3", "--time", "9"];
+    let item = ["--item", "x7"];
+    world.fails_saying(1, &[&update[..], &item].concat(), &["--score", "this model needs the score"]);
+    world.fails_saying(1, &[&update[..], &item, &["--score", "7"]].concat(), &["full-score"]);
+    world.fails_saying(1, &[&update[..], &["--item", "x70", "--score", "1"]].concat(), &["x70"]);
+    assert_eq!(ask(), before, "what failed has changed nothing");
+    let said = world.ok(&[&update[..], &item, &["--score", "0"]].concat());
+    assert!(said.contains("renewed"), "{said}");
+    assert_ne!(ask(), before);
+
+    train(&world, "fused", &[]);
+    let none = ["profiles", "build", "fused", "--store", "q.redb"];
+    world.fails_saying(1, &none, &["has no profiles that an interaction renews"]);
+    let error = ["train", "hybridbert4rec-learners", "--data", "synthetic", "--output", "none"];
+    world.fails_saying(1, &error, &["--neighbours all"]);
+}
