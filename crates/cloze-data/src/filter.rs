@@ -17,6 +17,9 @@ pub struct Filters {
     /// Drops rows of a log without a user, such as purchases of guests. Default: such a row is a bad row.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub drop_without_user: bool,
+    /// Drops rows without a value: an empty cell, null, or the NaN of a column with gaps in Parquet. Default: such a row is a bad row.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub drop_without_value: bool,
     /// Drops interactions with a smaller value (rating) than this. Default: keep all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_value: Option<f32>,
@@ -81,6 +84,9 @@ impl Filters {
         }
         if !has_values && self.min_value.is_some() {
             return Err(DataError::FilterNeeds { filter: "min_value", column: "value" });
+        }
+        if !has_values && self.drop_without_value {
+            return Err(DataError::FilterNeeds { filter: "drop_without_value", column: "value" });
         }
         if self.min_value.is_some_and(f32::is_nan) {
             return Err(DataError::FilterNeeds { filter: "min_value", column: "number" });
@@ -205,6 +211,7 @@ impl fmt::Display for Filters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rules = Vec::new();
         rules.extend(self.drop_without_user.then(|| "drop_without_user = true".to_owned()));
+        rules.extend(self.drop_without_value.then(|| "drop_without_value = true".to_owned()));
         rules.extend(self.min_value.map(|least| format!("min_value = {least}")));
         rules.extend(self.from_time.as_ref().map(|time| format!("from_time = {time}")));
         rules.extend(self.until_time.as_ref().map(|time| format!("until_time = {time}")));

@@ -28,12 +28,13 @@ pub(super) fn finish(
     let path = options.path.as_path();
     let mut report = ReadReport::default();
     let before: Vec<usize> = lines_before(&read.parts).collect();
-    let mut without_user = 0;
+    let (mut without_user, mut without_value) = (0, 0);
     for (part, line) in read.parts.iter_mut().zip(before) {
         if let Some(error) = part.error.take() {
-            return Err(error.moved(line));
+            return Err(error.moved(line).with_filter());
         }
         without_user += part.without_user as u64;
+        without_value += part.without_value as u64;
         report.rows += part.rows as u64;
         report.rejected += part.rejected.len() as u64;
     }
@@ -69,7 +70,9 @@ pub(super) fn finish(
     };
     let users = report.rows - without_user;
     removed("drop_without_user", filters.drop_without_user, report.rows, users);
-    removed("min_value", filters.min_value.is_some(), users, kept as u64);
+    let valued = users - without_value;
+    removed("drop_without_value", filters.drop_without_value, users, valued);
+    removed("min_value", filters.min_value.is_some(), valued, kept as u64);
     let timed = filters.from_time.is_some() || filters.until_time.is_some();
     removed("time", timed, kept as u64, rows.rows() as u64);
     report.removed.extend(filters.apply(&mut rows));
