@@ -13,6 +13,10 @@ use crate::{DataError, Moment};
 /// (`min_length` can break a core): what a rule says holds where it applies, not at the end.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a rule that is set or not, whatever the others are"
+)]
 pub struct Filters {
     /// Drops rows of a log without a user, such as purchases of guests. Default: such a row is a bad row.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

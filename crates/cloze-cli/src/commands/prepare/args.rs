@@ -69,6 +69,7 @@ pub(super) struct ItemArgs {
 /// Which interactions are kept, in the order of application.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters (applied in this order)")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct FilterArgs {
     /// Drop rows without a user, such as purchases of guests
     #[arg(long)]
@@ -133,7 +134,7 @@ pub(super) enum FormatArg {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum EncodingArg {
+pub(crate) enum EncodingArg {
     #[value(name = "utf-8")]
     Utf8,
     #[value(name = "latin-1")]

@@ -11,6 +11,7 @@ use cloze_data::read::Column;
 use cloze_data::{DataError, Dataset, LeaveOneOut, PrepareOptions, prepare};
 use cloze_train::Reporter;
 
+pub(crate) use self::args::EncodingArg;
 use self::args::{BadRowsArg, COLUMN, FilterArgs, FormArgs, ItemArgs, column, separator};
 use crate::output::{note, print, print_json};
 use crate::table::{Column as Cells, Table};
