@@ -75,8 +75,12 @@ pub fn read(content: &[u8], format: LogFormat) {
     log.block_bytes = if bit(4) { 7 } else { 1 << 16 };
     let rejected = FOLDER.path().join("rejected.csv");
     let bad_rows = if bit(5) { BadRows::Skip { rejected } } else { BadRows::Error };
-    let filters =
-        Filters { drop_without_user: bit(6), user_core: u64::from(bit(7)) * 2, ..Filters::default() };
+    let filters = Filters {
+        drop_without_user: bit(6),
+        drop_without_value: bit(2) && bit(6),
+        user_core: u64::from(bit(7)) * 2,
+        ..Filters::default()
+    };
     if let Ok(data) = read_log(&log, &filters, &bad_rows, &mut Silent) {
         // What was read is sound: ids within the catalogue, one sequence a user.
         assert_eq!(data.users.len(), data.sequences.len());

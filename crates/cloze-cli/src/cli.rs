@@ -4,7 +4,9 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use cloze_encoder::engine;
 
-use crate::commands::{compare, data, doctor, evaluate, fine_tune, prepare, profiles, recommend, train};
+use crate::commands::{
+    compare, convert, data, doctor, evaluate, fine_tune, prepare, profiles, recommend, train,
+};
 use crate::output::note;
 
 const EXAMPLES: &str = "\
@@ -54,6 +56,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// List, obtain and prepare data sets
     Data(data::Data),
+    /// Make a log of learners' answers of an export of Moodle or ILIAS
+    Convert(convert::Convert),
     /// Make a data set of your own log
     Prepare(Box<prepare::Prepare>),
     /// Train a model and write its folder
@@ -88,6 +92,7 @@ impl Command {
     fn run(self) -> Result<()> {
         match self {
             Self::Data(command) => command.run(),
+            Self::Convert(command) => command.run(),
             Self::Prepare(command) => command.run(),
             Self::Train(command) => command.run(),
             Self::FineTune(command) => command.run(),

@@ -27,13 +27,34 @@ fn log() -> String {
     lines
 }
 
+const PREPARE: [&str; 21] = [
+    "prepare",
+    "--input",
+    "log.csv",
+    "--output",
+    "school",
+    "--once-in-a-row",
+    "--user",
+    "learner",
+    "--item",
+    "exercise",
+    "--time",
+    "order",
+    "--value",
+    "right",
+    "--items",
+    "log.csv",
+    "--item-id",
+    "exercise",
+    "--genres",
+    "objective",
+    "--items-repeated",
+];
+
 fn world() -> World {
     let world = World::new();
     std::fs::write(world.path("log.csv"), log()).unwrap();
-    let columns = ["--user", "learner", "--item", "exercise", "--time", "order", "--value", "right"];
-    let items = ["--items", "log.csv", "--item-id", "exercise", "--genres", "objective", "--items-repeated"];
-    let base = ["prepare", "--input", "log.csv", "--output", "school", "--once-in-a-row"];
-    let prepared = world.ok(&[&base[..], &columns, &items].concat());
+    let prepared = world.ok(&PREPARE);
     assert!(prepared.contains("240") && prepared.contains("once_in_a_row"), "{prepared}");
     world.ok(&["train", "item-knn", "--data", "school", "--output", "knn"]);
     world
@@ -107,4 +128,103 @@ fn data_without_objectives_say_how_to_get_them() {
     );
     let evaluate = ["evaluate", "knn", "--protocols", "within-genre"];
     world.fails_saying(1, &evaluate, &["within-genre needs data whose items have genres"]);
+}
+
+/// The ids of the history of a learner, oldest first.
+fn history(world: &World, learner: &str) -> Vec<String> {
+    let answer = world.ok(&["recommend", "knn", "--user", learner, "--json"]);
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let ids = answer["history"].as_array().unwrap().iter();
+    ids.map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_learner_with_one_answer_is_advised_and_never_held_out() {
+    let world = World::new();
+    std::fs::write(world.path("log.csv"), log() + "once,x7,Sums,1,0\n").unwrap();
+    let prepared = world.ok(&PREPARE);
+    assert!(
+        prepared.contains("users               31") && prepared.contains("users held out      30"),
+        "{prepared}"
+    );
+    world.ok(&["train", "item-knn", "--data", "school", "--output", "knn"]);
+    world.ok(&["train", "pfa", "--data", "school", "--output", "pfa"]);
+    assert_eq!(history(&world, "once"), ["x7"]);
+    let ask = ["recommend", "knn", "--user", "once", "--genre", "Sums", "--success", "pfa", "--json"];
+    let answer: Value = serde_json::from_str(&world.ok(&ask)).unwrap();
+    assert!(!answer["recommendations"].as_array().unwrap().is_empty(), "{answer}");
+    world.fails_saying(1, &["recommend", "knn", "--user", "once", "--held-out"], &["once"]);
+    world.ok(&["evaluate", "knn", "--protocols", "full"]);
+    // Nobody else is there: nothing can be held out.
+    std::fs::write(world.path("log.csv"), "learner,exercise,objective,right,order\nonce,x7,Sums,1,0\n")
+        .unwrap();
+    world.ok(&PREPARE);
+    let train = ["train", "item-knn", "--data", "school", "--output", "none"];
+    world.fails_saying(1, &train, &["none of the 1 users has 3 interactions"]);
+}
+
+#[test]
+fn an_exercise_without_an_objective_is_counted_and_in_no_objective() {
+    let world = World::new();
+    // Exercise 8 loses its only objective.
+    let text: String = log()
+        .lines()
+        .map(|line| if line.contains(",x8,") { line.replace("Sums", "") } else { line.to_owned() } + "\n")
+        .collect();
+    std::fs::write(world.path("log.csv"), text).unwrap();
+    let prepared = world.ok(&PREPARE);
+    assert!(
+        prepared.contains("items               12") && prepared.contains("items with a genre  11"),
+        "{prepared}"
+    );
+    world.ok(&["train", "item-knn", "--data", "school", "--output", "knn"]);
+    for objective in ["Sums", "Shapes"] {
+        let ask = ["recommend", "knn", "--user", "l3", "--genre", objective, "--top", "12", "--json"];
+        let answer: Value = serde_json::from_str(&world.ok(&ask)).unwrap();
+        let best = answer["recommendations"].as_array().unwrap();
+        assert!(!best.is_empty() && best.iter().all(|item| item["id"] != "x8"), "{answer}");
+    }
+    world.ok(&["evaluate", "knn", "--protocols", "full,within-genre"]);
+    world.ok(&["train", "pfa", "--data", "school", "--output", "pfa"]);
+}
+
+#[test]
+fn answers_that_are_no_number_are_named_and_those_without_one_can_be_dropped() {
+    let world = World::new();
+    for (right, parts) in [
+        ("inf", &["log.csv, line 242, column 4 (value): found \"inf\"", "a finite number"][..]),
+        ("NaN", &["line 242, column 4 (value): found \"NaN\""]),
+        ("yes", &["found \"yes\", expected a finite number"]),
+        ("", &["found \"\", expected a finite number", "--drop-without-value"]),
+    ] {
+        let lines = log().lines().count();
+        std::fs::write(world.path("log.csv"), log() + &format!("l3,x7,Sums,{right},9\n")).unwrap();
+        let named: Vec<String> =
+            parts.iter().map(|part| part.replace("242", &(lines + 1).to_string())).collect();
+        world.fails_saying(1, &PREPARE, &named.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    let prepared = world.ok(&[&PREPARE[..], &["--drop-without-value"]].concat());
+    assert!(prepared.contains("1 by drop_without_value"), "{prepared}");
+    // All out of the range of wrong and right: there is nothing to learn from.
+    let text = log().replace(",0,", ",-3,").replace(",1,", ",-2,");
+    std::fs::write(world.path("log.csv"), text).unwrap();
+    world.ok(&PREPARE);
+    world.fails_saying(
+        1,
+        &["train", "pfa", "--data", "school", "--output", "pfa"],
+        &["all answers are wrong"],
+    );
+}
+
+#[test]
+fn answers_come_in_the_order_of_their_times_whatever_that_of_the_rows() {
+    let world = world();
+    let expected = history(&world, "l3");
+    let text = log();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines[1..].reverse();
+    std::fs::write(world.path("log.csv"), lines.join("\n")).unwrap();
+    world.ok(&PREPARE);
+    world.ok(&["train", "item-knn", "--data", "school", "--output", "knn"]);
+    assert_eq!(history(&world, "l3"), expected);
 }

@@ -20,6 +20,9 @@ impl DataError {
     }
 }
 
+/// What errors expect of a JSON object that lacks a field.
+pub(crate) const NO_FIELD: &str = "an object that has it";
+
 impl DataError {
     /// What is wrong with a row, without the place.
     pub(crate) fn reason(&self) -> String {
@@ -35,6 +38,23 @@ impl DataError {
             }
             other => other.to_string(),
         }
+    }
+
+    /// Of a row without a value, says which filter leaves such rows out.
+    #[must_use]
+    pub(crate) fn with_filter(mut self) -> Self {
+        if let Self::Cell { column, value, expected, .. } = &mut self
+            && column.ends_with("(value)")
+        {
+            // NaN is a gap in Parquet, whose columns are named in quotation marks, and a bad number in a text.
+            let gap = value == "NaN" && column.starts_with("column \"");
+            let absent = expected.as_str() == NO_FIELD;
+            if gap || absent || ["", "null"].contains(&value.as_str()) {
+                expected
+                    .push_str("; the filter drop_without_value (--drop-without-value) leaves such rows out");
+            }
+        }
+        self
     }
 
     /// The same error, so many lines further down.

@@ -13,10 +13,17 @@ use crate::{DataError, Moment};
 /// (`min_length` can break a core): what a rule says holds where it applies, not at the end.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a rule that is set or not, whatever the others are"
+)]
 pub struct Filters {
     /// Drops rows of a log without a user, such as purchases of guests. Default: such a row is a bad row.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub drop_without_user: bool,
+    /// Drops rows without a value: an empty cell, null, or the NaN of a column with gaps in Parquet. Default: such a row is a bad row.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub drop_without_value: bool,
     /// Drops interactions with a smaller value (rating) than this. Default: keep all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_value: Option<f32>,
@@ -81,6 +88,9 @@ impl Filters {
         }
         if !has_values && self.min_value.is_some() {
             return Err(DataError::FilterNeeds { filter: "min_value", column: "value" });
+        }
+        if !has_values && self.drop_without_value {
+            return Err(DataError::FilterNeeds { filter: "drop_without_value", column: "value" });
         }
         if self.min_value.is_some_and(f32::is_nan) {
             return Err(DataError::FilterNeeds { filter: "min_value", column: "number" });
@@ -205,6 +215,7 @@ impl fmt::Display for Filters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rules = Vec::new();
         rules.extend(self.drop_without_user.then(|| "drop_without_user = true".to_owned()));
+        rules.extend(self.drop_without_value.then(|| "drop_without_value = true".to_owned()));
         rules.extend(self.min_value.map(|least| format!("min_value = {least}")));
         rules.extend(self.from_time.as_ref().map(|time| format!("from_time = {time}")));
         rules.extend(self.until_time.as_ref().map(|time| format!("until_time = {time}")));

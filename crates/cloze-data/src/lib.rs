@@ -19,6 +19,7 @@
 //! takes. Every error names what is wrong and where (file, line, column, value). Nothing is dropped silently: a row that
 //! can't be read is an error, or on request written to a file with its reason.
 
+pub mod convert;
 mod dataset;
 mod describe;
 mod details;

@@ -3,10 +3,10 @@
 use sha2::{Digest, Sha256};
 
 use crate::hash::hex;
-use crate::log::{BadRows, LogFormat, LogOptions, read_log_with, read_table};
+use crate::log::{BadRows, Known, LogFormat, LogOptions, read_log_with, read_table};
 use crate::manifest::{Manifest, manifest, manifests};
 use crate::prepared::{FORMAT, METADATA, read_prepared, write_prepared};
-use crate::read::{Cutting, ItemRecord, read_id_map, read_items};
+use crate::read::{Cutting, ItemRecord, Starts, read_id_map, read_items, read_starts, rename_genres};
 use crate::source::{Obtained, obtain};
 use crate::{DataError, DataOptions, Dataset, Progress};
 
@@ -94,6 +94,12 @@ fn build(
             obtained.interactions.path.display()
         ));
     }
+    if let Some(absent) = obtained.absent_names() {
+        progress.note(&format!(
+            "{}: without {absent} beside it genres go by their numbers",
+            obtained.interactions.path.display()
+        ));
+    }
     let file = &obtained.interactions.path;
     let dataset = read(manifest, obtained, progress).map_err(|error| manifest.blame_file(error, file))?;
     manifest.check_counts(&dataset, file)?;
@@ -106,31 +112,45 @@ fn read(
     progress: &mut dyn Progress,
 ) -> Result<Dataset, DataError> {
     let (raw, spec) = (&obtained.interactions, &obtained.form.interactions);
-    let items = items(obtained)?;
-    let (title, items) = (manifest.title.as_str(), items.as_ref());
+    let (items, starts) = (items(obtained)?, starts(obtained)?);
+    let known = Known { title: &manifest.title, items: items.as_ref(), starts: starts.as_ref() };
     let mut log = LogOptions::new(&raw.path, spec.columns.user.clone(), spec.columns.item.clone());
     log.name = Some(manifest.name.clone());
     log.time.clone_from(&spec.columns.time);
     log.value.clone_from(&spec.columns.value);
     log.format = match spec.cutting() {
         Cutting::Table(table) => {
-            return read_table(&log, &table, &manifest.filters, title, items, progress);
+            return read_table(&log, &table, &manifest.filters, known, progress);
         }
         Cutting::JsonLines => Some(LogFormat::JsonLines),
         Cutting::Parquet => Some(LogFormat::Parquet),
     };
-    Ok(read_log_with(&log, &manifest.filters, &BadRows::Error, title, items, progress)?.0)
+    Ok(read_log_with(&log, &manifest.filters, &BadRows::Error, known, progress)?.0)
 }
 
 /// Item records by the ids of the interactions; none if a file that they need is absent.
 fn items(obtained: &Obtained<'_>) -> Result<Option<HashMap<String, ItemRecord>>, DataError> {
     let (Some(raw), Some(spec)) = (&obtained.items, &obtained.form.items) else { return Ok(None) };
-    let items = read_items(&raw.path, &spec.cutting(), &spec.columns)?;
+    let mut items = read_items(&raw.path, &spec.cutting(), &spec.columns)?;
+    if let Some(names) = &obtained.genre_names {
+        rename_genres(&names.path, &mut items)?;
+    }
     let Some(spec) = &obtained.form.item_ids else { return Ok(Some(items)) };
     let Some(raw) = &obtained.item_ids else { return Ok(None) };
     let map = read_id_map(&raw.path, &spec.cutting(), &spec.columns)?;
     let record = |(id, original)| Some((id, items.get(&original)?.clone()));
     Ok(Some(map.into_iter().filter_map(record).collect()))
+}
+
+/// When the period of each item begins, if times count from there.
+fn starts(obtained: &Obtained<'_>) -> Result<Option<Starts>, DataError> {
+    let (Some(periods), Some(spec)) = (&obtained.form.periods, &obtained.form.items) else { return Ok(None) };
+    let Some(raw) = &obtained.items else {
+        let absent = obtained.absent().unwrap_or_default();
+        let reason = format!("its times count from periods that {absent} names: put that file beside it");
+        return Err(DataError::Malformed { file: obtained.interactions.path.clone(), reason });
+    };
+    read_starts(&raw.path, &spec.cutting(), &spec.columns.id, periods).map(Some)
 }
 
 /// What a preparation depends on.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::hash::sha256_of;
-use crate::log::{BadRows, LogFormat, LogOptions, ReadReport, read_log_with};
+use crate::log::{BadRows, Known, LogFormat, LogOptions, ReadReport, read_log_with};
 use crate::prepared::{FILES, METADATA, ORIGIN, REJECTED, read_prepared, write_files, write_json};
 use crate::read::{Column, Cutting, Encoding, ItemColumns, read_items};
 use crate::staging::Staging;
@@ -119,7 +119,8 @@ pub fn prepare(
         items.map(|items| read_items(&items.path, &items.cutting()?, &items.columns)).transpose()?;
     let (log, filters) = (&options.log, &options.filters);
     let title = options.title.clone().unwrap_or_else(|| log.name());
-    let read = read_log_with(log, filters, &bad_rows, &title, records.as_ref(), progress);
+    let known = Known { title: &title, items: records.as_ref(), starts: None };
+    let read = read_log_with(log, filters, &bad_rows, known, progress);
     let (dataset, mut report) = read.map_err(|error| keep_rejected(error, &rejected, output))?;
     if let (Some(records), Some(items)) = (&records, items)
         && !dataset.items.ids().iter().any(|id| records.contains_key(id))

@@ -46,6 +46,7 @@ fn the_built_in_manifests_name_licence_citation_and_expected_numbers() {
             "ml-20m",
             "ml-latest-small",
             "online-retail",
+            "oulad",
             "steam",
             "synthetic",
             "yelp"

@@ -143,6 +143,36 @@ fn online_retail_is_its_purchases_by_customers() {
 }
 
 #[test]
+fn oulad_is_its_submissions_with_a_score_in_the_order_of_presentations() {
+    let cache = tempfile::tempdir().unwrap();
+    let Some(data) = local("oulad", &options(&cache)) else { return };
+    assert_eq!((data.users.len(), data.items.len(), data.sequences.interactions()), (23_351, 188, 173_739));
+    assert_eq!(data.details.distinct_genres(), ["AAA", "BBB", "CCC", "DDD", "EEE", "FFF", "GGG"]);
+    let first = data.items.get("1752").unwrap();
+    assert_eq!(data.items.title(first), Some("TMA (2013J)"));
+    let scores = (0..data.users.len()).flat_map(|user| data.sequences.ratings(user).unwrap());
+    assert!(scores.into_iter().all(|score| (0.0..=100.0).contains(score)));
+    let mut several = 0;
+    for (user, items) in data.sequences.iter().enumerate() {
+        assert!(data.sequences.times(user).unwrap().is_sorted());
+        let title = |item: &u32| data.items.title(*item).unwrap();
+        let years = items.iter().map(|item| title(item).split('(').nth(1).unwrap());
+        several += usize::from(years.collect::<std::collections::BTreeSet<_>>().len() > 1);
+    }
+    assert_eq!(several, 1770 + 60, "students of two and of three presentations");
+}
+
+#[test]
+fn assistments_2009_has_its_numbers_and_the_names_of_skills() {
+    let cache = tempfile::tempdir().unwrap();
+    let Some(data) = local("assistments-2009", &options(&cache)) else { return };
+    assert_eq!((data.users.len(), data.items.len(), data.sequences.interactions()), (4151, 16_891, 274_566));
+    let genres = data.details.distinct_genres();
+    assert_eq!(genres.len(), 110);
+    assert!(genres.contains(&"Pythagorean Theorem") && genres.contains(&"Circumference"), "{genres:?}");
+}
+
+#[test]
 fn the_recbole_package_gives_the_split_of_u_data() {
     if std::env::var_os("CLOZE_TEST_NETWORK").is_none() {
         return skipped("the network", "CLOZE_TEST_NETWORK is not set");

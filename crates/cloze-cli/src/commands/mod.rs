@@ -1,6 +1,7 @@
 //! The subcommands, one a file.
 
 pub(crate) mod compare;
+pub(crate) mod convert;
 pub(crate) mod data;
 pub(crate) mod describe;
 pub(crate) mod doctor;

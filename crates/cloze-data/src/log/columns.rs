@@ -9,7 +9,7 @@ use arrow::util::display::array_value_to_string;
 
 use super::TimeRule;
 use super::batches::ROLES;
-use super::rows::{Numbers, Part, Rejected, Time};
+use super::rows::{Lacks, Numbers, Part, Rejected, Time};
 use super::times::TimeUnit;
 use crate::{DataError, Filters};
 
@@ -93,8 +93,14 @@ impl ColumnRows<'_> {
         part: &mut Part,
     ) -> Result<(), DataError> {
         for row in 0..batch.num_rows() {
-            if self.filters.drop_without_user && self.is_nobody(batch, &typed.user, row) {
-                part.leave_out();
+            if self.filters.drop_without_user && self.is_nothing(batch, 0, &typed.user, row) {
+                part.leave_out(Lacks::User);
+                continue;
+            }
+            if let Some(value) = typed.value.as_ref().filter(|_| self.filters.drop_without_value)
+                && self.is_nothing(batch, 3, value, row)
+            {
+                part.leave_out(Lacks::Value);
                 continue;
             }
             let read = || -> Result<_, DataError> {
@@ -177,14 +183,23 @@ impl ColumnRows<'_> {
         }
     }
 
-    /// Whether the column of the user says that there is none: null, empty, or the NaN of pandas.
-    fn is_nobody(&self, batch: &RecordBatch, user: &ArrayRef, row: usize) -> bool {
-        let null = self.columns[0].as_ref().is_some_and(|(place, _)| batch.column(*place).is_null(row));
-        let float = || user.as_primitive_opt::<Float64Type>().is_some_and(|user| user.value(row).is_nan());
-        let text = || user.as_string_opt::<i64>();
-        // What could not be converted is null here, but not in the file: not UTF-8, for one.
-        let empty = || text().is_some_and(|user| user.is_valid(row) && user.value(row).is_empty());
-        null || float() || empty()
+    /// Whether a column says that there is no user, or no value: null, empty, or the NaN of pandas.
+    fn is_nothing(&self, batch: &RecordBatch, role: usize, typed: &ArrayRef, row: usize) -> bool {
+        let Some((place, _)) = &self.columns[role] else { return false };
+        let stored = batch.column(*place);
+        if stored.is_null(row) {
+            return true;
+        }
+        if typed.is_null(row) {
+            // It could not be converted: an empty text that should be a number, or a bad cell, such as one not UTF-8.
+            return array_value_to_string(stored, row).is_ok_and(|text| text.is_empty());
+        }
+        let double =
+            || typed.as_primitive_opt::<Float64Type>().is_some_and(|typed| typed.value(row).is_nan());
+        let single =
+            || typed.as_primitive_opt::<Float32Type>().is_some_and(|typed| typed.value(row).is_nan());
+        let empty = || typed.as_string_opt::<i64>().is_some_and(|typed| typed.value(row).is_empty());
+        double() || single() || empty()
     }
 
     /// A value that could not be converted is told as it stands in the file, not as the null that it became.

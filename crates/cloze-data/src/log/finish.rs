@@ -1,8 +1,7 @@
 //! From the rows of all blocks to a data set and a report.
 
-use std::collections::HashMap;
+use std::path::Path;
 
-use super::ReadReport;
 use super::group::{Maps, group};
 use super::intern::merge;
 use super::options::{BadRows, LogOptions};
@@ -10,9 +9,10 @@ use super::reject;
 use super::rows::{Numbers, Part, lines_before};
 use super::run::Read;
 use super::times::{Style, TimeRule, TimeUnit};
+use super::{Known, ReadReport};
 use crate::dataset::ratings;
 use crate::filter::Window;
-use crate::read::ItemRecord;
+use crate::read::{Starts, second};
 use crate::{DataError, Dataset, Filters, Removed};
 
 /// From rows to a data set.
@@ -22,18 +22,18 @@ pub(super) fn finish(
     rule: TimeRule,
     filters: &Filters,
     bad_rows: &BadRows,
-    title: &str,
-    items: Option<&HashMap<String, ItemRecord>>,
+    known: Known<'_>,
 ) -> Result<(Dataset, ReadReport), DataError> {
     let path = options.path.as_path();
     let mut report = ReadReport::default();
     let before: Vec<usize> = lines_before(&read.parts).collect();
-    let mut without_user = 0;
+    let (mut without_user, mut without_value) = (0, 0);
     for (part, line) in read.parts.iter_mut().zip(before) {
         if let Some(error) = part.error.take() {
-            return Err(error.moved(line));
+            return Err(error.moved(line).with_filter());
         }
         without_user += part.without_user as u64;
+        without_value += part.without_value as u64;
         report.rows += part.rows as u64;
         report.rejected += part.rejected.len() as u64;
     }
@@ -53,9 +53,12 @@ pub(super) fn finish(
     }
     let style = if rule == TimeRule::Any { one_style(options, &read.parts)? } else { None };
     let has_times = options.time.is_some();
+    let (numbers, maps) = common(read.numbers)?;
+    if let Some(starts) = known.starts {
+        date(&mut read.parts, &numbers, &maps, starts, path)?;
+    }
     let kept_as = Kept::of(&mut read.parts, style, has_times);
     report.time_unit = style.and(kept_as.unit);
-    let (numbers, maps) = common(read.numbers)?;
     let window = kept_as.window(filters);
     let keep = |time| window.has(time);
     let mut rows = group(&read.parts, &maps, has_times, options.threads(), keep, kept_as.scale)?;
@@ -69,14 +72,47 @@ pub(super) fn finish(
     };
     let users = report.rows - without_user;
     removed("drop_without_user", filters.drop_without_user, report.rows, users);
-    removed("min_value", filters.min_value.is_some(), users, kept as u64);
+    let valued = users - without_value;
+    removed("drop_without_value", filters.drop_without_value, users, valued);
+    removed("min_value", filters.min_value.is_some(), valued, kept as u64);
     let timed = filters.from_time.is_some() || filters.until_time.is_some();
     removed("time", timed, kept as u64, rows.rows() as u64);
     report.removed.extend(filters.apply(&mut rows));
-    let dataset =
-        Dataset::assemble(&options.name(), title, &rows, kept_as.unit, ratings.as_deref(), &numbers, items)?;
+    let (name, unit, ratings) = (options.name(), kept_as.unit, ratings.as_deref());
+    let dataset = Dataset::assemble(&name, known.title, &rows, unit, ratings, &numbers, known.items)?;
     let nothing = || DataError::NothingLeft { rows: report.rows as usize, filters: filters.to_string() };
     Ok((dataset.ok_or_else(nothing)?, report))
+}
+
+/// Makes Unix seconds of the days of each item's period.
+fn date(
+    parts: &mut [Part],
+    numbers: &Numbers,
+    maps: &Maps,
+    starts: &Starts,
+    path: &Path,
+) -> Result<(), DataError> {
+    let wrong = |reason: String| DataError::Malformed { file: path.to_owned(), reason };
+    let id = |item: usize| String::from_utf8_lossy(numbers.items.get(item as u32));
+    let by_item: Vec<Option<i64>> = (0..maps.item_count).map(|item| starts.of(&id(item))).collect();
+    for part in parts {
+        if part.micro {
+            return Err(wrong("its times count days: expected whole numbers only".to_owned()));
+        }
+        let items = &maps.items[part.worker];
+        for (day, item) in part.times.iter_mut().zip(&part.items) {
+            let item = items[*item as usize] as usize;
+            let Some(start) = by_item[item] else {
+                let id = id(item);
+                return Err(wrong(format!(
+                    "item {id:?} is not in the item file, whose periods its times count from"
+                )));
+            };
+            let far = || wrong(format!("{day} is no number of days since the beginning of a period"));
+            *day = second(start, *day).ok_or_else(far)?;
+        }
+    }
+    Ok(())
 }
 
 /// In which unit times are kept, and how they get there.

@@ -9,7 +9,8 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::blocks::Block;
-use super::rows::{Numbers, Part, Rejected, Time};
+use super::rows::{Lacks, Numbers, Part, Rejected, Time};
+use crate::error_text::NO_FIELD;
 use crate::{DataError, Filters};
 
 /// Names of the fields: user, item, time, value.
@@ -61,9 +62,9 @@ impl JsonRows<'_> {
     fn row(&self, row: &[u8], numbers: &mut Numbers, part: &mut Part) -> Result<(), DataError> {
         let line = part.lines;
         let values = match self.values(row, line) {
-            Ok(Some(values)) => values,
-            Ok(None) => {
-                part.leave_out();
+            Ok(Ok(values)) => values,
+            Ok(Err(lacks)) => {
+                part.leave_out(lacks);
                 return Ok(());
             }
             Err(error) if self.skip => {
@@ -86,7 +87,7 @@ impl JsonRows<'_> {
         Ok(())
     }
 
-    fn values<'r>(&self, row: &'r [u8], line: usize) -> Result<Option<Values<'r>>, DataError> {
+    fn values<'r>(&self, row: &'r [u8], line: usize) -> Result<Result<Values<'r>, Lacks>, DataError> {
         let mut json = serde_json::Deserializer::from_slice(row);
         let found = Pick(self.fields).deserialize(&mut json).and_then(|found| json.end().map(|()| found));
         let text = || String::from_utf8_lossy(row).chars().take(60).collect::<String>();
@@ -96,8 +97,12 @@ impl JsonRows<'_> {
             let reason = reason.split(" at line").next().unwrap_or_default();
             self.wrong(line, "the line", &text(), &format!("one JSON object ({reason})"))
         })?;
-        if self.filters.drop_without_user && found[0].is_none_or(is_nobody) {
-            return Ok(None);
+        let (user, value) = (self.filters.drop_without_user, self.filters.drop_without_value);
+        if user && found[0].is_none_or(is_nothing) {
+            return Ok(Err(Lacks::User));
+        }
+        if value && found[3].is_none_or(is_nothing) {
+            return Ok(Err(Lacks::Value));
         }
         let cell = |role: usize, found: Option<&'r RawValue>, expected: &str| {
             let Some(name) = self.fields[role] else { return Ok(None) };
@@ -108,7 +113,7 @@ impl JsonRows<'_> {
                     let value = found.map_or("", RawValue::get).chars().take(60).collect::<String>();
                     Err(self.wrong(line, &column, &value, expected))
                 }
-                None => Err(self.wrong(line, &column, &text(), "an object that has it")),
+                None => Err(self.wrong(line, &column, &text(), NO_FIELD)),
             }
         };
         let id = |role: usize| -> Result<Cow<'r, str>, DataError> {
@@ -127,7 +132,7 @@ impl JsonRows<'_> {
             value.ok_or_else(|| self.wrong(line, &column, &text, "a finite number"))
         });
         let (user, item) = (id(0)?, id(1)?);
-        Ok(Some(Values { user, item, time: time.transpose()?, value: value.transpose()? }))
+        Ok(Ok(Values { user, item, time: time.transpose()?, value: value.transpose()? }))
     }
 
     fn wrong(&self, line: usize, column: &str, value: &str, expected: &str) -> DataError {
@@ -141,8 +146,8 @@ impl JsonRows<'_> {
     }
 }
 
-/// Whether the field of the user says that there is none.
-fn is_nobody(json: &RawValue) -> bool {
+/// Whether a field says that there is no user, or no value.
+fn is_nothing(json: &RawValue) -> bool {
     json.get() == "null" || json.get() == "\"\""
 }
 

@@ -53,7 +53,7 @@ pub use times::TimeUnit;
 pub(crate) use times::{TimeRule, iso, whole};
 
 use crate::filter::Removed;
-use crate::read::{Column, InteractionColumns, ItemRecord, Table, Text};
+use crate::read::{Column, InteractionColumns, ItemRecord, Starts, Table, Text};
 use crate::{DataError, Dataset, Filters, Progress};
 use batches::Batches;
 use blocks::{Block, Blocks};
@@ -105,7 +105,19 @@ pub fn read_log_report(
     bad_rows: &BadRows,
     progress: &mut dyn Progress,
 ) -> Result<(Dataset, ReadReport), DataError> {
-    read_log_with(options, filters, bad_rows, &options.name(), None, progress)
+    let known = Known { title: &options.name(), items: None, starts: None };
+    read_log_with(options, filters, bad_rows, known, progress)
+}
+
+/// What is known of a log from elsewhere.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    /// Title for people.
+    pub(crate) title: &'a str,
+    /// Titles, genres and texts of the items by their ids.
+    pub(crate) items: Option<&'a HashMap<String, ItemRecord>>,
+    /// Where times are days of the item's period: when that begins.
+    pub(crate) starts: Option<&'a Starts>,
 }
 
 /// As [`read_log_report`], with a title and what is known of items.
@@ -113,8 +125,7 @@ pub(crate) fn read_log_with(
     options: &LogOptions,
     filters: &Filters,
     bad_rows: &BadRows,
-    title: &str,
-    items: Option<&HashMap<String, ItemRecord>>,
+    known: Known<'_>,
     progress: &mut dyn Progress,
 ) -> Result<(Dataset, ReadReport), DataError> {
     filters.check(options.time.is_some(), options.value.is_some())?;
@@ -134,7 +145,7 @@ pub(crate) fn read_log_with(
             break;
         }
     }
-    finish(read, options, TimeRule::Any, filters, bad_rows, title, items)
+    finish(read, options, TimeRule::Any, filters, bad_rows, known)
 }
 
 /// As [`read_log`], of a text whose cutting is known.
@@ -142,15 +153,14 @@ pub(crate) fn read_table(
     options: &LogOptions,
     table: &Table,
     filters: &Filters,
-    title: &str,
-    items: Option<&HashMap<String, ItemRecord>>,
+    known: Known<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Dataset, DataError> {
     filters.check(options.time.is_some(), options.value.is_some())?;
     let rule = TimeRule::Numbers;
     let rules = RowRules { skip_bad: false, keep_values: options.value.is_some() };
     let read = read_text(options, &options.path, table, rule, filters, rules, progress)?;
-    Ok(finish(read, options, rule, filters, &BadRows::Error, title, items)?.0)
+    Ok(finish(read, options, rule, filters, &BadRows::Error, known)?.0)
 }
 
 /// What a reader does with rows.

@@ -12,6 +12,13 @@ pub(crate) struct Numbers {
     pub(crate) items: Interner,
 }
 
+/// What a row that is left out on request does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lacks {
+    User,
+    Value,
+}
+
 /// A row that was left out.
 pub(crate) struct Rejected {
     /// Line, counted from 1 at the beginning of the block.
@@ -36,10 +43,12 @@ pub(crate) struct Part {
     pub(crate) scores: Vec<(u32, f32)>,
     /// Lines of the block (rows of a Parquet batch).
     pub(crate) lines: usize,
-    /// Good rows, those without a user and those below the minimum value included.
+    /// Good rows, those without a user or a value and those below the minimum value included.
     pub(crate) rows: usize,
     /// Rows without a user, left out on request.
     pub(crate) without_user: usize,
+    /// Rows with a user and without a value, left out on request.
+    pub(crate) without_value: usize,
     /// How the first time is written, and its line.
     pub(crate) style: Option<(usize, Style)>,
     /// The first time that is written otherwise.
@@ -165,10 +174,13 @@ pub(crate) fn lines_before(parts: &[Part]) -> impl Iterator<Item = usize> {
 }
 
 impl Part {
-    /// Counts a row that has no user and is left out for that.
-    pub(crate) fn leave_out(&mut self) {
+    /// Counts a row that lacks something and is left out for that.
+    pub(crate) fn leave_out(&mut self, lacks: Lacks) {
         self.rows += 1;
-        self.without_user += 1;
+        match lacks {
+            Lacks::User => self.without_user += 1,
+            Lacks::Value => self.without_value += 1,
+        }
     }
 
     /// Gives back the room that growing vectors took too much.

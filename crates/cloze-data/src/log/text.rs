@@ -6,7 +6,7 @@ use std::path::Path;
 use memchr::memchr;
 
 use super::blocks::{Block, row_end};
-use super::rows::{Numbers, Part, Rejected, Time};
+use super::rows::{Lacks, Numbers, Part, Rejected, Time};
 use super::times::{TimeRule, short, whole};
 use crate::read::{Encoding, Layout, Place, Row, Table};
 use crate::{DataError, Filters};
@@ -192,20 +192,25 @@ impl TextRows<'_> {
         let parsed = Row::checked(self.path, self.table, line, &text).and_then(|row| {
             row.check_cells(self.cells)?;
             if self.filters.drop_without_user && row.cell(self.layout.user)?.is_empty() {
-                return Ok(None);
+                return Ok(Err(Lacks::User));
+            }
+            if let Some(place) = self.layout.value.filter(|_| self.filters.drop_without_value)
+                && row.cell(place)?.is_empty()
+            {
+                return Ok(Err(Lacks::Value));
             }
             let (user, item) = (row.id(self.layout.user)?, row.id(self.layout.item)?);
             let time = self.layout.time.map(|place| self.time(&row, place)).transpose()?;
             let value = self.layout.value.map(|place| parse_value(&row, place)).transpose()?;
-            Ok(Some((user.to_owned(), item.to_owned(), time, value)))
+            Ok(Ok((user.to_owned(), item.to_owned(), time, value)))
         });
         match parsed {
             Err(error) => self.reject(error, line, &text, part),
-            Ok(None) => {
-                part.leave_out();
+            Ok(Err(lacks)) => {
+                part.leave_out(lacks);
                 Ok(())
             }
-            Ok(Some((user, item, time, value))) => {
+            Ok(Ok((user, item, time, value))) => {
                 part.rows += 1;
                 if self.filters.below(value) {
                     return Ok(());

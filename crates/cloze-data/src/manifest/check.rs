@@ -63,7 +63,28 @@ impl Form {
         if let Some(map) = &self.item_ids {
             map.check(&[&map.columns.id, &map.columns.original])?;
         }
-        Ok(())
+        if let Some(names) = &self.genre_names {
+            let genres = self.items.as_ref().is_some_and(|items| items.columns.genres.is_some());
+            if names.files.is_empty() || !genres {
+                return Err("genre_names: expected a file name, and genres in [forms.items]".to_owned());
+            }
+            names.sha256.as_deref().map_or(Ok(()), check_sha256)?;
+        }
+        self.check_periods()
+    }
+
+    fn check_periods(&self) -> Result<(), String> {
+        let Some(periods) = &self.periods else { return Ok(()) };
+        let Some(items) = self.items.as_ref().filter(|_| self.item_ids.is_none()) else {
+            return Err("periods: expected [forms.items] with the ids of the interactions".to_owned());
+        };
+        if self.interactions.columns.time.is_none() {
+            return Err("periods: expected a column of the time, which counts days".to_owned());
+        }
+        if periods.starts.is_empty() {
+            return Err("periods: starts = {}: expected the first day of each period".to_owned());
+        }
+        items.check(&[&periods.column])
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::read::{Cutting, IdMapColumns, InteractionColumns, ItemColumns, Table};
+use crate::read::{Cutting, IdMapColumns, InteractionColumns, ItemColumns, Periods, Table};
 use crate::synthetic::SyntheticOptions;
 use crate::vocabulary::nearest;
 use crate::{DataError, Dataset, Filters};
@@ -75,6 +75,24 @@ pub struct Form {
     /// From ids of the interactions to ids of the item file, where the two differ; without it there are no titles.
     #[serde(default)]
     pub item_ids: Option<FileSpec<IdMapColumns>>,
+    /// The file with the names of genres that the item file has by number.
+    #[serde(default)]
+    pub genre_names: Option<GenreNames>,
+    /// Set where times are days since the beginning of the item's period, such as a term that the item file names.
+    #[serde(default)]
+    pub periods: Option<Periods>,
+}
+
+/// A file with one JSON object from the name of each genre to its number: `{"Mean": 9, "Median": 10}`. A genre without a
+/// name is an error; without the file itself genres go by their numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenreNames {
+    /// Accepted names, as in [`FileSpec`].
+    pub files: Vec<String>,
+    /// sha256 of the content (unpacked, if the file is gzip).
+    #[serde(default)]
+    pub sha256: Option<String>,
 }
 
 /// A file and how to read it.
@@ -164,6 +182,7 @@ static BUILT_IN: LazyLock<Vec<Manifest>> = LazyLock::new(|| {
         ("ml-20m", include_str!("../../../../datasets/ml-20m.toml")),
         ("ml-latest-small", include_str!("../../../../datasets/ml-latest-small.toml")),
         ("online-retail", include_str!("../../../../datasets/online-retail.toml")),
+        ("oulad", include_str!("../../../../datasets/oulad.toml")),
         ("steam", include_str!("../../../../datasets/steam.toml")),
         ("synthetic", include_str!("../../../../datasets/synthetic.toml")),
         ("yelp", include_str!("../../../../datasets/yelp.toml")),

@@ -66,6 +66,11 @@ impl<'a> Text<'a> {
         Ok(this)
     }
 
+    /// The names of the columns; none of a table without a header.
+    pub(crate) fn header(&self) -> &[String] {
+        self.header.as_deref().unwrap_or_default()
+    }
+
     fn all_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         // Blank lines at the end are no rows; a blank line elsewhere is one with too few cells.
         let mut rest = Some(self.content.trim_end_matches(['\n', '\r'])).filter(|body| !body.is_empty());
@@ -177,6 +182,11 @@ impl<'t> Row<'t> {
     /// Line, counted from 1.
     pub(crate) fn line(&self) -> usize {
         self.line
+    }
+
+    /// All cells; one empty cell of an empty line.
+    pub(crate) fn cells(&self) -> &[Cow<'t, str>] {
+        &self.cells
     }
 
     /// The error for a row that lacks a column.

@@ -2,9 +2,11 @@
 
 mod column;
 mod delimited;
+mod genre_names;
 mod id_map;
 mod interactions;
 mod items;
+mod periods;
 mod records;
 mod reviews;
 
@@ -12,7 +14,10 @@ pub use column::Column;
 pub(crate) use column::plain_id;
 pub use delimited::{Encoding, Table};
 pub(crate) use delimited::{Layout, Place, Row, Text};
+pub(crate) use genre_names::rename_genres;
 pub use id_map::{IdMapColumns, read_id_map};
 pub use interactions::{InteractionColumns, read_interactions};
 pub use items::{Cutting, GenreColumns, ItemColumns, ItemRecord, read_items};
+pub use periods::{Day, Periods};
+pub(crate) use periods::{Starts, read_starts, second};
 pub use reviews::{ReviewColumns, ReviewTexts, read_review_file, read_reviews};

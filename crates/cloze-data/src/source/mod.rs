@@ -78,7 +78,9 @@ fn wanted(form: &Form) -> Option<String> {
     } else {
         format!(", with {} for the items' titles", names.join(" and "))
     };
-    Some(interactions + &with)
+    let genres = form.genre_names.as_ref().and_then(|names| first(&names.files));
+    let genres = genres.map_or_else(String::new, |file| format!(", and {file} for the names of genres"));
+    Some(interactions + &with + &genres)
 }
 
 fn search_local<'m>(

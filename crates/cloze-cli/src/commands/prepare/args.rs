@@ -69,10 +69,14 @@ pub(super) struct ItemArgs {
 /// Which interactions are kept, in the order of application.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters (applied in this order)")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct FilterArgs {
     /// Drop rows without a user, such as purchases of guests
     #[arg(long)]
     drop_without_user: bool,
+    /// Drop rows without a value, such as exercises that nobody has marked
+    #[arg(long, requires = "value")]
+    drop_without_value: bool,
     /// Drop rows with a smaller value
     #[arg(long, value_name = "NUMBER", requires = "value", allow_negative_numbers = true)]
     min_value: Option<f32>,
@@ -130,7 +134,7 @@ pub(super) enum FormatArg {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum EncodingArg {
+pub(crate) enum EncodingArg {
     #[value(name = "utf-8")]
     Utf8,
     #[value(name = "latin-1")]
@@ -203,6 +207,7 @@ impl FilterArgs {
     pub(super) fn filters(&self) -> Filters {
         Filters {
             drop_without_user: self.drop_without_user,
+            drop_without_value: self.drop_without_value,
             min_value: self.min_value,
             from_time: self.from_time.clone(),
             until_time: self.until_time.clone(),

@@ -11,6 +11,7 @@ use cloze_data::read::Column;
 use cloze_data::{DataError, Dataset, LeaveOneOut, PrepareOptions, prepare};
 use cloze_train::Reporter;
 
+pub(crate) use self::args::EncodingArg;
 use self::args::{BadRowsArg, COLUMN, FilterArgs, FormArgs, ItemArgs, column, separator};
 use crate::output::{note, print, print_json};
 use crate::table::{Column as Cells, Table};
@@ -140,6 +141,7 @@ impl Prepare {
             ("interactions", count(sequences.interactions())),
             ("times", unit.to_owned()),
             ("items with a title", count(titled.count())),
+            ("items with a genre", count(with_genre(dataset))),
             ("users held out", count(held_out(dataset))),
         ]);
         let mut table = Table::new(&[("", Cells::Text), ("", Cells::Wrapped)]);
@@ -164,6 +166,11 @@ impl Prepare {
             "report": report,
         })
     }
+}
+
+/// Items of which at least one genre is known: without one they are nowhere in an answer about a genre.
+fn with_genre(dataset: &Dataset) -> usize {
+    dataset.details.genres.iter().flatten().filter(|own| !own.is_empty()).count()
 }
 
 /// Users whose last items the split holds out; none of a data set that is too short for it.
