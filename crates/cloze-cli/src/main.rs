@@ -12,6 +12,7 @@ mod neighbours;
 mod options;
 mod output;
 mod predictions;
+mod success;
 mod table;
 mod text;
 mod trained;

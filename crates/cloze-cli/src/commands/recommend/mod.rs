@@ -3,7 +3,6 @@
 mod answer;
 mod beside;
 mod genre;
-mod success;
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +16,7 @@ use cloze_train::{ModelFolder, Reporter};
 use crate::data_args::DataArgs;
 use crate::neighbours::nearest;
 use crate::output::{note, print, print_json};
-use crate::trained;
+use crate::{success, trained};
 use answer::{Answer, HeldOut};
 
 const EXAMPLES: &str = "\
