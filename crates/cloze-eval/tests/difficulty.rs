@@ -102,6 +102,14 @@ fn difficulties_are_stored_and_reported() {
     saved.save(folder.path()).unwrap();
     assert_eq!(Evaluation::load(folder.path()).unwrap(), saved);
 
+    // Columns without the model that they are by are figures of nobody.
+    let meta = folder.path().join("evaluation.json");
+    let mut stored: serde_json::Value = serde_json::from_slice(&std::fs::read(&meta).unwrap()).unwrap();
+    stored["meta"].as_object_mut().unwrap().remove("success");
+    std::fs::write(&meta, stored.to_string()).unwrap();
+    let error = Evaluation::load(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("list_success") && error.contains("do not belong together"), "{error}");
+
     let all = [saved, measured("near", &near_scores(TARGET), TARGET)];
     let bootstrap = Bootstrap::default();
     let analysis = analyse(&all, None, &[], &bootstrap).unwrap();
