@@ -19,6 +19,8 @@ static WHOLE: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
         ranks: (1..=users).collect(),
         target_counts: (0..u64::from(users)).collect(),
         history_lengths: (0..users).collect(),
+        target_familiarities: vec![Some(50); users as usize],
+        difficulties: Vec::new(),
         lists: None,
     };
     let meta = Meta {
@@ -33,6 +35,9 @@ static WHOLE: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
         seconds: 1.0,
         users: users as usize,
         coverage: None,
+        rating_error: None,
+        success: None,
+        curve: Vec::new(),
     };
     let evaluation =
         Evaluation { meta, protocols: vec![ranks(Protocol::Full), ranks(Protocol::Uniform(100))] };

@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use cloze_encoder::engine;
 
 use crate::commands::{
-    compare, convert, data, doctor, evaluate, fine_tune, prepare, profiles, recommend, train,
+    compare, convert, data, doctor, evaluate, fine_tune, judge, pool, prepare, profiles, recommend, train,
 };
 use crate::output::note;
 
@@ -68,6 +68,10 @@ pub(crate) enum Command {
     Evaluate(evaluate::Evaluate),
     /// Put evaluations into one table, beside published figures
     Compare(compare::Compare),
+    /// Put the best items of several models into a file for people to grade
+    Pool(pool::Pool),
+    /// Measure models by the grades of a pool
+    Judge(judge::Judge),
     /// Recommend items for a user or a history
     Recommend(recommend::Recommend),
     /// Keep the profiles of a hybrid's users and items, and renew them with new interactions
@@ -98,6 +102,8 @@ impl Command {
             Self::FineTune(command) => command.run(),
             Self::Evaluate(command) => command.run(),
             Self::Compare(command) => command.run(),
+            Self::Pool(command) => command.run(),
+            Self::Judge(command) => command.run(),
             Self::Recommend(command) => command.run(),
             Self::Profiles(command) => command.run(),
             Self::Doctor(command) => command.run(),

@@ -3,16 +3,20 @@
 //! Results go to standard output, progress and errors to standard error. Exit codes: 0 done, 1 failed, 2 misused,
 //! 130 stopped by Ctrl-C.
 
+mod beside;
 mod cli;
 mod commands;
+mod csv;
 mod data_args;
 mod interruption;
 mod models;
 mod neighbours;
 mod options;
 mod output;
+mod pool_file;
 mod predictions;
 mod stored;
+mod success;
 mod table;
 mod text;
 mod trained;

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use cloze_data::{DataOptions, Dataset, Split, SplitSpec, Vocabulary, load};
-use cloze_eval::Recommender;
+use cloze_eval::{Fit, Recommender};
 use cloze_train::{ModelFolder, Reporter};
+use serde_json::Value;
 
 use crate::models;
 use crate::text::{count, did_you_mean};
@@ -41,6 +42,13 @@ pub(crate) fn split(folder: &ModelFolder) -> Result<SplitSpec> {
         .with_context(|| format!("{path}/config.json names a split that this version of cloze does not have"))
 }
 
+/// What a model was fitted on.
+pub(crate) fn fit(folder: &ModelFolder) -> Result<Fit> {
+    let (path, name) = (folder.path().display(), &folder.card.trained_on.fit);
+    serde_json::from_value(Value::String(name.clone()))
+        .with_context(|| format!("{path}/config.json: fit {name:?} is neither train nor train+validation"))
+}
+
 /// Loads the model's data set (or the one named), splits it, and makes sure that it is the one trained on.
 pub(crate) fn data(
     folder: &ModelFolder,
@@ -69,7 +77,7 @@ pub(crate) fn data(
 }
 
 /// Dense ids must mean the same in the model and in the data.
-fn check_order(what: &str, model: &Vocabulary, data: &Vocabulary) -> Result<()> {
+pub(crate) fn check_order(what: &str, model: &Vocabulary, data: &Vocabulary) -> Result<()> {
     let (ours, theirs) = (model.ids(), data.ids());
     ensure!(ours.len() == theirs.len(), "the model has {} {what}, the data {}", ours.len(), theirs.len());
     match ours.iter().zip(theirs).position(|(ours, theirs)| ours != theirs) {

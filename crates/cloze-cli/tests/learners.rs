@@ -228,3 +228,48 @@ fn answers_come_in_the_order_of_their_times_whatever_that_of_the_rows() {
     world.ok(&["train", "item-knn", "--data", "school", "--output", "knn"]);
     assert_eq!(history(&world, "l3"), expected);
 }
+
+#[test]
+fn the_difficulty_of_recommended_exercises_is_measured_against_a_target() {
+    let world = world();
+    world.ok(&["train", "pfa", "--data", "school", "--output", "pfa"]);
+    let measure = ["--success", "pfa", "--success-target", "0.7"];
+    let table = world.ok(&[&["evaluate", "knn"][..], &measure].concat());
+    check_width(&table.lines().filter(|line| line.starts_with('|')).collect::<Vec<_>>().join("\n"));
+    let parts = ["Difficulty fit: target 0.7, by pfa", "gap to target", "(taken next)", "category coverage"];
+    for part in parts {
+        assert!(table.contains(part), "{part} in {table}");
+    }
+    let kept = world.json("knn/evaluation/evaluation.json");
+    assert_eq!(
+        (&kept["meta"]["success"]["model"], &kept["meta"]["success"]["target"]),
+        (&"pfa".into(), &0.7.into())
+    );
+    // The pfa itself recommends what is easiest: more is answered right than of its data, and of what is taken next.
+    world.ok(&[&["evaluate", "pfa"][..], &measure].concat());
+    world.ok(&["compare", "knn", "pfa", "--output", "report"]);
+    let rows = world.json("report/analysis.json")["difficulty"].as_array().unwrap().clone();
+    let p = |model: &str, of: &str| {
+        let row = rows.iter().find(|row| row["model"] == model && row["of"] == of).unwrap();
+        row["success"]["value"].as_f64().unwrap()
+    };
+    assert!(p("pfa", "list") >= p("item-knn", "list") && p("pfa", "list") >= p("pfa", "random"), "{rows:?}");
+    let page = std::fs::read_to_string(world.path("report/report.html")).unwrap();
+    assert!(page.contains("Difficulty fit: target 0.7"));
+
+    world.train("item-knn", "other");
+    let fails = |arguments: &[&str], code: i32, parts: &[&str]| {
+        world.fails_saying(code, &[&["evaluate"][..], arguments].concat(), parts);
+    };
+    fails(&["other", "--success", "pfa"], 1, &["must be of the same data and split", "cloze train pfa"]);
+    fails(&["knn", "--success", "knn"], 1, &["a pfa is needed"]);
+    fails(&["knn", "--success", "pfa", "--protocols", "uniform-100"], 1, &["add full to --protocols"]);
+    fails(&["knn", "--success", "pfa", "--success-target", "70"], 2, &["a probability from 0 to 1"]);
+    fails(&["knn", "--success-target", "0.5"], 2, &["--success"]);
+    world.ok(&["train", "pfa", "--data", "school", "--output", "both", "--fit", "train+validation"]);
+    fails(
+        &["knn", "--target", "validation", "--success", "both"],
+        1,
+        &["has seen the answers", "--fit train"],
+    );
+}

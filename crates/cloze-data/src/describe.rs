@@ -45,6 +45,8 @@ pub struct Description {
     pub recurring_pairs_shuffled: f64,
     /// Interactions over time, in up to 24 equal spans; empty without times.
     pub timeline: Vec<Span>,
+    /// Whether interactions have values: ratings, or right and wrong answers.
+    pub values: bool,
     /// Items with a title.
     pub titled_items: u64,
     /// Number of distinct genres.
@@ -130,6 +132,7 @@ pub fn describe(dataset: &Dataset) -> Description {
         recurring_pairs: recurring(sequences, Shuffled::Ties),
         recurring_pairs_shuffled: recurring(sequences, Shuffled::All),
         timeline: timeline(sequences),
+        values: sequences.all_ratings().is_some(),
         titled_items: (0..items as u32).filter(|item| dataset.items.title(*item).is_some()).count() as u64,
         genres: dataset.details.distinct_genres().len() as u64,
         items_with_text: dataset.details.text.iter().flatten().flatten().count() as u64,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::bootstrap::Bootstrap;
 use crate::breakdown::{BreakdownRow, breakdowns};
 use crate::comparison::{Comparison, comparisons};
+use crate::difficulty::{DifficultyRow, difficulty_rows};
 use crate::error::EvalError;
 use crate::evaluation::{Evaluation, Fit};
 use crate::files::write_json;
@@ -25,6 +26,9 @@ pub struct Analysis {
     pub order: Vec<Comparison>,
     /// What the models' lists are like.
     pub lists: Vec<ListRow>,
+    /// How difficult the lists are, of evaluations that measured it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub difficulty: Vec<DifficultyRow>,
     /// By popularity of the target, by length of the history, and by familiarity of the target's categories.
     pub breakdowns: Vec<BreakdownRow>,
 }
@@ -59,6 +63,7 @@ pub fn analyse(
         comparisons: comparisons(evaluations, baseline, bootstrap)?,
         order: ordered(evaluations, order, bootstrap)?,
         lists: group(evaluations).iter().filter_map(|seeds| list_row(seeds)).collect(),
+        difficulty: difficulty_rows(evaluations, bootstrap)?,
         breakdowns: breakdowns(evaluations, bootstrap)?,
     })
 }
@@ -89,6 +94,9 @@ fn list_row(seeds: &[&Evaluation]) -> Option<ListRow> {
         gini: mean(|one| one.gini),
         distance: mean_of_all(&distance),
         unfamiliarity: mean_of_all(&|one| one.unfamiliarity),
+        category_coverage: mean_of_all(&|one| one.category_coverage),
+        categories: mean_of_all(&|one| one.categories),
+        new_categories: mean_of_all(&|one| one.new_categories),
         ..first.clone()
     };
     let meta = &seeds[0].meta;

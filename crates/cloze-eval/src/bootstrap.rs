@@ -32,7 +32,8 @@ impl Default for Bootstrap {
 }
 
 /// A mean with its interval, in the metric's unit.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Interval {
     /// The mean over users.
     pub value: f64,

@@ -48,6 +48,16 @@ impl Categories {
         self.of.len()
     }
 
+    /// Number of categories.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The categories of an item, ascending.
+    pub(crate) fn of(&self, item: u32) -> &[u32] {
+        &self.of[item as usize]
+    }
+
     /// Items that share a category with an item, itself among them, some more than once; of an item without categories those without.
     pub(crate) fn kin(&self, item: u32) -> impl Iterator<Item = u32> {
         let own = &self.of[item as usize];

@@ -84,7 +84,7 @@ pub(crate) fn check_seeds(seeds: &[&Evaluation]) -> Result<(), EvalError> {
     Ok(())
 }
 
-fn not_comparable(
+pub(crate) fn not_comparable(
     left: &Evaluation,
     right: &Evaluation,
     field: &'static str,

@@ -110,6 +110,20 @@ pub enum EvalError {
         /// NaN or +infinity.
         score: f32,
     },
+    /// A model that says how likely an answer is right, and whose score is no probability.
+    #[error(
+        "model {model} gave item {item} the value {value} for user {user}, which is no probability from 0 to 1"
+    )]
+    NoProbability {
+        /// The model's name.
+        model: String,
+        /// The user.
+        user: u32,
+        /// The item.
+        item: u32,
+        /// The score.
+        value: f32,
+    },
     /// Reading or writing failed.
     #[error("{action} {path}", path = path.display())]
     Io {

@@ -91,6 +91,22 @@ pub fn evaluate_with(
     distances: Option<&ItemDistances>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<ProtocolRanks>, EvalError> {
+    evaluate_lists(model, cases, options, distances, &mut |_| {}, progress)
+}
+
+/// [`evaluate_with`], and `each` is told every user's top-10 list of the full ranking, best first, in the order of
+/// [`Cases::users`]: empty for a user without one, and for all without [`Protocol::Full`]. What is kept of them is the caller's.
+///
+/// # Errors
+/// As [`evaluate_with`].
+pub fn evaluate_lists(
+    model: &mut dyn Recommender,
+    cases: &Cases<'_>,
+    options: &EvaluationOptions,
+    distances: Option<&ItemDistances>,
+    each: &mut dyn FnMut(&[u32]),
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Vec<ProtocolRanks>, EvalError> {
     options.check()?;
     let name = model.name();
     check_catalogue(&name, model.catalogue(), cases)?;
@@ -119,7 +135,9 @@ pub fn evaluate_with(
         let places = &mut places[start * width..end * width];
         rank_batch(&ranker, &counter, cases, start..end, rows, places, &mut lists);
         for list in lists.drain(..) {
-            counter.add(&list?);
+            let list = list?;
+            each(list.items());
+            counter.add(&list);
         }
         progress(end, cases.len());
     }
@@ -198,6 +216,7 @@ fn by_protocol(
         target_counts: cases.targets().iter().map(|&item| cases.popularity()[item as usize]).collect(),
         history_lengths: cases.histories().iter().map(|history| history.len() as u32).collect(),
         target_familiarities: familiarities(cases),
+        difficulties: Vec::new(),
         lists: lists.filter(|_| protocol == Protocol::Full).cloned(),
     };
     options.protocols.iter().enumerate().map(one).collect()

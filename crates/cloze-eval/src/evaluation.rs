@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::curve::CurvePoint;
+use crate::difficulty::Success;
 use crate::ranks::ProtocolRanks;
 use crate::ratings::RatingError;
 use crate::table::count;
@@ -78,6 +79,9 @@ pub struct Meta {
     /// For a model that predicts ratings: how far they are off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rating_error: Option<RatingError>,
+    /// By which model, and against which target, the difficulty of lists was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success: Option<Success>,
     /// How quality grew, for a model that learns by steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<CurvePoint>,

@@ -1,5 +1,6 @@
 //! What an evaluation yields: a rank per user and protocol.
 
+use crate::difficulty::Difficulty;
 use crate::lists::ListStatistics;
 use crate::metrics::Metric;
 use crate::protocol::Protocol;
@@ -28,6 +29,9 @@ pub struct ProtocolRanks {
     /// How familiar each user is with the target's categories, in percent: the mean over them of the share of the history that
     /// has the category; `None` for a target without categories. Empty where categories are not known.
     pub target_familiarities: Vec<Option<u32>>,
+    /// How difficult each user's list is, `None` for a user without one: under [`Protocol::Full`] only, and empty where no model
+    /// was there to say so (see [`difficulties`](crate::difficulties)).
+    pub difficulties: Vec<Option<Difficulty>>,
     /// What the users' top-10 lists are like: under [`Protocol::Full`] only.
     pub lists: Option<ListStatistics>,
 }

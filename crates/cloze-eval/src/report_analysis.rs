@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::analysis::Analysis;
 use crate::breakdown::{BreakdownRow, Factor};
 use crate::comparison::Comparison;
+use crate::difficulty;
 use crate::metrics::Metric;
 use crate::order::{chain, verdict};
 use crate::part::Part;
@@ -18,6 +19,15 @@ pub(crate) fn analysis_section(text: &mut String, part: Part<'_>, analysis: &Ana
     let steps = analysis.order.iter().filter(|row| part.has(&row.dataset, &row.split, row.fit));
     order_table(text, &steps.collect::<Vec<_>>());
     list_table(text, part, analysis);
+    let categories = category_table(part, analysis);
+    if !categories.is_empty() {
+        let title = "Categories (genres, learning objectives): top 10 of the whole catalogue";
+        let _ = write!(text, "\n### {title}\n\n{categories}");
+    }
+    let measured = analysis.difficulty.iter().filter(|row| part.has(&row.dataset, &row.split, row.fit));
+    for shown in difficulty::tables(&measured.collect::<Vec<_>>()) {
+        let _ = write!(text, "\n### {}\n\n{}\n{}\n", shown.title, shown.table, shown.note);
+    }
     let broken: Vec<&BreakdownRow> =
         analysis.breakdowns.iter().filter(|row| part.has(&row.dataset, &row.split, row.fit)).collect();
     if let Some(protocol) = main_protocol(&broken) {
@@ -93,6 +103,19 @@ fn list_table(text: &mut String, part: Part<'_>, analysis: &Analysis) {
     }
 }
 
+/// What the lists have of the categories; empty where there are none.
+pub(crate) fn category_table(part: Part<'_>, analysis: &Analysis) -> Table {
+    let mut table = Table::new(&["<model", "category coverage", "categories a list", "new to the user"]);
+    for row in analysis.lists.iter().filter(|row| part.has(&row.dataset, &row.split, row.fit)) {
+        let of = &row.statistics;
+        if let (Some(coverage), Some(categories)) = (of.category_coverage, of.categories) {
+            let new = of.new_categories.map_or_else(|| "-".to_owned(), figure);
+            table.row(vec![row.model.clone(), figure(coverage), format!("{categories:.2}"), new]);
+        }
+    }
+    table
+}
+
 /// The full catalogue where there is one, else the first protocol.
 pub(crate) fn main_protocol(rows: &[&BreakdownRow]) -> Option<Protocol> {
     let full = rows.iter().find(|row| row.protocol == Protocol::Full);
@@ -163,5 +186,6 @@ Beyond accuracy: coverage = share of the catalogue in any list; popularity = mea
 self-information; Gini of how often items are listed (0 even, 1 all on one); distance = mean of 1 - cosine within\n\
 a list, of the users who have both items in training unless item vectors were given; unfamiliar = mean of 1 -\n\
 familiarity. Familiarity of an item: share of the user's history that has its categories, mean over these.\n\
+Categories: coverage = share of all that some list has; new = share of items with one that the history lacks.\n\
 Breakdowns: buckets end at quartiles of the users' values; cold = never in training.\n"
 }

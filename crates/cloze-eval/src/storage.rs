@@ -14,6 +14,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
 
+use crate::difficulty::{self, Columns, Difficulty};
 use crate::error::EvalError;
 use crate::evaluation::{Evaluation, Meta};
 use crate::files::{json, read, write_together};
@@ -59,7 +60,7 @@ impl Evaluation {
     ///
     /// The Parquet file has the columns `user`, `target` (dense ids, u32), `protocol` (text), `candidates`,
     /// `rank` (u32), each of [`Metric::ALL`] under its name (f64), and where they are known `target_count` (u64),
-    /// `history_length` and `target_familiarity` (u32). Both files are written to temporary names; only then do they replace an older
+    /// `history_length` and `target_familiarity` (u32), and the nine of [`Difficulty`] (f64). Both files are written to temporary names; only then do they replace an older
     /// evaluation, `evaluation.json` last: while it is missing, the evaluation is not complete.
     ///
     /// # Errors
@@ -109,12 +110,24 @@ impl Evaluation {
         let mut protocols: Vec<ProtocolRanks> = stored.protocols.iter().map(StoredProtocol::empty).collect();
         let path = folder.join(USERS);
         read_users(&path, &mut protocols)?;
-        for ranks in &protocols {
+        for ranks in &mut protocols {
+            // Only the full ranking has lists: the cells of the others are empty.
+            if ranks.difficulties.iter().all(Option::is_none) {
+                ranks.difficulties.clear();
+            }
             if ranks.users.len() != stored.meta.users {
                 let (found, expected) = (ranks.users.len(), stored.meta.users);
                 let problem = format!("{found} users under {}, {META} says {expected}", ranks.protocol);
                 return Err(EvalError::Content { path, problem });
             }
+        }
+        let measured = protocols.iter().any(|ranks| !ranks.difficulties.is_empty());
+        if stored.meta.success.is_some() != measured {
+            let problem = format!(
+                "{META} and the columns \"{}\" and following do not belong together",
+                difficulty::NAMES[0]
+            );
+            return Err(EvalError::Content { path, problem });
         }
         Ok(Self { meta: stored.meta, protocols })
     }
@@ -123,6 +136,7 @@ impl Evaluation {
         let optional = Optional {
             details: self.protocols.iter().all(|ranks| !ranks.target_counts.is_empty()),
             familiarities: self.protocols.iter().all(|ranks| !ranks.target_familiarities.is_empty()),
+            difficulties: self.protocols.iter().any(|ranks| !ranks.difficulties.is_empty()),
         };
         let schema = Arc::new(schema(optional, ids.is_some()));
         let failed = |source| EvalError::Parquet { path: path.to_path_buf(), source };
@@ -147,6 +161,7 @@ impl Evaluation {
             ("target counts", if_stored(optional.details, ranks.target_counts.len())),
             ("history lengths", if_stored(optional.details, ranks.history_lengths.len())),
             ("target familiarities", if_stored(optional.familiarities, ranks.target_familiarities.len())),
+            ("difficulties", if_stored(!ranks.difficulties.is_empty(), ranks.difficulties.len())),
             ("user ids", ranks.users.len()),
             ("targets", ranks.targets.len()),
             ("candidate counts", ranks.candidates.len()),
@@ -172,6 +187,7 @@ impl StoredProtocol {
             target_counts: Vec::new(),
             history_lengths: Vec::new(),
             target_familiarities: Vec::new(),
+            difficulties: Vec::new(),
             lists: self.lists.clone(),
         }
     }
@@ -182,6 +198,7 @@ impl StoredProtocol {
 struct Optional {
     details: bool,
     familiarities: bool,
+    difficulties: bool,
 }
 
 fn schema(optional: Optional, ids: bool) -> Schema {
@@ -199,6 +216,9 @@ fn schema(optional: Optional, ids: bool) -> Schema {
     }
     if optional.familiarities {
         fields.push(Field::new(TARGET_FAMILIARITY, DataType::UInt32, true));
+    }
+    if optional.difficulties {
+        fields.extend(difficulty::fields());
     }
     if ids {
         fields.push(Field::new("user_id", DataType::Utf8, false));
@@ -227,6 +247,9 @@ fn columns(
     }
     if optional.familiarities {
         columns.push(Arc::new(UInt32Array::from(ranks.target_familiarities.clone())));
+    }
+    if optional.difficulties {
+        columns.extend(difficulty::columns(&ranks.difficulties, ranks.users.len()));
     }
     if let Some(ids) = ids {
         let of = |&user: &u32| ids.get(user as usize).map(String::as_str);
@@ -284,6 +307,8 @@ fn read_batch(path: &Path, batch: &RecordBatch, protocols: &mut [ProtocolRanks])
     let lengths = detailed.then(|| numbers(HISTORY_LENGTH)).transpose()?;
     let familiar = batch.column_by_name(TARGET_FAMILIARITY).is_some();
     let familiarities = familiar.then(|| nullable(path, batch, TARGET_FAMILIARITY)).transpose()?;
+    let measured = batch.column_by_name(difficulty::NAMES[0]).is_some();
+    let difficulties = measured.then(|| difficulty_columns(path, batch)).transpose()?;
     let known: Vec<String> = protocols.iter().map(|ranks| ranks.protocol.to_string()).collect();
     for row in 0..batch.num_rows() {
         let name = names.value(row);
@@ -306,8 +331,19 @@ fn read_batch(path: &Path, batch: &RecordBatch, protocols: &mut [ProtocolRanks])
         to.history_lengths.extend(lengths.map(|lengths| lengths.value(row)));
         let percent = |column: &UInt32Array| column.is_valid(row).then(|| column.value(row));
         to.target_familiarities.extend(familiarities.map(percent));
+        if let Some(columns) = &difficulties {
+            to.difficulties.push(Difficulty::read(path, columns, row)?);
+        }
     }
     Ok(())
+}
+
+fn difficulty_columns<'a>(path: &Path, batch: &'a RecordBatch) -> Result<Columns<'a>, EvalError> {
+    let mut columns = Vec::with_capacity(difficulty::NAMES.len());
+    for name in difficulty::NAMES {
+        columns.push(nullable::<Float64Array>(path, batch, name)?);
+    }
+    Ok(Columns::try_from(columns).expect("a column for each of the names"))
 }
 
 fn column<'a, T: Array + 'static>(

@@ -64,6 +64,18 @@ impl Cloze {
         watched(command.stdout(Stdio::null()))
     }
 
+    /// Whether the interactions of a data set have values, such as right and wrong answers.
+    pub(crate) fn has_values(&self, dataset: &str) -> Result<bool> {
+        let mut command = self.command(&["data", "describe", dataset, "--json"]);
+        self.add_data_dir(&mut command);
+        let output = command.stderr(Stdio::inherit()).output();
+        let output = output.with_context(|| format!("cannot start {}", self.program.display()))?;
+        ensure!(output.status.success(), "{}: {}", output.status, shown(&command));
+        let described: Value = serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("{} printed no JSON", shown(&command)))?;
+        described["values"].as_bool().with_context(|| format!("{} says nothing of values", shown(&command)))
+    }
+
     /// Trains a row's model into `model`, or goes on where an interrupted run left it, its hints on what to do next left
     /// out; `tower` is the trained model that it reuses.
     pub(crate) fn train(&self, row: &PlannedRow, model: &Path, tower: Option<&Path>) -> Result<()> {
@@ -85,12 +97,23 @@ impl Cloze {
         run(command.stdout(Stdio::null()))
     }
 
-    /// Evaluates a trained model into `evaluation`; the table of all rows comes at the end.
-    pub(crate) fn evaluate(&self, row: &Configuration, model: &Path, evaluation: &Path) -> Result<()> {
+    /// Evaluates a trained model into `evaluation`; the table of all rows comes at the end. `success` is the folder of the model
+    /// that the row's difficulty is measured by.
+    pub(crate) fn evaluate(
+        &self,
+        row: &Configuration,
+        model: &Path,
+        success: Option<&Path>,
+        evaluation: &Path,
+    ) -> Result<()> {
         let mut command = self.command(&["evaluate"]);
         command.arg(model).args(["--name", &row.name]);
         if !row.protocols.is_empty() {
             command.args(["--protocols", &row.protocols.join(",")]);
+        }
+        if let (Some(folder), Some(success)) = (success, &row.success) {
+            command.arg("--success").arg(folder);
+            command.args(["--success-target", &success.target.to_string()]);
         }
         self.add_data_dir(&mut command);
         command.arg("--output").arg(evaluation);

@@ -1,6 +1,7 @@
 //! An experiment file: the rows of a paper's table, their settings, and the published figures.
 
 mod row;
+mod success;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::nearest;
 pub(crate) use row::{OptionValue, Options, Row};
+pub(crate) use success::Success;
 
 /// The usual candidate protocols, to suggest one.
 const PROTOCOLS: [&str; 3] = ["full", "uniform-100", "popularity-100"];
@@ -48,6 +50,8 @@ pub(crate) struct Experiment {
     /// Candidate protocols of the evaluation; without it the three of `cloze evaluate`.
     #[serde(default)]
     pub(crate) protocols: Vec<String>,
+    /// By which model the difficulty of recommended exercises is measured, on data sets with values.
+    pub(crate) success: Option<Success>,
     /// Parts of the data that every row is fitted on.
     pub(crate) fits: Vec<String>,
     /// Number of seeds: 0, 1, …
@@ -249,6 +253,7 @@ impl Experiment {
         for fit in self.fits.iter().chain(self.quick.fits.iter().flatten()).chain(row_fits) {
             ensure!(FITS.contains(&fit.as_str()), "fit \"{fit}\" is none of {}", FITS.join(", "));
         }
+        self.success.iter().try_for_each(Success::validate)?;
         self.published.iter().try_for_each(Published::validate)
     }
 }

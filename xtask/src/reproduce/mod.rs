@@ -6,6 +6,7 @@ mod experiment;
 mod plan;
 mod report;
 mod rows;
+mod success;
 
 use std::{
     fs,
@@ -85,6 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if request.datasets.is_empty() {
         bail!("nothing could be run\n{}", missing.join("\n"));
     }
+    missing.extend(leave_out_values(&cloze, &experiment, &mut request)?);
     let plan = plan::plan(&experiment, &request, &cloze.version()?)?;
     if plan.is_empty() {
         missing.push("no row of the experiment has these data sets and this fit".to_owned());
@@ -128,6 +130,7 @@ impl Arguments {
             datasets,
             splits: quick.and_then(|quick| quick.splits.as_ref()).unwrap_or(&experiment.splits).clone(),
             without: Vec::new(),
+            without_values: Vec::new(),
             fits: self.fit.as_ref().map_or_else(|| own_fits.clone(), |fit| vec![fit.clone()]),
             seeds: self.seeds.or(quick.and_then(|quick| quick.seeds)).unwrap_or(experiment.seeds),
             quick: self.quick,
@@ -175,8 +178,25 @@ fn leave_out_splits(cloze: &Cloze, request: &mut Request) -> Result<Vec<String>>
     Ok(missing)
 }
 
+/// Finds the data sets whose interactions have no values, so that nothing can say how likely an answer is right, and returns a
+/// line for each.
+fn leave_out_values(cloze: &Cloze, experiment: &Experiment, request: &mut Request) -> Result<Vec<String>> {
+    let mut missing = Vec::new();
+    for dataset in request.datasets.iter().filter(|_| experiment.success.is_some()) {
+        if !cloze.has_values(dataset)? {
+            missing.push(format!(
+                "{dataset}: its interactions have no values: the difficulty of lists is not measured"
+            ));
+            request.without_values.push(dataset.clone());
+        }
+    }
+    Ok(missing)
+}
+
 fn remove_kept(plan: &[PlannedRow], output: &Path) -> Result<()> {
-    for folder in plan.iter().map(|row| row.folder(output)).filter(|folder| folder.exists()) {
+    let success = plan.iter().map(PlannedRow::success_model).collect::<Result<Vec<_>>>()?;
+    let folders = plan.iter().chain(success.iter().flatten()).map(|row| row.folder(output));
+    for folder in folders.filter(|folder| folder.exists()) {
         fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }
     Ok(())

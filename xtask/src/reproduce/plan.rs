@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::experiment::{Experiment, LEAVE_ONE_OUT, Options, Row};
+use super::experiment::{Experiment, FITS, LEAVE_ONE_OUT, Options, Row, Success};
 
 /// What one invocation asks for, with the experiment's defaults filled in.
 pub(crate) struct Request {
@@ -13,6 +13,8 @@ pub(crate) struct Request {
     pub(crate) splits: Vec<String>,
     /// Data sets with a split that they can't have.
     pub(crate) without: Vec<(String, String)>,
+    /// Data sets without values: nothing says how likely an answer is right.
+    pub(crate) without_values: Vec<String>,
     pub(crate) fits: Vec<String>,
     pub(crate) seeds: u64,
     pub(crate) quick: bool,
@@ -32,6 +34,9 @@ pub(crate) struct Configuration {
     /// Candidate protocols, where they are not those of `cloze evaluate`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) protocols: Vec<String>,
+    /// By which model, and against which target, the difficulty of its lists is measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) success: Option<Success>,
     /// The hash of the row whose model is used: another tower is another row.
     pub(crate) uses: Option<String>,
     /// What `cloze --version` prints.
@@ -56,6 +61,7 @@ pub(crate) struct PlannedRow {
 pub(crate) fn plan(experiment: &Experiment, request: &Request, cloze: &str) -> Result<Vec<PlannedRow>> {
     let mut planned: Vec<PlannedRow> = Vec::new();
     for dataset in &request.datasets {
+        let measured = !request.without_values.contains(dataset);
         let factor = experiment.dataset_weights.get(dataset).copied().unwrap_or(1.0);
         for (split, fit) in request.parts(dataset) {
             for seed in 0..request.seeds {
@@ -74,6 +80,7 @@ pub(crate) fn plan(experiment: &Experiment, request: &Request, cloze: &str) -> R
                         seed,
                         options: row.resolve(dataset, request.quick),
                         protocols: experiment.protocols.clone(),
+                        success: experiment.success.clone().filter(|_| measured),
                         uses: uses.map(|place| planned[place].hash.clone()),
                         cloze: cloze.to_owned(),
                     };
@@ -102,6 +109,30 @@ impl Configuration {
 }
 
 impl PlannedRow {
+    /// The model that the row is measured by, as a row that is only trained; the same for all rows of a data set, split and seed.
+    ///
+    /// # Errors
+    /// If its configuration cannot be written as JSON.
+    pub(crate) fn success_model(&self) -> Result<Option<Self>> {
+        let own = &self.configuration;
+        let Some(success) = &own.success else { return Ok(None) };
+        let configuration = Configuration {
+            dataset: own.dataset.clone(),
+            name: format!("success-{}", success.model),
+            model: success.model.clone(),
+            variant: None,
+            split: own.split.clone(),
+            fit: FITS[0].to_owned(),
+            seed: own.seed,
+            options: success.options.clone(),
+            protocols: Vec::new(),
+            success: None,
+            uses: None,
+            cloze: own.cloze.clone(),
+        };
+        Ok(Some(Self { hash: configuration.hash()?, configuration, weight: 0.0, uses: None }))
+    }
+
     /// Where the row's model, evaluation and markers are kept.
     pub(crate) fn folder(&self, output: &Path) -> PathBuf {
         let Configuration { dataset, name, split, fit, seed, .. } = &self.configuration;
@@ -157,6 +188,7 @@ mod tests {
             datasets: vec!["a".to_owned(), "b".to_owned()],
             splits: vec![LEAVE_ONE_OUT.to_owned()],
             without: Vec::new(),
+            without_values: Vec::new(),
             fits: vec!["train".to_owned()],
             seeds: 2,
             quick: false,
@@ -198,6 +230,7 @@ mod tests {
         let request = Request {
             datasets: experiment.datasets.clone(),
             splits: experiment.splits.clone(),
+            without_values: Vec::new(),
             without: vec![("a".to_owned(), "global-time:0.8,0.9".to_owned())],
             fits: experiment.fits.clone(),
             seeds: 1,

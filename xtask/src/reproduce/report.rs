@@ -165,7 +165,15 @@ mod tests {
         let experiment = experiment::parse(TEXT).unwrap();
         let datasets = vec!["synthetic".to_owned()];
         let (splits, fits) = (vec!["leave-one-out".to_owned()], vec!["train".to_owned()]);
-        let request = Request { datasets, splits, without: Vec::new(), fits, seeds: 1, quick: true };
+        let request = Request {
+            datasets,
+            splits,
+            without: Vec::new(),
+            without_values: Vec::new(),
+            fits,
+            seeds: 1,
+            quick: true,
+        };
         assert_eq!(title(&experiment, &request), "Tiny · quick settings · with generated data");
         let note = note(&experiment, true, &["ml-1m: not run".to_owned()]);
         for part in ["Paper: Nobody 2020", "Claim: a > b", "Quick settings", "ml-1m: not run"] {

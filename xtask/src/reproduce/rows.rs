@@ -16,6 +16,7 @@ use super::{
     clock::{Clock, clock_time},
     cloze::Cloze,
     plan::PlannedRow,
+    success::SuccessModels,
 };
 
 /// What became of the planned rows.
@@ -36,7 +37,7 @@ struct Marker {
 pub(crate) fn run_all<'a>(cloze: &Cloze, plan: &'a [PlannedRow], output: &Path) -> Outcome<'a> {
     let mut clock = Clock::start(plan.iter().map(|row| row.weight));
     let mut outcome = Outcome { finished: Vec::new(), failures: Vec::new() };
-    let mut failed = vec![false; plan.len()];
+    let (mut failed, mut success) = (vec![false; plan.len()], SuccessModels::default());
     for (place, row) in plan.iter().enumerate() {
         let head = format!("[{}/{}] {}", place + 1, plan.len(), row.label());
         let tower = row.uses.map(|used| &plan[used]);
@@ -46,7 +47,7 @@ pub(crate) fn run_all<'a>(cloze: &Cloze, plan: &'a [PlannedRow], output: &Path) 
             clock.drop_row(row.weight);
             continue;
         }
-        match run_or_keep(cloze, row, tower, output, &head, &clock) {
+        match run_or_keep(cloze, row, tower, &mut success, output, (&head, &clock)) {
             Ok(seconds) => {
                 clock.finish(row.weight, seconds);
                 outcome.finished.push(row);
@@ -72,9 +73,9 @@ fn run_or_keep(
     cloze: &Cloze,
     row: &PlannedRow,
     tower: Option<&PlannedRow>,
+    success: &mut SuccessModels,
     output: &Path,
-    head: &str,
-    clock: &Clock,
+    (head, clock): (&str, &Clock),
 ) -> Result<f64> {
     let folder = row.folder(output);
     if let (Some(model), Some(evaluation)) = (marker(&folder, "model")?, marker(&folder, "evaluation")?) {
@@ -84,6 +85,8 @@ fn run_or_keep(
         return Ok(seconds);
     }
     eprintln!("{head} ({})", clock.describe());
+    // Before the row is trained: without it the row could not be evaluated.
+    let success = success.of(cloze, row, output)?;
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     write_json(&folder.join("row.json"), &row.configuration)?;
     let tower = tower.map(|tower| tower.folder(output).join("model"));
@@ -93,13 +96,13 @@ fn run_or_keep(
             fs::remove_dir_all(evaluation)
                 .with_context(|| format!("cannot remove {}", evaluation.display()))?;
         }
-        cloze.evaluate(&row.configuration, &folder.join("model"), evaluation)
+        cloze.evaluate(&row.configuration, &folder.join("model"), success.as_deref(), evaluation)
     })?;
     Ok(trained + evaluated)
 }
 
 /// Makes one part of a row, unless it is complete.
-fn make(folder: &Path, part: &str, run: impl FnOnce(&Path) -> Result<()>) -> Result<f64> {
+pub(crate) fn make(folder: &Path, part: &str, run: impl FnOnce(&Path) -> Result<()>) -> Result<f64> {
     if let Some(marker) = marker(folder, part)? {
         return Ok(marker.seconds);
     }

@@ -7,6 +7,8 @@ pub(crate) mod describe;
 pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod fine_tune;
+pub(crate) mod judge;
+pub(crate) mod pool;
 pub(crate) mod prepare;
 pub(crate) mod profiles;
 pub(crate) mod recommend;

@@ -153,6 +153,7 @@ impl<'a> Section<'a> {
         }
         self.order_table(page);
         self.list_table(page);
+        self.category_and_difficulty_tables(page);
         self.breakdowns(page);
         self.curves(page);
         page.push_str("</section>\n");

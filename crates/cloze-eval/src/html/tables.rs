@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::chance::chance;
 use crate::comparison::Finding;
+use crate::difficulty::{self, DifficultyRow};
 use crate::html::{Section, escape};
 use crate::metrics::Metric;
 use crate::order::{chain, verdict};
@@ -12,6 +13,7 @@ use crate::protocol::Protocol;
 use crate::published::{Published, Verdict};
 use crate::ranks::ProtocolRanks;
 use crate::report::{deviations, first_of_each_model, seconds, titles};
+use crate::report_analysis::category_table;
 use crate::results::ResultRow;
 use crate::table::{figure, p_value, short, signed};
 
@@ -202,6 +204,22 @@ impl<'a> Section<'a> {
             );
         }
         close(page);
+    }
+
+    /// What the lists have of the categories, and how difficult they are.
+    pub(super) fn category_and_difficulty_tables(&self, page: &mut String) {
+        let categories = category_table(self.part, self.analysis);
+        if !categories.is_empty() {
+            page.push_str("<h3>Categories (genres, learning objectives)</h3>\n");
+            categories.write_html(page, "The users' top 10 of the whole catalogue");
+        }
+        let of_part = |row: &&DifficultyRow| self.part.has(&row.dataset, &row.split, row.fit);
+        let rows: Vec<&DifficultyRow> = self.analysis.difficulty.iter().filter(of_part).collect();
+        for shown in difficulty::tables(&rows) {
+            let _ = writeln!(page, "<h3>{}</h3>", escape(&shown.title));
+            shown.table.write_html(page, "Means over users, in brackets with their interval");
+            let _ = writeln!(page, "<p class=\"soft\">{}</p>", escape(&shown.note));
+        }
     }
 
     pub(super) fn list_table(&self, page: &mut String) {

@@ -20,6 +20,10 @@ pub(crate) struct Counter<'a> {
     distance_sum: f64,
     categorised: usize,
     unfamiliarity_sum: f64,
+    /// Whether each category is in some list.
+    shown_categories: Vec<bool>,
+    distinct_sum: usize,
+    new_sum: f64,
 }
 
 /// What the counter needs of one user.
@@ -29,6 +33,15 @@ pub(crate) struct ListValues {
     information: f64,
     distance: Option<f64>,
     unfamiliarity: Option<f64>,
+    /// Share of the list's items that bring a category that the history lacks.
+    new: Option<f64>,
+}
+
+impl ListValues {
+    /// The list, best first.
+    pub(crate) fn items(&self) -> &[u32] {
+        &self.list
+    }
 }
 
 impl<'a> Counter<'a> {
@@ -52,6 +65,9 @@ impl<'a> Counter<'a> {
             distance_sum: 0.0,
             categorised: 0,
             unfamiliarity_sum: 0.0,
+            shown_categories: vec![false; categories.map_or(0, Categories::count)],
+            distinct_sum: 0,
+            new_sum: 0.0,
         }
     }
 
@@ -65,6 +81,7 @@ impl<'a> Counter<'a> {
             information: mean(&|item| self.information[item]),
             distance: self.distances.and_then(|distances| distances.within(&list)),
             unfamiliarity: self.categories.and_then(|categories| unfamiliarity(categories, shares, &list)),
+            new: self.categories.and_then(|categories| new_share(categories, shares, &list)),
             list,
         }
     }
@@ -85,9 +102,23 @@ impl<'a> Counter<'a> {
         if let Some(unfamiliarity) = values.unfamiliarity {
             self.categorised += 1;
             self.unfamiliarity_sum += unfamiliarity;
+            self.new_sum += values.new.unwrap_or(0.0);
+        }
+        if let Some(categories) = self.categories {
+            self.add_categories(categories, &values.list);
         }
         for &item in &*values.list {
             self.exposure[item as usize] += 1;
+        }
+    }
+
+    fn add_categories(&mut self, categories: &Categories, list: &List) {
+        for (at, &item) in list.iter().enumerate() {
+            for category in categories.of(item) {
+                self.shown_categories[*category as usize] = true;
+                let before = list[..at].iter().any(|&other| categories.of(other).contains(category));
+                self.distinct_sum += usize::from(!before);
+            }
         }
     }
 
@@ -95,6 +126,8 @@ impl<'a> Counter<'a> {
     pub(crate) fn finish(mut self) -> Option<ListStatistics> {
         let users = self.users as f64;
         let shown = self.exposure.iter().filter(|&&count| count > 0).count();
+        let known = self.shown_categories.len();
+        let covered = self.shown_categories.iter().filter(|&&shown| shown).count();
         (self.users > 0).then(|| ListStatistics {
             k: K,
             users: self.users,
@@ -105,6 +138,9 @@ impl<'a> Counter<'a> {
             gini: gini(&mut self.exposure),
             distance: (self.paired > 0).then(|| self.distance_sum / self.paired as f64),
             unfamiliarity: (self.categorised > 0).then(|| self.unfamiliarity_sum / self.categorised as f64),
+            category_coverage: (known > 0).then(|| covered as f64 / known as f64),
+            categories: (known > 0).then(|| self.distinct_sum as f64 / users),
+            new_categories: (self.categorised > 0).then(|| self.new_sum / self.categorised as f64),
             distance_by: self.distances.map(|distances| distances.name().to_owned()),
         })
     }
@@ -115,6 +151,14 @@ fn unfamiliarity(categories: &Categories, shares: &[f64], list: &List) -> Option
     let known = || list.iter().filter_map(|&item| categories.familiarity(shares, item));
     let count = known().count();
     (count > 0).then(|| 1.0 - known().sum::<f64>() / count as f64)
+}
+
+/// Of the items that have categories, the share with one that has no share of the history.
+fn new_share(categories: &Categories, shares: &[f64], list: &List) -> Option<f64> {
+    let known = || list.iter().map(|&item| categories.of(item)).filter(|own| !own.is_empty());
+    let is_new = |own: &&[u32]| own.iter().any(|&category| shares[category as usize] <= 0.0);
+    let (count, new) = (known().count(), known().filter(is_new).count());
+    (count > 0).then(|| new as f64 / count as f64)
 }
 
 /// The Gini coefficient; orders the values.
@@ -159,5 +203,26 @@ mod tests {
         assert_eq!(found.distance, None);
         // Familiarity (0.75 + 0.25) / 2 and 0.75; the list of an item without category says nothing.
         assert_eq!(found.unfamiliarity, Some(1.0 - 0.625));
+        // Items 0 and 1 have both categories between them, item 3 has none, and the history had both.
+        assert_eq!((found.category_coverage, found.categories), (Some(1.0), Some(1.0)));
+        assert_eq!(found.new_categories, Some(0.0));
+    }
+
+    #[test]
+    fn categories_of_lists_are_counted_by_hand() {
+        let categories = Categories::new(&[vec!["a", "b"], vec!["b"], vec!["c"], vec!["d"], vec![]]);
+        let mut counter = Counter::new(&[1; 5], None, Some(&categories));
+        // The first user's history is all of a, the second's of b and c.
+        for (list, shares) in [(vec![0, 1, 2, 4], [1.0, 0.0, 0.0, 0.0]), (vec![1, 2], [0.0, 0.5, 0.5, 0.0])] {
+            let values = counter.values(list.into_iter().collect(), &shares);
+            counter.add(&values);
+        }
+        let found = counter.finish().unwrap();
+        // a, b and c of four.
+        assert_eq!(found.category_coverage, Some(0.75));
+        // Three and two.
+        assert_eq!(found.categories, Some(2.5));
+        // To the first user b and c are new, so all three items with categories bring something new; to the second nothing is.
+        assert_eq!(found.new_categories, Some(0.5));
     }
 }

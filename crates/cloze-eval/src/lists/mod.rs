@@ -52,6 +52,16 @@ pub struct ListStatistics {
     /// always takes. `None` when no categories were given.
     #[serde(default)]
     pub unfamiliarity: Option<f64>,
+    /// Share of the categories that some list has an item of. `None` when no categories were given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category_coverage: Option<f64>,
+    /// Mean over users of the number of different categories in `L(u)`. `None` when no categories were given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub categories: Option<f64>,
+    /// Mean over users of the share of the items of `L(u)`, of those with categories, that have a category that no item of
+    /// the history has. `None` when no categories were given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_categories: Option<f64>,
     /// What the distance is between: `co-occurrence` or `vectors`.
     #[serde(default)]
     pub distance_by: Option<String>,

@@ -66,6 +66,7 @@ pub(crate) fn evaluation(model: &str, seed: u64, ranks: &[u32]) -> Evaluation {
             users: ranks.len(),
             coverage: None,
             rating_error: None,
+            success: None,
             curve: Vec::new(),
         },
         protocols: vec![ProtocolRanks {
@@ -81,6 +82,7 @@ pub(crate) fn evaluation(model: &str, seed: u64, ranks: &[u32]) -> Evaluation {
             target_familiarities: (0..ranks.len() as u32)
                 .map(|user| (user % 10 > 0).then_some(user % 10 * 10))
                 .collect(),
+            difficulties: Vec::new(),
             lists: None,
         }],
     }

@@ -123,6 +123,16 @@ fn a_row_takes_the_options_of_the_one_that_it_is_like() {
 }
 
 #[test]
+fn a_success_model_has_a_target_that_is_a_probability() {
+    let text = |success: &str| SMALL.replacen("seeds =", &format!("success = {success}\nseeds ="), 1);
+    let good = parse(&text("{ model = \"pfa\", target = 0.7, options = { epochs = 5 } }")).unwrap();
+    assert_eq!(good.success.map(|success| (success.model, success.target)), Some(("pfa".to_owned(), 0.7)));
+    let error = parse(&text("{ model = \"pfa\", target = 70 }")).unwrap_err().to_string();
+    assert!(error.contains("target 70 is outside 0 to 1"), "{error}");
+    assert!(parse(&text("{ model = \"pfa\", aim = 0.7 }")).is_err());
+}
+
+#[test]
 fn a_row_may_only_use_an_earlier_row() {
     let second = "[[row]]\nmodel = \"hybrid\"\nuses = \"bertrec\"\nweight = 1\n";
     let error = parse(&format!("{SMALL}{second}")).unwrap_err().to_string();

@@ -129,6 +129,7 @@ fn facts(data: &Description) -> Vec<(&'static str, String)> {
             "pairs in a row that recur",
             format!("{}, shuffled {}", percent(data.recurring_pairs), percent(data.recurring_pairs_shuffled)),
         ),
+        ("values", if data.values { "yes" } else { "none" }.to_owned()),
         ("items with a title", number(data.titled_items)),
         ("genres", number(data.genres)),
         ("items with a text", number(data.items_with_text)),

@@ -3,21 +3,21 @@
 mod answer;
 mod beside;
 mod genre;
-mod success;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, value_parser};
 use cloze_data::{Dataset, Split, Vocabulary};
 use cloze_eval::{Query, explain, recommend};
 use cloze_train::{ModelFolder, Reporter};
 
+use crate::beside::check_same;
 use crate::data_args::DataArgs;
 use crate::neighbours::nearest;
 use crate::output::{note, print, print_json};
 use crate::stored::Stored;
-use crate::trained;
+use crate::{success, trained};
 use answer::{Answer, HeldOut};
 
 const EXAMPLES: &str = "\
@@ -121,18 +121,7 @@ impl Recommend {
         for path in &self.models {
             let answer = self.answer(path)?;
             if let Some(first) = answers.first() {
-                let (ours, theirs) = (&answer.folder.card.trained_on, &first.folder.card.trained_on);
-                ensure!(
-                    ours.split_hash == theirs.split_hash,
-                    "{} was trained on {} ({}), {} on {} ({}): only models of the same data and split can be asked \
-                     beside each other",
-                    first.folder.path().display(),
-                    theirs.dataset,
-                    theirs.split,
-                    path.display(),
-                    ours.dataset,
-                    ours.split
-                );
+                check_same(&first.folder, &answer.folder, "asked beside each other")?;
             }
             answers.push(answer);
         }

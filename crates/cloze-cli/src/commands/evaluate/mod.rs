@@ -1,5 +1,8 @@
 //! `cloze evaluate`: ranks held-out items with a trained model, or with the scores of any other system.
 
+mod curve;
+mod difficulty;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -8,23 +11,25 @@ use clap::{Args, ValueEnum};
 use cloze_data::{Dataset, Sequences, Split, SplitSpec, load};
 use cloze_eval::{
     Bootstrap, Cases, Categories, Coverage, CurvePoint, Evaluation, EvaluationOptions, Fit, ItemDistances,
-    Meta, Protocol, ProtocolRanks, RatingError, Recommender, Target, analyse, evaluate_with, report_with,
+    Meta, Protocol, ProtocolRanks, RatingError, Recommender, Target, analyse, evaluate_lists, report_with,
     results,
 };
-use cloze_train::{ModelFolder, Record, Reporter};
-use serde_json::Value;
+use cloze_train::{ModelFolder, Reporter};
 
 use crate::data_args::DataArgs;
 use crate::output::{note, print, print_json};
 use crate::predictions::PredictionArgs;
 use crate::text::count;
 use crate::trained;
+use curve::curve;
+use difficulty::SuccessArgs;
 
 const EXAMPLES: &str = "\
 Examples:
   cloze evaluate runs/knn
   cloze evaluate runs/knn --target validation --protocols full
   cloze evaluate runs/knn --protocols full,uniform-1000 --json
+  cloze evaluate runs/next --success runs/pfa --success-target 0.7   (are exercises neither too easy nor too hard?)
   cloze evaluate --predictions theirs.parquet --data ml-100k
   cloze evaluate --predictions theirs.csv --score-column prediction --data ml-100k --split global-time";
 
@@ -65,6 +70,8 @@ pub(crate) struct Evaluate {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    success: SuccessArgs,
+    #[command(flatten)]
     predictions: PredictionArgs,
     #[command(flatten)]
     data: DataArgs,
@@ -102,6 +109,7 @@ struct Subject {
 /// What it is evaluated on.
 struct Setting<'a> {
     dataset: &'a Dataset,
+    spec: SplitSpec,
     split: &'a dyn Split,
     cases: &'a Cases<'a>,
 }
@@ -110,28 +118,6 @@ struct Setting<'a> {
 fn named(folder: &ModelFolder, model: &dyn Recommender) -> String {
     let share = folder.card.trained_on.user_share;
     if share < 1.0 { format!("{}, {share} of users", model.name()) } else { model.name() }
-}
-
-/// Points of a curve that are kept at most, beside those where quality was measured.
-const POINTS: usize = 200;
-
-/// The records of a run, thinned, with seconds since its beginning.
-fn curve(records: &[Record]) -> Vec<CurvePoint> {
-    let every = records.len().div_ceil(POINTS).max(1);
-    let (mut before, mut points) = (0.0, Vec::new());
-    for phase in records.chunk_by(|a, b| a.phase == b.phase) {
-        let kept = phase.iter().enumerate();
-        let kept = kept.filter(|(at, record)| (at + 1) % every == 0 || record.validation_ndcg_10.is_some());
-        points.extend(kept.map(|(_, record)| CurvePoint {
-            phase: record.phase.clone(),
-            step: record.step,
-            seconds: before + record.seconds,
-            loss: record.loss,
-            ndcg: record.validation_ndcg_10,
-        }));
-        before += phase.last().map_or(0.0, |record| record.seconds);
-    }
-    points
 }
 
 impl Evaluate {
@@ -169,7 +155,8 @@ impl Evaluate {
         let histories = self.histories(parts.as_ref());
         let categories = dataset.details.genres.as_deref().map(Categories::new);
         let cases = self.cases(parts.as_ref(), &histories, &dataset, categories.as_ref())?;
-        let setting = Setting { dataset: &dataset, split: parts.as_ref(), cases: &cases };
+        let setting =
+            Setting { dataset: &dataset, spec: subject.split.clone(), split: parts.as_ref(), cases: &cases };
         self.evaluate(&self.options(), model.as_mut(), subject, &setting, reporter)
     }
 
@@ -208,7 +195,8 @@ impl Evaluate {
             );
             options.protocols = vec![Protocol::Full];
         }
-        let setting = Setting { dataset: &dataset, split: parts.as_ref(), cases: &cases };
+        let setting =
+            Setting { dataset: &dataset, spec: subject.split.clone(), split: parts.as_ref(), cases: &cases };
         self.evaluate(&options, &mut predictions, subject, &setting, reporter)
     }
 
@@ -255,10 +243,7 @@ impl Evaluate {
 
     /// What the model was fitted on; refuses to look for items that it was fitted on.
     fn fit(&self, folder: &ModelFolder) -> Result<Fit> {
-        let (path, name) = (folder.path().display(), &folder.card.trained_on.fit);
-        let fit = serde_json::from_value(Value::String(name.clone())).with_context(|| {
-            format!("{path}/config.json: fit {name:?} is neither train nor train+validation")
-        })?;
+        let (path, fit) = (folder.path().display(), trained::fit(folder)?);
         ensure!(
             self.target == TargetArg::Test || fit == Fit::Train,
             "{path} was fitted on train+validation: it has seen the validation items, so that finding them says \
@@ -285,9 +270,15 @@ impl Evaluate {
         setting: &Setting<'_>,
         reporter: &mut Reporter,
     ) -> Result<()> {
-        let Setting { dataset, split, cases } = setting;
+        let Setting { dataset, split, cases, .. } = setting;
+        let of_validation = self.target == TargetArg::Validation;
+        let mut success = self.success.open(setting, options, of_validation)?;
         let began = Instant::now();
-        let protocols = rank(options, model, setting, reporter)?;
+        let (mut protocols, lists) = rank(options, model, setting, success.is_some(), reporter)?;
+        let seconds = subject.seconds + began.elapsed().as_secs_f64();
+        if let Some(success) = &mut success {
+            success.measure(setting, options, &lists, &mut protocols)?;
+        }
         let rating_error = rating_error(model, setting)?;
         let meta = Meta {
             dataset: dataset.name.clone(),
@@ -301,10 +292,11 @@ impl Evaluate {
             fit: subject.fit,
             model: subject.name,
             seed: subject.seed,
-            seconds: subject.seconds + began.elapsed().as_secs_f64(),
+            seconds,
             users: cases.len(),
             coverage: subject.coverage,
             rating_error,
+            success: success.map(|success| success.measured),
             curve: subject.curve,
         };
         let output = self.output.clone().unwrap_or(subject.output);
@@ -335,18 +327,26 @@ fn rating_error(model: &mut dyn Recommender, setting: &Setting<'_>) -> Result<Op
     Ok(Some(cloze_eval::rating_error(model, cases, &held.collect::<Vec<f32>>(), mean)?))
 }
 
+/// The ranks, and the users' top-10 lists where somebody wants them.
 fn rank(
     options: &EvaluationOptions,
     model: &mut dyn Recommender,
     setting: &Setting<'_>,
+    keep_lists: bool,
     reporter: &mut Reporter,
-) -> Result<Vec<ProtocolRanks>> {
-    let Setting { dataset, split, cases } = setting;
+) -> Result<(Vec<ProtocolRanks>, Vec<Vec<u32>>)> {
+    let Setting { dataset, split, cases, .. } = setting;
     let distances = ItemDistances::co_occurrence(dataset.items.len(), split.train().iter())?;
     reporter.start("evaluation", cases.len() as u64, "users");
-    let ranks = evaluate_with(model, cases, options, Some(&distances), &mut |done, _| {
+    let mut lists = Vec::new();
+    let mut keep = |list: &[u32]| {
+        if keep_lists {
+            lists.push(list.to_vec());
+        }
+    };
+    let ranks = evaluate_lists(model, cases, options, Some(&distances), &mut keep, &mut |done, _| {
         reporter.advance_to(done as u64, String::new);
     })?;
     reporter.finish(&format!("{} users", count(cases.len())));
-    Ok(ranks)
+    Ok((ranks, lists))
 }
