@@ -47,6 +47,9 @@ pub(crate) struct Experiment {
     /// Splits that every row is trained and evaluated on, as `cloze train --split` takes them.
     #[serde(default = "leave_one_out")]
     pub(crate) splits: Vec<String>,
+    /// Splits that mean nothing on a data set.
+    #[serde(default)]
+    pub(crate) without_splits: BTreeMap<String, Vec<String>>,
     /// Candidate protocols of the evaluation; without it the three of `cloze evaluate`.
     #[serde(default)]
     pub(crate) protocols: Vec<String>,
@@ -170,6 +173,13 @@ fn unknown_key_hint(message: &str) -> String {
 }
 
 impl Experiment {
+    /// Data sets with the splits that mean nothing there.
+    pub(crate) fn excluded(&self) -> Vec<(String, String)> {
+        let all = self.without_splits.iter();
+        all.flat_map(|(dataset, splits)| splits.iter().map(|split| (dataset.clone(), split.clone())))
+            .collect()
+    }
+
     /// Keeps the named rows and those whose models they use. A named row is run wherever it is asked for.
     ///
     /// # Errors
@@ -242,6 +252,10 @@ impl Experiment {
         for split in self.splits.iter().chain(self.quick.splits.iter().flatten()) {
             let known = split == LEAVE_ONE_OUT || split.starts_with("global-time");
             ensure!(known, "split \"{split}\" is neither {LEAVE_ONE_OUT} nor global-time:VALIDATION,TEST");
+        }
+        for (dataset, split) in self.excluded() {
+            let known = self.splits.contains(&split);
+            ensure!(known, "`without_splits` names \"{split}\" for {dataset}, which is none of `splits`");
         }
         for protocol in &self.protocols {
             ensure!(

@@ -129,7 +129,7 @@ impl Arguments {
         Request {
             datasets,
             splits: quick.and_then(|quick| quick.splits.as_ref()).unwrap_or(&experiment.splits).clone(),
-            without: Vec::new(),
+            without: experiment.excluded(),
             without_values: Vec::new(),
             fits: self.fit.as_ref().map_or_else(|| own_fits.clone(), |fit| vec![fit.clone()]),
             seeds: self.seeds.or(quick.and_then(|quick| quick.seeds)).unwrap_or(experiment.seeds),
@@ -169,6 +169,9 @@ fn leave_out_splits(cloze: &Cloze, request: &mut Request) -> Result<Vec<String>>
     let mut missing = Vec::new();
     for split in request.splits.iter().filter(|split| *split != LEAVE_ONE_OUT) {
         for dataset in &request.datasets {
+            if request.without.contains(&(dataset.clone(), split.clone())) {
+                continue;
+            }
             if let Err(reason) = cloze.prepare(dataset, split)? {
                 missing.push(format!("{dataset} under {split}: not run: {reason}"));
                 request.without.push((dataset.clone(), split.clone()));

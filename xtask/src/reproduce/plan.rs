@@ -80,7 +80,11 @@ pub(crate) fn plan(experiment: &Experiment, request: &Request, cloze: &str) -> R
                         seed,
                         options: row.resolve(dataset, request.quick),
                         protocols: experiment.protocols.clone(),
-                        success: experiment.success.clone().filter(|_| measured),
+                        success: experiment
+                            .success
+                            .as_ref()
+                            .filter(|_| measured)
+                            .map(|success| success.on(dataset)),
                         uses: uses.map(|place| planned[place].hash.clone()),
                         cloze: cloze.to_owned(),
                     };
@@ -222,16 +226,21 @@ mod tests {
             splits = ["leave-one-out", "global-time:0.8,0.9"]
             fits = ["train", "train+validation"]
             seeds = 1
+            [without_splits]
+            a = ["global-time:0.8,0.9"]
             [[row]]
             model = "m"
             weight = 1
         "#;
+        let wrong = text.replace("a = [\"global-time:0.8,0.9\"]", "a = [\"global-time:0.8\"]");
+        let error = format!("{:#}", parse(&wrong).unwrap_err());
+        assert!(error.contains("without_splits") && error.contains("global-time:0.8"), "{error}");
         let experiment = parse(text).unwrap();
         let request = Request {
             datasets: experiment.datasets.clone(),
             splits: experiment.splits.clone(),
             without_values: Vec::new(),
-            without: vec![("a".to_owned(), "global-time:0.8,0.9".to_owned())],
+            without: experiment.excluded(),
             fits: experiment.fits.clone(),
             seeds: 1,
             quick: false,

@@ -1,5 +1,7 @@
 //! The model by which the difficulty of recommended exercises is measured.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +19,19 @@ pub(crate) struct Success {
     /// Options of its training.
     #[serde(default, skip_serializing_if = "Options::is_empty")]
     pub(crate) options: Options,
+    /// More of them on a data set: its answers may be points and not right or wrong.
+    #[serde(default, skip_serializing)]
+    dataset_options: BTreeMap<String, Options>,
 }
 
 impl Success {
+    /// With the options for one data set, and no others.
+    pub(crate) fn on(&self, dataset: &str) -> Self {
+        let mut options = self.options.clone();
+        options.extend(self.dataset_options.get(dataset).cloned().unwrap_or_default());
+        Self { options, dataset_options: BTreeMap::new(), ..self.clone() }
+    }
+
     pub(super) fn validate(&self) -> Result<()> {
         ensure!((0.0..=1.0).contains(&self.target), "`success`: target {} is outside 0 to 1", self.target);
         ensure!(!self.model.is_empty(), "`success`: `model` is empty");
