@@ -80,3 +80,32 @@ fn a_store_takes_answers_and_refuses_what_is_none() {
     let error = ["train", "hybridbert4rec-learners", "--data", "synthetic", "--output", "none"];
     world.fails_saying(1, &error, &["--neighbours all"]);
 }
+
+#[test]
+fn what_is_hard_can_be_given() {
+    let world = world();
+    let table = "learner,objective,difficulty\nl3,Fractions,3\nl5,Fractions,3\nl7,Angles,1\n";
+    std::fs::write(world.path("hard.csv"), table).unwrap();
+    train(&world, "given", &["--difficulties", "hard.csv"]);
+    let ask = ["recommend", "given", "--learner", "l3", "--objective", "Fractions", "--explain"];
+    let answer = world.ok(&ask);
+    assert!(answer.contains("hard"), "{answer}");
+    let card = world.json("given/config.json");
+    assert!(card["notes"].to_string().contains("3 pairs of a learner and an objective"), "{card}");
+    std::fs::write(world.path("hard.csv"), "learner,objective,difficulty\nl3,Fraction,3\n").unwrap();
+    let error = [
+        "train",
+        "hybridbert4rec-learners",
+        "--data",
+        "school",
+        "--output",
+        "none",
+        "--difficulties",
+        "hard.csv",
+    ];
+    world.fails_saying(
+        1,
+        &error,
+        &["hard.csv, line 2", "unknown objective \"Fraction\"", "Angles, Fractions"],
+    );
+}

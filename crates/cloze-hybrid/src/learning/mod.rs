@@ -2,6 +2,7 @@
 
 mod attempts;
 mod difficulty;
+mod given;
 mod hybrid;
 mod objectives;
 mod pfa;

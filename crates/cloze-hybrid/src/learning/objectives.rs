@@ -13,10 +13,16 @@ pub(super) struct Objectives {
 }
 
 impl Objectives {
-    pub(super) fn new(genres: Option<&[Vec<String>]>, exercises: usize) -> Self {
+    /// The names of the objectives, by number.
+    pub(super) fn names(genres: Option<&[Vec<String>]>) -> Vec<&str> {
         let mut names: Vec<&str> = genres.into_iter().flatten().flatten().map(String::as_str).collect();
         names.sort_unstable();
         names.dedup();
+        names
+    }
+
+    pub(super) fn new(genres: Option<&[Vec<String>]>, exercises: usize) -> Self {
+        let names = Self::names(genres);
         let number =
             |name: &String| names.binary_search(&name.as_str()).map_or(names.len() as u32, |at| at as u32);
         let own = |exercise: usize| {

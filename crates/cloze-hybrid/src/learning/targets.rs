@@ -1,6 +1,7 @@
 //! What a learner may be recommended: an exercise for an objective, and who took it that finds the objective as hard.
 
 use super::difficulty::{Difficulty, LEVELS};
+use super::given::Given;
 use super::objectives::Objectives;
 use cloze_data::Sequences;
 use cloze_train::TrainError;
@@ -14,6 +15,8 @@ const PRIOR: f32 = 20.0;
 pub(super) enum Levels {
     /// Learners for whom the objective is as hard.
     Same(Difficulty),
+    /// The same where somebody knows how hard it is.
+    Given(Given),
     /// All.
     All,
     /// One of as many groups that learners are in by chance, for each objective another.
@@ -28,6 +31,7 @@ impl Levels {
     pub(super) fn of(&self, learner: Option<u32>, objective: u32) -> usize {
         match self {
             Self::Same(difficulty) => difficulty.level(learner, objective),
+            Self::Given(given) => given.level(learner, objective),
             Self::All => 0,
             Self::Random(seed) => {
                 let learner = learner.unwrap_or(u32::MAX);

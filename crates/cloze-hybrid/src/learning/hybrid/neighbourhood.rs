@@ -2,6 +2,7 @@
 
 use super::options::{LearnerHybridOptions, Neighbours, TargetProfiles};
 use crate::learning::difficulty::{self, Difficulty};
+use crate::learning::given::Given;
 use crate::learning::objectives::Objectives;
 use crate::learning::targets::{Levels, Targets};
 use crate::options::HybridOptions;
@@ -11,6 +12,7 @@ use cloze_data::Sequences;
 use cloze_sequential::Tower;
 use cloze_train::{Model, Run, TrainError, TrainingData, validation_cases};
 use rayon::prelude::*;
+use std::path::Path;
 
 /// Targets with their profiles.
 pub(super) struct Neighbourhood {
@@ -111,8 +113,8 @@ impl Neighbourhood {
         let one = |(target, &objective): (u32, &u32)| {
             let taken = self.taken[target as usize];
             match &self.levels {
-                Levels::Same(difficulty) => {
-                    let level = difficulty::NAMES[difficulty.level(learner, objective)];
+                levels @ (Levels::Same(_) | Levels::Given(_)) => {
+                    let level = difficulty::NAMES[levels.of(learner, objective)];
                     format!("{level}: taken {taken} times by learners who find it {level} too")
                 }
                 Levels::All | Levels::Random(_) => format!("taken {taken} times"),
@@ -141,10 +143,17 @@ pub(super) fn levels(
     options: &LearnerHybridOptions,
     run: &mut Run<'_>,
 ) -> Result<Levels, TrainError> {
-    let levels = match options.neighbours {
-        Neighbours::All => Levels::All,
-        Neighbours::Random => Levels::Random(run.seed),
-        Neighbours::SameDifficulty => {
+    let levels = match (options.neighbours, &options.difficulties) {
+        (Neighbours::SameDifficulty, Some(path)) => {
+            let (given, pairs) = Given::read(Path::new(path), data, objectives)?;
+            run.reporter.note(&format!(
+                "{path} says how hard an objective is for {pairs} pairs of a learner and an objective; it is medium for all others"
+            ));
+            Levels::Given(given)
+        }
+        (Neighbours::All, _) => Levels::All,
+        (Neighbours::Random, _) => Levels::Random(run.seed),
+        (Neighbours::SameDifficulty, None) => {
             Levels::Same(Difficulty::of(data.sequences, objectives, options.full_score)?)
         }
     };

@@ -58,6 +58,8 @@ pub struct LearnerHybridOptions {
     pub profiles: TargetProfiles,
     /// The value of an answer with full credit: 1 where values are right or wrong, 100 where they are points of 100.
     pub full_score: f64,
+    /// A table of learner, objective and difficulty (1 easy, 2 medium, 3 hard), where somebody knows it; `None`: from the answers.
+    pub difficulties: Option<String>,
     /// `fused`: weight of each score that is added, for each of `ease_decays`, then of `slit_decays`, then for how often
     /// neighbours take it, then for the targets'; `None` for the most likely on validation items.
     pub alpha: Option<Vec<f64>>,
@@ -92,6 +94,7 @@ impl Default for LearnerHybridOptions {
             neighbours: Neighbours::SameDifficulty,
             profiles: TargetProfiles::Tower,
             full_score: 1.0,
+            difficulties: None,
             alpha: None,
             lambda: hybrid.lambda,
             ease_decays: Vec::new(),
@@ -108,7 +111,7 @@ impl Default for LearnerHybridOptions {
 }
 
 /// Lines of help beyond BERT4Rec's.
-const OWN_HELP: [(&str, &str); 15] = [
+const OWN_HELP: [(&str, &str); 16] = [
     (
         "variant",
         "fused (log-probability with SLIT and what neighbours take), paper (product of profiles), trained-projections",
@@ -119,6 +122,10 @@ const OWN_HELP: [(&str, &str); 15] = [
     ),
     ("profiles", "A target's profile: tower (BERT4Rec over its learners), users (their mean) or ials"),
     ("full-score", "Value of an answer with full credit: 1, or 100 where values are points of 100"),
+    (
+        "difficulties",
+        "Table (CSV, Parquet, ...) of learner, objective and difficulty, 1 easy to 3 hard, instead of what the answers say",
+    ),
     (
         "alpha",
         "fused: weights of the scores that are added, for each of ease-decays, then slit-decays, then for how often neighbours take it, then for the targets; none for the most likely on validation items",

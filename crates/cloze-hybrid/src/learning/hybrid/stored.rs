@@ -5,6 +5,7 @@ use super::options::{LearnerHybridOptions, LearnerVariant, Neighbours, TargetPro
 use super::{LearnerHybrid, projects};
 use crate::fusion::Linear;
 use crate::learning::difficulty::Difficulty;
+use crate::learning::given::Given;
 use crate::learning::objectives::Objectives;
 use crate::learning::targets::{Levels, Targets};
 use crate::product::Head;
@@ -29,6 +30,11 @@ pub(super) fn tensors(model: &LearnerHybrid) -> Result<Vec<NamedTensor<'static>>
     match levels {
         Levels::All => {}
         Levels::Random(seed) => tensors.push(NamedTensor::u64("difficulty.seed", &[1], vec![*seed])),
+        Levels::Given(Given { objectives, levels }) => {
+            let shape = [levels.len() / objectives, *objectives];
+            let levels: Vec<u32> = levels.iter().map(|&level| u32::from(level)).collect();
+            tensors.push(NamedTensor::u32("difficulty.given", &shape, levels));
+        }
         Levels::Same(Difficulty { tertiles, means, credit, answers }) => {
             let shape = [credit.len() / means.len(), means.len()];
             tensors.push(NamedTensor::f32("difficulty.tertiles", &[2], tertiles.to_vec()));
@@ -45,7 +51,11 @@ pub(super) fn load(folder: &ModelFolder) -> Result<LearnerHybrid, TrainError> {
     options.validate()?;
     let (learners, exercises) = (folder.vocabularies.users.len(), folder.vocabularies.items.len());
     let levels = levels(folder, &options, learners)?;
-    let known = if let Levels::Same(difficulty) = &levels { Some(difficulty.means.len()) } else { None };
+    let known = match &levels {
+        Levels::Same(difficulty) => Some(difficulty.means.len()),
+        Levels::Given(given) => Some(given.objectives),
+        Levels::All | Levels::Random(_) => None,
+    };
     let objectives = Objectives::load(folder, known)?;
     let targets = Targets::new(&objectives, levels.count())?;
     let (hybrid, width) = (options.hybrid(), options.cbf.hidden);
@@ -79,6 +89,16 @@ fn levels(
     Ok(match options.neighbours {
         Neighbours::All => Levels::All,
         Neighbours::Random => Levels::Random(folder.u64("difficulty.seed", Some(&[1]))?[0]),
+        Neighbours::SameDifficulty if options.difficulties.is_some() => {
+            let levels = folder.u32("difficulty.given", None)?;
+            let objectives = levels.len() / learners.max(1);
+            let levels = levels.into_iter().map(|level| u8::try_from(level).unwrap_or(u8::MAX)).collect();
+            let given = Given { objectives, levels };
+            if !given.is_whole(learners) {
+                return Err(TrainError::Data("the difficulties are damaged: train again".to_owned()));
+            }
+            Levels::Given(given)
+        }
         Neighbours::SameDifficulty => {
             let tertiles = folder.f32("difficulty.tertiles", Some(&[2]))?;
             let means = folder.f32("difficulty.means", None)?;
