@@ -79,6 +79,15 @@ fn exercises_of_one_objective_are_recommended_and_evaluated() {
 
     let table = world.ok(&["evaluate", "knn", "--protocols", "full,within-genre"]);
     assert!(table.contains("within-genre: items that share a genre with the target"), "{table}");
+    // From what was done for the objective alone.
+    let narrow = [&ask[..], &["--history-within-genre", "--json"]].concat();
+    let narrow: Value = serde_json::from_str(&world.ok(&narrow)).unwrap();
+    let history = narrow["history"].as_array().unwrap();
+    assert!(!history.is_empty() && history.len() < answer["history"].as_array().unwrap().len(), "{narrow}");
+    let within = ["evaluate", "knn", "--history-within-genre", "--output", "narrow", "--protocols"];
+    let table = world.ok(&[&within[..], &["within-genre"]].concat());
+    assert!(table.contains("history within genre"), "{table}");
+    world.fails_saying(1, &[&within[..], &["full"]].concat(), &["give --protocols within-genre with it"]);
     let error = ["recommend", "knn", "--user", "l3", "--genre", "Summs"];
     world.fails_saying(1, &error, &["no such genre", "did you mean Sums", "Shapes, Sums"]);
 }

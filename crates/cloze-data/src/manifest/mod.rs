@@ -176,6 +176,7 @@ static BUILT_IN: LazyLock<Vec<Manifest>> = LazyLock::new(|| {
         ("amazon-musical-instruments", include_str!("../../../../datasets/amazon-musical-instruments.toml")),
         ("assistments-2009", include_str!("../../../../datasets/assistments-2009.toml")),
         ("assistments-2015", include_str!("../../../../datasets/assistments-2015.toml")),
+        ("assistments-2015-runs", include_str!("../../../../datasets/assistments-2015-runs.toml")),
         ("goodreads-poetry", include_str!("../../../../datasets/goodreads-poetry.toml")),
         ("ml-100k", include_str!("../../../../datasets/ml-100k.toml")),
         ("ml-1m", include_str!("../../../../datasets/ml-1m.toml")),

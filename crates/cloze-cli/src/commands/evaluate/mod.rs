@@ -2,6 +2,7 @@
 
 mod curve;
 mod difficulty;
+mod measures;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -10,9 +11,8 @@ use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
 use cloze_data::{Dataset, Sequences, Split, SplitSpec, load};
 use cloze_eval::{
-    Bootstrap, Cases, Categories, Coverage, CurvePoint, Evaluation, EvaluationOptions, Fit, ItemDistances,
-    Meta, Protocol, ProtocolRanks, RatingError, Recommender, Target, analyse, evaluate_lists, report_with,
-    results,
+    Bootstrap, Cases, Categories, Coverage, CurvePoint, Evaluation, EvaluationOptions, Fit, Meta, Protocol,
+    Recommender, Target, analyse, report_with, results,
 };
 use cloze_train::{ModelFolder, Reporter};
 
@@ -23,12 +23,14 @@ use crate::text::count;
 use crate::trained;
 use curve::curve;
 use difficulty::SuccessArgs;
+use measures::{rank, rating_error, within_genre};
 
 const EXAMPLES: &str = "\
 Examples:
   cloze evaluate runs/knn
   cloze evaluate runs/knn --target validation --protocols full
   cloze evaluate runs/knn --protocols full,uniform-1000 --json
+  cloze evaluate runs/next --protocols within-genre --history-within-genre   (what a learner did for the objective alone)
   cloze evaluate runs/next --success runs/pfa --success-target 0.7   (are exercises neither too easy nor too hard?)
   cloze evaluate --predictions theirs.parquet --data ml-100k
   cloze evaluate --predictions theirs.csv --score-column prediction --data ml-100k --split global-time";
@@ -53,6 +55,9 @@ pub(crate) struct Evaluate {
     /// full,uniform-100,popularity-100]
     #[arg(long, value_delimiter = ',')]
     protocols: Vec<Protocol>,
+    /// Score from those items of the history alone that share a genre with the target; with --protocols within-genre
+    #[arg(long)]
+    history_within_genre: bool,
     /// Users scored at a time
     #[arg(long, default_value_t = EvaluationOptions::default().batch)]
     batch: usize,
@@ -152,7 +157,7 @@ impl Evaluate {
             curve: curve(&folder.records()?),
             output: path.join(self.default_name()),
         };
-        let histories = self.histories(parts.as_ref());
+        let histories = self.histories(parts.as_ref(), &dataset)?;
         let categories = dataset.details.genres.as_deref().map(Categories::new);
         let cases = self.cases(parts.as_ref(), &histories, &dataset, categories.as_ref())?;
         let setting =
@@ -165,7 +170,7 @@ impl Evaluate {
         let dataset = load(name, &self.data.options(), reporter)?;
         let split = self.split.clone().unwrap_or_default();
         let parts = split.of(&dataset.sequences)?;
-        let histories = self.histories(parts.as_ref());
+        let histories = self.histories(parts.as_ref(), &dataset)?;
         let categories = dataset.details.genres.as_deref().map(Categories::new);
         let cases = self.cases(parts.as_ref(), &histories, &dataset, categories.as_ref())?;
         let began = Instant::now();
@@ -208,11 +213,22 @@ impl Evaluate {
     }
 
     /// For the test item the validation item is part of the history, whatever the model was fitted on.
-    fn histories(&self, split: &dyn Split) -> Sequences {
-        match self.target {
-            TargetArg::Test => split.train_and_validation(),
-            TargetArg::Validation => split.train().clone(),
+    fn histories(&self, split: &dyn Split, dataset: &Dataset) -> Result<Sequences> {
+        let (histories, targets) = match self.target {
+            TargetArg::Test => (split.train_and_validation(), split.test()),
+            TargetArg::Validation => (split.train().clone(), split.validation()),
+        };
+        if !self.history_within_genre {
+            return Ok(histories);
         }
+        // The history would tell the genre of the target from all other items.
+        ensure!(
+            self.protocols == [Protocol::WithinGenre],
+            "--history-within-genre says what the target is of: give --protocols within-genre with it"
+        );
+        let genres = dataset.details.genres.as_deref();
+        let genres = genres.context("--history-within-genre: the items have no genres")?;
+        Ok(within_genre(&histories, targets, genres)?)
     }
 
     /// The users who are held out, with the popularity of items in the training part.
@@ -279,7 +295,8 @@ impl Evaluate {
         if let Some(success) = &mut success {
             success.measure(setting, options, &lists, &mut protocols)?;
         }
-        let rating_error = rating_error(model, setting)?;
+        // The place of an answer is known from a whole history.
+        let rating_error = if self.history_within_genre { None } else { rating_error(model, setting)? };
         let meta = Meta {
             dataset: dataset.name.clone(),
             synthetic: dataset.synthetic,
@@ -290,7 +307,11 @@ impl Evaluate {
             },
             split_hash: split.hash(),
             fit: subject.fit,
-            model: subject.name,
+            model: if self.history_within_genre {
+                format!("{}, history within genre", subject.name)
+            } else {
+                subject.name
+            },
             seed: subject.seed,
             seconds,
             users: cases.len(),
@@ -312,41 +333,4 @@ impl Evaluate {
         let analysis = analyse(&evaluations, None, &[], &bootstrap)?;
         print(&report_with(&rows, &evaluations, &[], &bootstrap, &analysis))
     }
-}
-
-/// How far a model that predicts ratings is off those of the held-out items.
-fn rating_error(model: &mut dyn Recommender, setting: &Setting<'_>) -> Result<Option<RatingError>> {
-    let Setting { split, cases, .. } = setting;
-    let (true, Some(known)) = (model.predicts_ratings(), split.train().all_ratings()) else {
-        return Ok(None);
-    };
-    let held = cases.users().iter().zip(cases.histories());
-    let held =
-        held.filter_map(|(&user, history)| split.whole().ratings(user as usize)?.get(history.len()).copied());
-    let mean = known.iter().copied().map(f64::from).sum::<f64>() / known.len().max(1) as f64;
-    Ok(Some(cloze_eval::rating_error(model, cases, &held.collect::<Vec<f32>>(), mean)?))
-}
-
-/// The ranks, and the users' top-10 lists where somebody wants them.
-fn rank(
-    options: &EvaluationOptions,
-    model: &mut dyn Recommender,
-    setting: &Setting<'_>,
-    keep_lists: bool,
-    reporter: &mut Reporter,
-) -> Result<(Vec<ProtocolRanks>, Vec<Vec<u32>>)> {
-    let Setting { dataset, split, cases, .. } = setting;
-    let distances = ItemDistances::co_occurrence(dataset.items.len(), split.train().iter())?;
-    reporter.start("evaluation", cases.len() as u64, "users");
-    let mut lists = Vec::new();
-    let mut keep = |list: &[u32]| {
-        if keep_lists {
-            lists.push(list.to_vec());
-        }
-    };
-    let ranks = evaluate_lists(model, cases, options, Some(&distances), &mut keep, &mut |done, _| {
-        reporter.advance_to(done as u64, String::new);
-    })?;
-    reporter.finish(&format!("{} users", count(cases.len())));
-    Ok((ranks, lists))
 }

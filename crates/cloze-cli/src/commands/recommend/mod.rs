@@ -59,6 +59,9 @@ pub(crate) struct Recommend {
     /// Recommend items of this genre only; of learners' data, exercises of this learning objective
     #[arg(long, visible_alias = "objective", value_name = "NAME", conflicts_with = "store")]
     genre: Option<String>,
+    /// With --genre: recommend from those items of the history alone that are of it
+    #[arg(long, requires = "genre")]
+    history_within_genre: bool,
     /// Model folder of a pfa of the same data: say how likely the learner answers each exercise right
     #[arg(long, value_name = "DIR", requires = "user", conflicts_with = "store")]
     success: Option<PathBuf>,
@@ -132,9 +135,16 @@ impl Recommend {
         let (folder, mut model) = trained::open(path)?;
         let data =
             || trained::data(&folder, self.dataset.as_deref(), &self.data.options(), &mut Reporter::stderr());
-        let Whom { user, history, mut dataset, target } = self.whom(&folder, &data)?;
+        let Whom { user, mut history, mut dataset, target } = self.whom(&folder, &data)?;
         if self.genre.is_some() && dataset.is_none() {
             dataset = Some(data()?.0);
+        }
+        let of_genre = match (&self.genre, &dataset) {
+            (Some(genre), Some(dataset)) => Some(genre::items(dataset, genre)?),
+            _ => None,
+        };
+        if let Some(of_genre) = of_genre.as_ref().filter(|_| self.history_within_genre) {
+            history.retain(|&item| of_genre[item as usize]);
         }
         let query = Query { user, history: &history };
         let success = self.success.as_ref().map(|path| success::of(path, &folder, user)).transpose()?;
@@ -142,8 +152,7 @@ impl Recommend {
         let all = target.is_some() || self.genre.is_some() || self.success_range.is_some();
         let asked = if all { model.catalogue() } else { self.top as usize };
         let mut best = recommend(model.as_mut(), &query, asked, !self.keep_seen)?;
-        if let (Some(genre), Some(dataset)) = (&self.genre, &dataset) {
-            let of_genre = genre::items(dataset, genre)?;
+        if let Some(of_genre) = &of_genre {
             best.retain(|(item, _)| of_genre[*item as usize]);
         }
         if let (Some(success), Some((low, high))) = (&success, self.success_range) {
