@@ -115,13 +115,11 @@ impl Difficulty {
         (self.credit[place], self.answers[place]) = (credit, answers);
     }
 
-    /// Learner, objective, credit and number of answers, where there are any.
-    pub(super) fn answered(&self) -> impl Iterator<Item = (u32, u32, f32, u32)> {
+    /// Pairs of a learner and an objective with answers.
+    pub(super) fn answered(&self) -> impl Iterator<Item = (u32, u32)> {
         let count = self.means.len();
         let places = (0..self.answers.len()).filter(|&place| self.answers[place] > 0);
-        places.map(move |place| {
-            ((place / count) as u32, (place % count) as u32, self.credit[place], self.answers[place])
-        })
+        places.map(move |place| ((place / count) as u32, (place % count) as u32))
     }
 
     pub(super) fn forget_answers(&mut self) {

@@ -126,6 +126,13 @@ impl Targets {
         })
     }
 
+    /// The target of an exercise, an objective and a level, where the exercise has the objective.
+    pub(super) fn at(&self, exercise: u32, objective: u32, level: usize) -> Option<u32> {
+        let place = self.objectives(exercise).iter().position(|&own| own == objective)?;
+        let relation = self.starts[exercise as usize] + place as u32;
+        Some(relation * self.levels as u32 + level as u32)
+    }
+
     /// Targets that each learner took, in time order.
     pub(super) fn taken(&self, sequences: &Sequences, levels: &Levels) -> Result<Sequences, TrainError> {
         let (mut lists, mut times) = (Vec::new(), Vec::new());

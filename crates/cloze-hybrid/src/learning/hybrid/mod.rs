@@ -1,7 +1,9 @@
 //! HybridBERT4Rec for learners: exercises for learning objectives, by those who find an objective as hard.
 
+mod credit;
 mod neighbourhood;
 mod options;
+mod profiled;
 mod store;
 mod stored;
 

@@ -1,19 +1,16 @@
 //! Profiles of learners and targets in a file, kept up to date with every answer.
 
+use super::credit;
 use super::neighbourhood::Neighbourhood;
 use super::{LearnerHybrid, LearnerVariant};
-use crate::learning::difficulty::Difficulty;
 use crate::learning::targets::{Levels, Targets};
 use crate::product::dot;
-use crate::store::{ProfileStore, Profiled, Side, StoreError};
+use crate::store::{ProfileStore, Side, StoreError};
 use cloze_data::Sequences;
 use cloze_train::{Reporter, TrainError};
-use redb::{TableDefinition, WriteTransaction};
+use redb::WriteTransaction;
 use std::cmp::Reverse;
 use std::path::Path;
-
-/// Credit, and number of answers, of a learner in an objective: what the model's file has is of training.
-const CREDIT: TableDefinition<'_, (u32, u32), (f32, u32)> = TableDefinition::new("credit");
 
 /// The profiles of a learners' hybrid: p of every learner, q of every target (exercise, objective, difficulty), each computed once.
 ///
@@ -60,17 +57,14 @@ impl<'m> LearnerStore<'m> {
         }
         let learners = targets.taken(sequences, &levels)?;
         let learners = learners.transpose(targets.len()).map_err(TrainError::from)?;
-        let write_all = |store: &mut ProfileStore<'_>, writing: &WriteTransaction| {
-            let mut table = writing.open_table(CREDIT).map_err(|error| store.failed(error))?;
-            if let Levels::Same(difficulty) = &levels {
-                for (learner, objective, credit, answers) in difficulty.answered() {
-                    let inserted = table.insert((learner, objective), (credit, answers));
-                    inserted.map_err(|error| store.failed(error))?;
+        let store =
+            ProfileStore::build_of(path, model, [sequences, &learners], reporter, |store, writing| {
+                if let Levels::Same(difficulty) = &levels {
+                    credit::write(store, difficulty, difficulty.answered(), writing)
+                } else {
+                    Ok(())
                 }
-            }
-            Ok(())
-        };
-        let store = ProfileStore::build_of(path, model, [sequences, &learners], reporter, write_all)?;
+            })?;
         Self::of(store, targets, levels, full_score)
     }
 
@@ -82,14 +76,7 @@ impl<'m> LearnerStore<'m> {
         let (targets, mut levels, full_score) = parts(model)?;
         let store = ProfileStore::open_finished(path, model)?;
         if let Levels::Same(difficulty) = &mut levels {
-            difficulty.forget_answers();
-            let reading = store.read()?;
-            let table = reading.open_table(CREDIT).map_err(|error| store.failed(error))?;
-            for entry in table.range::<(u32, u32)>(..).map_err(|error| store.failed(error))? {
-                let (key, value) = entry.map_err(|error| store.failed(error))?;
-                let ((learner, objective), (credit, answers)) = (key.value(), value.value());
-                difficulty.set(learner, objective, credit, answers);
-            }
+            credit::read(&store, difficulty)?;
         }
         Self::of(store, targets, levels, full_score)
     }
@@ -199,35 +186,57 @@ impl<'m> LearnerStore<'m> {
             return Err(TrainError::option("value", value, rule).into());
         }
         let objectives = self.targets.objectives(exercise).to_vec();
-        let mut levels = self.levels.clone();
-        if let Levels::Same(difficulty) = &mut levels {
+        let old = self.credit(learner, &objectives);
+        let level = |levels: &Levels| -> Vec<usize> {
+            objectives.iter().map(|&objective| levels.of(Some(learner), objective)).collect()
+        };
+        let before = level(&self.levels);
+        if let Levels::Same(difficulty) = &mut self.levels {
             difficulty.add(learner, &objectives, value / self.full_score);
         }
-        let moved: Vec<u32> = objectives
-            .iter()
-            .copied()
-            .filter(|&one| levels.of(Some(learner), one) != self.levels.of(Some(learner), one))
+        let after = level(&self.levels);
+        let changes = objectives.iter().zip(before.into_iter().zip(after));
+        let moves: Vec<Move> = changes
+            .filter(|(_, (from, to))| from != to)
+            .map(|(&objective, (from, to))| Move { learner, objective, from, to })
             .collect();
-        let Self { store, targets, levels: before, .. } = &mut *self;
-        let mut touched = store.transaction(|store, writing| {
-            if let Levels::Same(difficulty) = &levels {
-                write_credit(store, difficulty, learner, &objectives, writing)?;
+        let Self { store, targets, levels, .. } = &mut *self;
+        let written = store.transaction(|store, writing| {
+            if let Levels::Same(difficulty) = &*levels {
+                let pairs = objectives.iter().map(|&objective| (learner, objective));
+                credit::write(store, difficulty, pairs, writing)?;
             }
-            let mut touched = move_learner(store, targets, [before, &levels], learner, &moved, writing)?;
+            let mut touched = Vec::new();
+            for one in &moves {
+                touched.extend(one.make(store, targets, writing)?);
+            }
             store.append(Side::User, learner, exercise, time, writing)?;
-            for target in targets.of(Some(learner), exercise, &levels) {
+            for target in targets.of(Some(learner), exercise, levels) {
                 store.append(Side::Item, target, learner, time, writing)?;
                 touched.push(target);
             }
             Ok(touched)
-        })?;
-        self.levels = levels;
+        });
+        let mut touched = written.inspect_err(|_| self.set_credit(learner, &old))?;
         touched.sort_unstable();
         touched.dedup();
         let mut relations: Vec<u32> = touched.iter().map(|&target| self.targets.relation(target)).collect();
         relations.dedup();
         self.refresh(&relations)?;
-        Ok(Renewed { targets: touched.len(), moved: moved.len() })
+        Ok(Renewed { targets: touched.len(), moved: moves.len() })
+    }
+
+    /// What the learner has in these objectives.
+    fn credit(&self, learner: u32, objectives: &[u32]) -> Vec<(u32, (f32, u32))> {
+        let Levels::Same(difficulty) = &self.levels else { return Vec::new() };
+        objectives.iter().map(|&objective| (objective, difficulty.get(learner, objective))).collect()
+    }
+
+    fn set_credit(&mut self, learner: u32, old: &[(u32, (f32, u32))]) {
+        let Levels::Same(difficulty) = &mut self.levels else { return };
+        for &(objective, (credit, answers)) in old {
+            difficulty.set(learner, objective, credit, answers);
+        }
     }
 
     /// Reads the profiles of these pairs of exercise and objective again.
@@ -258,82 +267,44 @@ fn parts(model: &LearnerHybrid) -> Result<(Targets, Levels, f32), StoreError> {
     Ok((targets.clone(), levels.clone(), model.options.full_score as f32))
 }
 
-fn write_credit(
-    store: &ProfileStore<'_>,
-    difficulty: &Difficulty,
+/// A learner for whom an objective becomes easier or harder.
+struct Move {
     learner: u32,
-    objectives: &[u32],
-    writing: &WriteTransaction,
-) -> Result<(), StoreError> {
-    let mut table = writing.open_table(CREDIT).map_err(|error| store.failed(error))?;
-    for &objective in objectives {
-        let value = difficulty.get(learner, objective);
-        table.insert((learner, objective), value).map_err(|error| store.failed(error))?;
-    }
-    Ok(())
+    objective: u32,
+    from: usize,
+    to: usize,
 }
 
-/// Takes a learner out of the targets of the level before in these objectives, and into those of the level after; returns both.
-fn move_learner(
-    store: &mut ProfileStore<'_>,
-    targets: &Targets,
-    [before, after]: [&Levels; 2],
-    learner: u32,
-    objectives: &[u32],
-    writing: &WriteTransaction,
-) -> Result<Vec<u32>, StoreError> {
-    if objectives.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut taken = store.sequence(Side::User, learner)?;
-    taken.sort_unstable();
-    taken.dedup();
-    let mut touched = Vec::new();
-    for exercise in taken {
-        let from = targets.of(Some(learner), exercise, before);
-        let moves: Vec<(u32, u32)> = from.zip(targets.of(Some(learner), exercise, after)).collect();
-        for (from, to) in moves.into_iter().filter(|(from, to)| from != to) {
+impl Move {
+    /// Takes the learner out of the targets of the level before, and into those of the level after; returns both.
+    fn make(
+        &self,
+        store: &mut ProfileStore<'_>,
+        targets: &Targets,
+        writing: &WriteTransaction,
+    ) -> Result<Vec<u32>, StoreError> {
+        let mut taken = store.sequence(Side::User, self.learner)?;
+        taken.sort_unstable();
+        taken.dedup();
+        let mut touched = Vec::new();
+        for exercise in taken {
+            let target = |level| targets.at(exercise, self.objective, level);
+            let (Some(from), Some(to)) = (target(self.from), target(self.to)) else { continue };
             let mut times = Vec::new();
-            store.rewrite(Side::Item, from, writing, |sequence| times = sequence.remove(learner))?;
+            store.rewrite(Side::Item, from, writing, |sequence| times = sequence.remove(self.learner))?;
             store.rewrite(Side::Item, to, writing, |sequence| {
                 for &time in &times {
-                    sequence.insert(Side::Item, learner, time);
+                    sequence.insert(Side::Item, self.learner, time);
                 }
             })?;
             touched.extend([from, to]);
         }
+        Ok(touched)
     }
-    Ok(touched)
 }
 
 /// A score as a key: greater for a higher score; scores are finite.
 fn ordered(score: f32) -> i32 {
     let bits = (score + 0.0).to_bits() as i32;
     if bits < 0 { bits ^ i32::MAX } else { bits }
-}
-
-impl Profiled for LearnerHybrid {
-    fn tower(&mut self, side: Side) -> Option<(&mut cloze_sequential::Tower, cloze_sequential::Profile)> {
-        let profile = self.options.hybrid().variant.profile();
-        let tower = match side {
-            Side::User => Some(&mut self.cbf),
-            Side::Item => self.cf.as_mut(),
-        };
-        tower.map(|tower| (tower, profile))
-    }
-
-    fn head(&self) -> Option<&crate::product::Head> {
-        Some(&self.neighbourhood.head)
-    }
-
-    fn sizes(&mut self) -> [usize; 2] {
-        let learners = self.cf.as_ref().map_or(0, cloze_sequential::Tower::catalogue);
-        [learners, self.neighbourhood.targets.len()]
-    }
-
-    fn identity(&self) -> Result<(String, Vec<cloze_train::NamedTensor<'static>>), TrainError> {
-        let options = serde_json::to_string(&self.options)
-            .map_err(|error| TrainError::Data(format!("the options cannot be written: {error}")))?;
-        Ok((options, super::stored::tensors(self)?))
-    }
 }
