@@ -39,7 +39,7 @@ fn profiles_are_built_asked_and_renewed() {
     let world = World::new();
     train(&world, "hybrid", "trained-projections");
     let said = world.ok(&["profiles", "build", "hybrid", "--store", "store"]);
-    assert!(said.contains("item profiles of synthetic in store"), "{said}");
+    assert!(said.contains("profiles of 300 users and 200 items of synthetic in store"), "{said}");
     let plain: Value =
         serde_json::from_str(&world.ok(&["recommend", "hybrid", "--user", "u100", "--json"])).unwrap();
     let before = recommended(&world, "store", "u100");
