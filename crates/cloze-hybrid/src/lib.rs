@@ -12,6 +12,8 @@ mod reused;
 mod search;
 mod started;
 mod store;
+#[cfg(test)]
+mod testing;
 mod titles;
 
 pub use hybrid::HybridBert4Rec;

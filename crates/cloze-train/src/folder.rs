@@ -280,6 +280,15 @@ impl ModelFolder {
         self.tensor(name, Dtype::U64, shape, u64::from_le_bytes)
     }
 
+    /// Whether there is a tensor of this name.
+    ///
+    /// # Errors
+    /// Damaged weights.
+    pub fn has(&self, name: &str) -> Result<bool, FolderError> {
+        let names = tensors::names(&self.weights, &self.path.join(WEIGHTS_FILE))?;
+        Ok(names.iter().any(|one| one == name))
+    }
+
     fn tensor<const SIZE: usize, T>(
         &self,
         name: &str,

@@ -6,6 +6,8 @@ use cloze_train::{ModelFolder, NamedTensor, TrainError, TrainingData};
 
 const EASE: &str = "ease.";
 const SLIT: &str = "slit.";
+/// A tensor that either has.
+const WEIGHTS: &str = "weights";
 
 /// EASE, which knows what goes together, and SLIT, which knows what follows on what, both for histories with some decays: each gives
 /// a row of scores. A model without a decay is not made.
@@ -64,11 +66,13 @@ impl Linear {
         ease.chain(self.slit.iter().flat_map(|model| model.tensors_behind(SLIT))).collect()
     }
 
+    /// Those of a folder: one without a decay too, which versions before this one solved and stored.
     pub(crate) fn load(folder: &ModelFolder, options: &HybridOptions) -> Result<Self, TrainError> {
-        let ease =
-            wanted(&options.ease_decays).then(|| Ease::load_behind(folder, EASE, ease_options(options)));
-        let slit =
-            wanted(&options.slit_decays).then(|| Slit::load_behind(folder, SLIT, slit_options(options)));
+        let stored = |prefix: &str| folder.has(&format!("{prefix}{WEIGHTS}"));
+        let ease = (wanted(&options.ease_decays) || stored(EASE)?)
+            .then(|| Ease::load_behind(folder, EASE, ease_options(options)));
+        let slit = (wanted(&options.slit_decays) || stored(SLIT)?)
+            .then(|| Slit::load_behind(folder, SLIT, slit_options(options)));
         Ok(Self::new(ease.transpose()?, slit.transpose()?, options))
     }
 }

@@ -3,6 +3,7 @@
 use super::choice::quality as quality_of;
 use super::linear::{ease_options, slit_options};
 use super::*;
+use crate::testing::stored;
 use cloze_cf::{Ease, Slit, SlitOptions};
 use cloze_data::Sequences;
 use cloze_eval::Cases;
@@ -175,4 +176,20 @@ fn a_user_without_history_gets_the_towers_answer_and_a_strange_item_is_an_error(
     let mut row = vec![0.0; ITEMS];
     let error = fusion.rank(&[&[99]], &mut tower(), &mut row).unwrap_err().to_string();
     assert!(error.contains("99"), "{error}");
+}
+
+#[test]
+fn a_folder_with_a_score_that_is_not_added_is_read_whole() {
+    let (sequences, _) = groups();
+    let options = only_ease(Some(vec![3.0]));
+    let ease = Ease::fit(&sequences, ITEMS, &ease_options(&options)).unwrap();
+    let slit = Slit::fit(&sequences, ITEMS, &slit_options(&options)).unwrap();
+    let before = Linear::new(Some(ease), Some(slit), &options);
+    let place = tempfile::tempdir().unwrap();
+    let card = ("hybridbert4rec", serde_json::to_value(&options).unwrap());
+    let path = stored(place.path(), card, &before.tensors(), USERS as u32, ITEMS as u32);
+    let folder = ModelFolder::open(&path).unwrap();
+    let fusion = Fusion::load(&folder, &options).unwrap();
+    folder.check_all_read().unwrap();
+    assert_eq!(scores(&fusion, &[1, 2, 3]), scores(&fit(Some(3.0), None, &mut Vec::new()), &[1, 2, 3]));
 }

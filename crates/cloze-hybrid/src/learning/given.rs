@@ -93,7 +93,7 @@ fn numbers(table: &Scores, learners: &Vocabulary, names: &[&str]) -> (Vec<Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learning::testing::origin;
+    use crate::testing::origin;
     use cloze_data::{ItemDetails, Sequences};
 
     /// Reads a table for the learners a, b, c and the objectives angles and sums.

@@ -8,8 +8,6 @@ mod objectives;
 mod pfa;
 mod popular;
 mod targets;
-#[cfg(test)]
-mod testing;
 
 pub use hybrid::{
     LearnerHybrid, LearnerHybridOptions, LearnerStore, LearnerVariant, Neighbours, Renewed, TargetProfiles,

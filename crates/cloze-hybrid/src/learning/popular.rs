@@ -80,7 +80,7 @@ impl Recommender for PopularityInObjective {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learning::testing::{origin, stored_and_loaded};
+    use crate::testing::{origin, stored_and_loaded};
     use cloze_data::{ItemDetails, Sequences};
     use cloze_train::Reporter;
 

@@ -1,10 +1,11 @@
 //! The learners' hybrid on a school of two kinds of learners.
 
 use super::*;
-use crate::learning::testing::{origin, stored_and_loaded, stored_at};
+use crate::testing::{origin, stored_and_loaded, stored_at};
 use cloze_data::{ItemDetails, Sequences};
 use cloze_sequential::Bert4RecOptions;
 use cloze_train::Reporter;
+use std::path::Path;
 
 pub(super) const EXERCISES: usize = 20;
 pub(super) const LEARNERS: u32 = 90;
@@ -56,13 +57,25 @@ pub(super) fn options(variant: LearnerVariant) -> LearnerHybridOptions {
 
 pub(super) fn fitted(options: &LearnerHybridOptions) -> LearnerHybrid {
     let (sequences, next, details) = school();
+    fit(&sequences, &next, &details, options, None).unwrap()
+}
+
+fn fit(
+    sequences: &Sequences,
+    next: &[Option<u32>],
+    details: &ItemDetails,
+    options: &LearnerHybridOptions,
+    reuse: Option<&Path>,
+) -> Result<LearnerHybrid, TrainError> {
     let origin = origin();
     let data = TrainingData {
-        details: Some(&details),
-        validation: Some(&next),
-        ..TrainingData::new(&sequences, EXERCISES, &origin)
+        details: Some(details),
+        validation: Some(next),
+        ..TrainingData::new(sequences, EXERCISES, &origin)
     };
-    LearnerHybrid::fit(&data, options, &mut Run::new(1, &mut Reporter::quiet())).unwrap()
+    let mut reporter = Reporter::quiet();
+    let run = &mut Run { reuse: reuse.map(Path::to_owned), ..Run::new(1, &mut reporter) };
+    LearnerHybrid::fit(&data, options, run)
 }
 
 fn scores(model: &mut LearnerHybrid, user: Option<u32>) -> Vec<f32> {
@@ -159,19 +172,23 @@ fn what_is_reused_is_what_was_trained() {
     let first = fitted(&options);
     let path = stored_at(folder.path(), &first, LEARNERS, EXERCISES as u32);
     let (sequences, next, details) = school();
-    let origin = origin();
-    let data = TrainingData {
-        details: Some(&details),
-        validation: Some(&next),
-        ..TrainingData::new(&sequences, EXERCISES, &origin)
-    };
-    let again = |options: &LearnerHybridOptions| {
-        let mut reporter = Reporter::quiet();
-        let run = &mut Run { reuse: Some(path.clone()), ..Run::new(1, &mut reporter) };
-        LearnerHybrid::fit(&data, options, run).unwrap()
-    };
+    let again =
+        |options: &LearnerHybridOptions| fit(&sequences, &next, &details, options, Some(&path)).unwrap();
     // Everything is drawn by the seed: with the same parts, the same model.
     assert_eq!(scores(&mut again(&options), Some(1)), scores(&mut fitted(&options), Some(1)));
     let other = LearnerHybridOptions { lambda: 7.0, ..options };
     assert_eq!(scores(&mut again(&other), Some(1)), scores(&mut fitted(&other), Some(1)), "another SLIT");
+}
+
+#[test]
+fn data_without_answers_are_refused_before_anything_is_read_or_trained() {
+    let (sequences, next, details) = school();
+    let lists: Vec<Vec<u32>> = sequences.iter().map(<[u32]>::to_vec).collect();
+    let blind = Sequences::from_lists(&lists, None).unwrap();
+    let options = options(LearnerVariant::Fused);
+    let nowhere = Path::new("no such folder");
+    let fails =
+        |sequences| fit(sequences, &next, &details, &options, Some(nowhere)).err().unwrap().to_string();
+    assert!(fails(&blind).contains("--neighbours all"), "{}", fails(&blind));
+    assert!(fails(&sequences).contains("no such folder"), "what comes next otherwise");
 }

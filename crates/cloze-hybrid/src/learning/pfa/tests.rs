@@ -1,5 +1,5 @@
 use super::*;
-use crate::learning::testing::{origin, stored_and_loaded};
+use crate::testing::{origin, stored_and_loaded};
 use cloze_data::{ItemDetails, Sequences};
 use cloze_train::Reporter;
 
