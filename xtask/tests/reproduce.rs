@@ -133,6 +133,35 @@ fn finished_rows_are_kept_until_a_fresh_run() {
 }
 
 #[test]
+fn recorded_rows_are_not_trained_again_unless_a_row_needs_their_model() {
+    let case = Case::new("recorded");
+    let record = case.folder.join("measured");
+    let at = ["--measured", record.to_str().unwrap()];
+    let output = case.succeed(&[&at[..], &["--record"]].concat());
+    assert!(stderr(&output).contains(&format!("{QUICK_ROWS} rows recorded in ")), "{}", stderr(&output));
+    let from_record = [&at[..], &["--from-record"]].concat();
+    fs::remove_dir_all(case.folder.join("run")).unwrap();
+    case.succeed(&from_record);
+    assert_eq!((case.calls("train").len(), case.calls("evaluate").len()), (0, 0));
+    assert_eq!(case.results().len(), QUICK_ROWS);
+    let note = format!("{QUICK_ROWS} of {QUICK_ROWS} rows were not trained now but measured before: ");
+    assert!(case.read("report.md").contains(&note), "{}", case.read("report.md"));
+
+    let rows = record.join("hybridbert4rec/ml-100k");
+    let paper = fs::read_dir(rows).unwrap().map(|entry| entry.unwrap().path()).find(|path| {
+        path.file_name().unwrap().to_string_lossy().starts_with("hybridbert4rec-trained-projections-")
+    });
+    // As a copy that was cut off leaves it.
+    fs::remove_file(paper.unwrap().join("measured.json")).unwrap();
+    case.succeed(&from_record);
+    let trained = case.calls("train");
+    assert_eq!(trained.len(), 3, "the row, the paper's form that it uses, and BERT4Rec: {trained:?}");
+    assert_eq!(case.results().len(), QUICK_ROWS);
+    case.succeed(&[&from_record[..], &["--seeds", "2"]].concat());
+    assert_eq!(case.calls("train").len(), QUICK_ROWS, "only the second seed is new");
+}
+
+#[test]
 fn a_data_set_that_cannot_be_obtained_is_reported_and_the_others_run() {
     let case = Case::new("no_data");
     let output = case.run(&["--dataset", "ml-1m", "--dataset", "ml-100k"], ("FAKE_NO_DATA", "ml-1m"));

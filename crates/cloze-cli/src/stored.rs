@@ -9,6 +9,7 @@ use cloze_eval::Recommender as _;
 use cloze_hybrid::{HybridBert4Rec, LearnerHybrid, LearnerStore, ProfileStore, Side};
 use cloze_train::{Model as _, ModelFolder, Reporter};
 
+use crate::commands::recommend::genre::Genre;
 use crate::text::count;
 
 /// Items with their scores.
@@ -110,7 +111,8 @@ impl Stored {
         }
     }
 
-    /// The best items for a user, and the user's items.
+    /// The best items for a user, of the genre if one is given, and the user's items. Exercises are scored as ones for the genre,
+    /// which is a learning objective there.
     ///
     /// # Errors
     /// Those of the store.
@@ -118,17 +120,25 @@ impl Stored {
         &mut self,
         path: &Path,
         user: u32,
+        genre: Option<&Genre>,
         k: usize,
         keep_seen: bool,
     ) -> Result<(Best, Vec<u32>)> {
         Ok(match self {
             Self::Hybrid(model) => {
                 let mut store = ProfileStore::open(path, model)?;
-                (store.recommend(user, k, keep_seen)?, store.sequence(Side::User, user)?)
+                let asked = genre.map_or(k, |genre| genre.items.len());
+                let mut best = store.recommend(user, asked, keep_seen)?;
+                if let Some(genre) = genre {
+                    best.retain(|(item, _)| genre.items[*item as usize]);
+                    best.truncate(k);
+                }
+                (best, store.sequence(Side::User, user)?)
             }
             Self::Learners(model) => {
                 let store = LearnerStore::open(path, model)?;
-                (store.recommend(user, None, k, keep_seen)?, store.sequence(Side::User, user)?)
+                let objective = genre.map(|genre| genre.number);
+                (store.recommend(user, objective, k, keep_seen)?, store.sequence(Side::User, user)?)
             }
         })
     }

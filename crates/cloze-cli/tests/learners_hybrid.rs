@@ -64,6 +64,18 @@ fn a_store_takes_answers_and_refuses_what_is_none() {
     let before = ask();
     let best = before["recommendations"].as_array().unwrap();
     assert!(best.len() == 10 && best.iter().all(|one| one["score"].is_number()), "{before}");
+    let within =
+        ["--learner", "l3", "--keep-seen", "--json", "--store", "p.redb", "--objective", "fractions"];
+    let within: Value =
+        serde_json::from_str(&world.ok(&[&["recommend", "learners"][..], &within].concat())).unwrap();
+    let fractions = |one: &&Value| ["x5", "x6", "x7", "x8", "x9"].contains(&one["id"].as_str().unwrap());
+    let score = |one: &Value| (one["id"].to_string(), one["score"].to_string());
+    let expected: Vec<_> = best.iter().filter(fractions).map(score).collect();
+    let found: Vec<_> = within["recommendations"].as_array().unwrap().iter().map(score).collect();
+    assert_eq!(found, expected, "an exercise of one objective has the same score within it");
+    let unknown = ["--learner", "l3", "--store", "p.redb", "--objective", "Fraction"];
+    let refusal = ["no such genre", "did you mean"];
+    world.fails_saying(1, &[&["recommend", "learners"][..], &unknown].concat(), &refusal);
     let update = ["profiles", "update", "learners", "--store", "p.redb", "--user", "l3", "--time", "9"];
     let item = ["--item", "x7"];
     world.fails_saying(1, &[&update[..], &item].concat(), &["--score", "this model needs the score"]);

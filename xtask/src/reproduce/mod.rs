@@ -4,6 +4,7 @@ mod clock;
 mod cloze;
 mod experiment;
 mod plan;
+mod record;
 mod report;
 mod rows;
 mod success;
@@ -20,6 +21,7 @@ use self::{
     cloze::Cloze,
     experiment::{Experiment, FITS, LEAVE_ONE_OUT},
     plan::{PlannedRow, Request},
+    record::Record,
 };
 use crate::workspace;
 
@@ -58,6 +60,18 @@ pub(crate) struct Arguments {
     /// same version does not change it.
     #[arg(long)]
     fresh: bool,
+    /// Take rows of the same configuration from the record, `xtask/measured`, instead of training them
+    ///
+    /// The record has where each user's held-out item ranked when rows were measured before: the tables and tests of many
+    /// seeds in seconds.
+    #[arg(long, conflicts_with = "fresh")]
+    from_record: bool,
+    /// Put the rows that were trained here into the record
+    #[arg(long)]
+    record: bool,
+    /// Where the record is
+    #[arg(long, value_name = "DIR", hide = true)]
+    measured: Option<PathBuf>,
     /// Use this program instead of building cloze
     #[arg(long, value_name = "PATH", hide = true)]
     cloze: Option<PathBuf>,
@@ -95,11 +109,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.fresh {
         remove_kept(&plan, &output)?;
     }
-    let outcome = rows::run_all(&cloze, &plan, &output);
+    let measured = arguments.measured.clone().unwrap_or_else(|| root.join("xtask/measured"));
+    let record = Record::new(absolute(&measured)?.join(&arguments.paper));
+    let outcome = rows::run_all(&cloze, &plan, Some(&record).filter(|_| arguments.from_record), &output);
+    missing.extend(record.note(&outcome.finished)?);
     let notes: Vec<String> = missing.into_iter().chain(outcome.failures.iter().cloned()).collect();
     report::write(&cloze, &experiment, &request, &output, &outcome.finished, &notes)?;
     for note in &notes {
         eprintln!("{note}");
+    }
+    if arguments.record {
+        let count = record.keep(&outcome.finished, &output)?;
+        eprintln!("{count} rows recorded in {}", measured.display());
     }
     match outcome.failures.len() {
         0 => Ok(()),

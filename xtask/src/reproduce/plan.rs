@@ -139,6 +139,11 @@ impl PlannedRow {
 
     /// Where the row's model, evaluation and markers are kept.
     pub(crate) fn folder(&self, output: &Path) -> PathBuf {
+        self.folder_in(&output.join("rows"))
+    }
+
+    /// The row's own folder in one of rows.
+    pub(crate) fn folder_in(&self, rows: &Path) -> PathBuf {
         let Configuration { dataset, name, split, fit, seed, .. } = &self.configuration;
         // A colon is no part of a file's name everywhere.
         let split = if split == LEAVE_ONE_OUT {
@@ -146,7 +151,7 @@ impl PlannedRow {
         } else {
             format!("{}-", split.replace([':', ','], "-"))
         };
-        output.join("rows").join(dataset).join(format!("{name}-{split}{fit}-s{seed}-{}", self.hash))
+        rows.join(dataset).join(format!("{name}-{split}{fit}-s{seed}-{}", self.hash))
     }
 
     /// How progress and failures name the row.

@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::{
     cloze::{Cloze, Tests},
     experiment::{Experiment, Published},
-    plan::{Configuration, PlannedRow, Request},
-    rows,
+    plan::{Configuration, Request},
+    rows::{self, Finished},
 };
 
 /// What `cloze compare` writes.
@@ -38,13 +38,13 @@ pub(crate) fn write(
     experiment: &Experiment,
     request: &Request,
     output: &Path,
-    finished: &[&PlannedRow],
+    finished: &[Finished<'_>],
     problems: &[String],
 ) -> Result<()> {
     ensure!(!finished.is_empty(), "no row could be run\n{}", problems.join("\n"));
     let published = output.join("published.json");
     rows::write_json(&published, &figures(experiment, &request.datasets))?;
-    let evaluations: Vec<PathBuf> = finished.iter().map(|row| rows::evaluation(row, output)).collect();
+    let evaluations: Vec<PathBuf> = finished.iter().map(|row| row.evaluation.clone()).collect();
     let note = note(experiment, request.quick, problems);
     let title = title(experiment, request);
     cloze.compare(&evaluations, &published, &tests(experiment, finished), (&title, &note), output)?;
@@ -54,8 +54,8 @@ pub(crate) fn write(
 }
 
 /// The experiment's tests, of the rows that are there.
-fn tests<'a>(experiment: &'a Experiment, finished: &[&PlannedRow]) -> Tests<'a> {
-    let is_there = |name: &&str| finished.iter().any(|row| row.configuration.name == *name);
+fn tests<'a>(experiment: &'a Experiment, finished: &[Finished<'_>]) -> Tests<'a> {
+    let is_there = |name: &&str| finished.iter().any(|finished| finished.row.configuration.name == *name);
     Tests {
         baseline: experiment.baseline.as_deref().filter(is_there),
         order: experiment.order.iter().map(String::as_str).filter(is_there).collect(),
@@ -93,7 +93,7 @@ fn note(experiment: &Experiment, quick: bool, problems: &[String]) -> String {
 }
 
 /// Every finished row must be in the results: a row that got lost would go unnoticed in a long table.
-fn check(output: &Path, finished: &[&PlannedRow]) -> Result<()> {
+fn check(output: &Path, finished: &[Finished<'_>]) -> Result<()> {
     let path = output.join(FILES[0]);
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let results: Vec<Value> =
@@ -105,7 +105,7 @@ fn check(output: &Path, finished: &[&PlannedRow]) -> Result<()> {
             Some((text("dataset")?, text("split")?, text("fit")?, text("model")?))
         })
         .collect();
-    for row in finished {
+    for Finished { row, .. } in finished {
         let Configuration { dataset, split, fit, name, .. } = &row.configuration;
         ensure!(
             found.contains(&(dataset, split, fit, name)),

@@ -16,15 +16,21 @@ use super::{
     clock::{Clock, clock_time},
     cloze::Cloze,
     plan::PlannedRow,
+    record::{self, Record},
     success::SuccessModels,
 };
 
 /// What became of the planned rows.
 pub(crate) struct Outcome<'a> {
-    /// Rows with a complete evaluation.
-    pub(crate) finished: Vec<&'a PlannedRow>,
+    pub(crate) finished: Vec<Finished<'a>>,
     /// One line for each row that failed.
     pub(crate) failures: Vec<String>,
+}
+
+/// A row with a complete evaluation, and where that lies.
+pub(crate) struct Finished<'a> {
+    pub(crate) row: &'a PlannedRow,
+    pub(crate) evaluation: PathBuf,
 }
 
 /// What a marker file holds.
@@ -33,13 +39,26 @@ struct Marker {
     seconds: f64,
 }
 
-/// Trains and evaluates all rows. A row that fails does not stop the others, except those that use its model.
-pub(crate) fn run_all<'a>(cloze: &Cloze, plan: &'a [PlannedRow], output: &Path) -> Outcome<'a> {
+/// Trains and evaluates all rows, but for those that are recorded, where there is a record to take them from. A row that
+/// fails does not stop the others, except those that use its model.
+pub(crate) fn run_all<'a>(
+    cloze: &Cloze,
+    plan: &'a [PlannedRow],
+    record: Option<&Record>,
+    output: &Path,
+) -> Outcome<'a> {
+    let recorded = recorded(plan, record);
     let mut clock = Clock::start(plan.iter().map(|row| row.weight));
     let mut outcome = Outcome { finished: Vec::new(), failures: Vec::new() };
     let (mut failed, mut success) = (vec![false; plan.len()], SuccessModels::default());
     for (place, row) in plan.iter().enumerate() {
         let head = format!("[{}/{}] {}", place + 1, plan.len(), row.label());
+        if let Some(evaluation) = recorded[place].clone() {
+            eprintln!("{head}: from the record");
+            clock.drop_row(row.weight);
+            outcome.finished.push(Finished { row, evaluation });
+            continue;
+        }
         let tower = row.uses.map(|used| &plan[used]);
         if let Some(tower) = tower.filter(|_| row.uses.is_some_and(|used| failed[used])) {
             failed[place] = true;
@@ -50,7 +69,7 @@ pub(crate) fn run_all<'a>(cloze: &Cloze, plan: &'a [PlannedRow], output: &Path) 
         match run_or_keep(cloze, row, tower, &mut success, output, (&head, &clock)) {
             Ok(seconds) => {
                 clock.finish(row.weight, seconds);
-                outcome.finished.push(row);
+                outcome.finished.push(Finished { row, evaluation: row.folder(output).join("evaluation") });
             }
             Err(error) => {
                 failed[place] = true;
@@ -63,9 +82,17 @@ pub(crate) fn run_all<'a>(cloze: &Cloze, plan: &'a [PlannedRow], output: &Path) 
     outcome
 }
 
-/// Where a row's evaluation lies.
-pub(crate) fn evaluation(row: &PlannedRow, output: &Path) -> PathBuf {
-    row.folder(output).join("evaluation")
+/// The recorded evaluations of the rows that need not be run: those that no row uses that must be.
+fn recorded(plan: &[PlannedRow], record: Option<&Record>) -> Vec<Option<PathBuf>> {
+    let mut recorded: Vec<Option<PathBuf>> =
+        plan.iter().map(|row| record.and_then(|record| record.evaluation(row))).collect();
+    // A row comes after the one that it uses.
+    for place in (0..plan.len()).rev() {
+        if let (None, Some(used)) = (&recorded[place], plan[place].uses) {
+            recorded[used] = None;
+        }
+    }
+    recorded
 }
 
 /// Returns the seconds that the row took, now or when it was run.
@@ -96,7 +123,8 @@ fn run_or_keep(
             fs::remove_dir_all(evaluation)
                 .with_context(|| format!("cannot remove {}", evaluation.display()))?;
         }
-        cloze.evaluate(&row.configuration, &folder.join("model"), success.as_deref(), evaluation)
+        cloze.evaluate(&row.configuration, &folder.join("model"), success.as_deref(), evaluation)?;
+        record::note_measured(&folder)
     })?;
     Ok(trained + evaluated)
 }

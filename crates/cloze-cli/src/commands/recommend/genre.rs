@@ -8,8 +8,16 @@ use crate::text::did_you_mean;
 /// Names that a refusal lists.
 const LISTED: usize = 40;
 
-/// Whether each item has the genre; its name may be in letters of the other case.
-pub(super) fn items(dataset: &Dataset, wanted: &str) -> Result<Vec<bool>> {
+/// One genre of the data.
+pub(crate) struct Genre {
+    /// Its place among the genres, sorted by name.
+    pub(crate) number: u32,
+    /// Whether each item has it.
+    pub(crate) items: Vec<bool>,
+}
+
+/// The genre of this name, which may be in letters of the other case.
+pub(super) fn find(dataset: &Dataset, wanted: &str) -> Result<Genre> {
     let Some(genres) = &dataset.details.genres else {
         bail!(
             "--genre {wanted:?}: the items of {} have no genres (cloze prepare --items FILE --genres COLUMN)",
@@ -17,10 +25,10 @@ pub(super) fn items(dataset: &Dataset, wanted: &str) -> Result<Vec<bool>> {
         );
     };
     let known = dataset.details.distinct_genres();
-    let same = |genre: &&str| genre.eq_ignore_ascii_case(wanted);
+    let place = |same: &dyn Fn(&str) -> bool| known.iter().position(|genre| same(genre));
     let found =
-        known.iter().copied().find(|genre| *genre == wanted).or_else(|| known.iter().copied().find(same));
-    let genre = found.ok_or_else(|| {
+        place(&|genre| genre == wanted).or_else(|| place(&|genre| genre.eq_ignore_ascii_case(wanted)));
+    let number = found.ok_or_else(|| {
         let more = if known.len() > LISTED { ", ..." } else { "" };
         let listed = known.iter().copied().take(LISTED).collect::<Vec<_>>().join(", ");
         anyhow!(
@@ -28,5 +36,6 @@ pub(super) fn items(dataset: &Dataset, wanted: &str) -> Result<Vec<bool>> {
             did_you_mean(wanted, known.iter().copied())
         )
     })?;
-    Ok(genres.iter().map(|own| own.iter().any(|one| one == genre)).collect())
+    let items = genres.iter().map(|own| own.iter().any(|one| one == known[number])).collect();
+    Ok(Genre { number: number as u32, items })
 }

@@ -2,7 +2,7 @@
 
 mod answer;
 mod beside;
-mod genre;
+pub(crate) mod genre;
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,8 @@ Examples:
   cloze recommend runs/hybrid --user 196 --genre Animation
   cloze recommend runs/hybrid --learner 123 --objective 'Pythagorean theorem' --success runs/pfa --explain
   cloze recommend runs/bert runs/knn --user 196 --held-out --top 5   (beside each other, against what the user took next)
-  cloze recommend runs/hybrid --user 196 --store profiles.redb   (see cloze profiles)";
+  cloze recommend runs/hybrid --user 196 --store profiles.redb   (see cloze profiles)
+  cloze recommend runs/learners --learner 123 --objective 'Pythagorean theorem' --store profiles.redb";
 
 /// How many different items of the history, the latest, may explain a recommendation.
 const TRIED: usize = 100;
@@ -57,10 +58,10 @@ pub(crate) struct Recommend {
     #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..))]
     top: u32,
     /// Recommend items of this genre only; of learners' data, exercises of this learning objective
-    #[arg(long, visible_alias = "objective", value_name = "NAME", conflicts_with = "store")]
+    #[arg(long, visible_alias = "objective", value_name = "NAME")]
     genre: Option<String>,
     /// With --genre: recommend from those items of the history alone that are of it
-    #[arg(long, requires = "genre")]
+    #[arg(long, requires = "genre", conflicts_with = "store")]
     history_within_genre: bool,
     /// Model folder of a pfa of the same data: say how likely the learner answers each exercise right
     #[arg(long, value_name = "DIR", requires = "user", conflicts_with = "store")]
@@ -139,12 +140,12 @@ impl Recommend {
         if self.genre.is_some() && dataset.is_none() {
             dataset = Some(data()?.0);
         }
-        let of_genre = match (&self.genre, &dataset) {
-            (Some(genre), Some(dataset)) => Some(genre::items(dataset, genre)?),
+        let genre = match (&self.genre, &dataset) {
+            (Some(name), Some(dataset)) => Some(genre::find(dataset, name)?),
             _ => None,
         };
-        if let Some(of_genre) = of_genre.as_ref().filter(|_| self.history_within_genre) {
-            history.retain(|&item| of_genre[item as usize]);
+        if let Some(genre) = genre.as_ref().filter(|_| self.history_within_genre) {
+            history.retain(|&item| genre.items[item as usize]);
         }
         let query = Query { user, history: &history };
         let success = self.success.as_ref().map(|path| success::of(path, &folder, user)).transpose()?;
@@ -152,8 +153,8 @@ impl Recommend {
         let all = target.is_some() || self.genre.is_some() || self.success_range.is_some();
         let asked = if all { model.catalogue() } else { self.top as usize };
         let mut best = recommend(model.as_mut(), &query, asked, !self.keep_seen)?;
-        if let Some(of_genre) = &of_genre {
-            best.retain(|(item, _)| of_genre[*item as usize]);
+        if let Some(genre) = &genre {
+            best.retain(|(item, _)| genre.items[*item as usize]);
         }
         if let (Some(success), Some((low, high))) = (&success, self.success_range) {
             best.retain(|(item, _)| (low..=high).contains(&success[*item as usize]));
@@ -207,14 +208,30 @@ impl Recommend {
         Ok(Whom { user: Some(dense), history, dataset: Some(dataset), target })
     }
 
-    /// Without a tower and without the data.
+    /// Without a tower, and without the data unless for its genres.
     fn kept_answer(&self, path: &Path, user: &str) -> Result<Answer> {
         let [model] = &self.models[..] else {
             return Err(anyhow!("--store is that of one model: {} are given", self.models.len()));
         };
         let (folder, mut stored) = Stored::open(model)?;
         let dense = trained::known_user(user, &folder)?;
-        let (best, history) = stored.recommend(path, dense, self.top as usize, self.keep_seen)?;
+        let mut genres = None;
+        let genre = match &self.genre {
+            Some(name) => {
+                let (dataset, _) = trained::data(
+                    &folder,
+                    self.dataset.as_deref(),
+                    &self.data.options(),
+                    &mut Reporter::stderr(),
+                )?;
+                let genre = genre::find(&dataset, name)?;
+                genres = dataset.details.genres;
+                Some(genre)
+            }
+            None => None,
+        };
+        let (best, history) =
+            stored.recommend(path, dense, genre.as_ref(), self.top as usize, self.keep_seen)?;
         let model = stored.name();
         let (why, remarks, quotations) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Answer {
@@ -226,7 +243,7 @@ impl Recommend {
             remarks,
             quotations,
             near: None,
-            genres: None,
+            genres,
             success: None,
             held_out: None,
         })

@@ -1,0 +1,153 @@
+//! Rows that were measured before and are kept in the repository: where each user's held-out item ranked, without the model.
+//!
+//! `xtask/measured/PAPER/DATASET/ROW` has what `runs/PAPER/rows/DATASET/ROW` has, less the model. So the tests of a table with
+//! many seeds can be made again by anyone, without the days of training.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+use xshell::{Shell, cmd};
+
+use super::{
+    plan::PlannedRow,
+    rows::{Finished, write_json},
+};
+use crate::workspace;
+
+const EVALUATION: &str = "evaluation";
+/// By what a row was measured; written after the evaluation, and copied last, so that a row that has it is complete.
+const MEASURED: &str = "measured.json";
+
+/// The recorded rows of one paper.
+pub(crate) struct Record {
+    folder: PathBuf,
+}
+
+/// By what a row was measured.
+#[derive(Deserialize, Serialize)]
+struct Measured {
+    /// The commit of the source code, with a plus where files differed from it.
+    commit: String,
+    processor: String,
+    cores: usize,
+}
+
+impl Record {
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Where a row's evaluation lies, if it is recorded.
+    pub(crate) fn evaluation(&self, row: &PlannedRow) -> Option<PathBuf> {
+        let folder = row.folder_in(&self.folder);
+        folder.join(MEASURED).is_file().then(|| folder.join(EVALUATION))
+    }
+
+    /// Records rows that were trained here, in place of what is recorded of them, and returns how many.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written, or a row was trained by a version that did not note by what it measures.
+    pub(crate) fn keep(&self, finished: &[Finished<'_>], output: &Path) -> Result<usize> {
+        let mut count = 0;
+        for Finished { row, evaluation } in finished.iter().filter(|row| !self.has(row)) {
+            let measured = read(&row.folder(output))
+                .with_context(|| format!("{} can't be recorded: train it again with --fresh", row.label()))?;
+            let folder = row.folder_in(&self.folder);
+            if folder.exists() {
+                fs::remove_dir_all(&folder)
+                    .with_context(|| format!("cannot replace {}", folder.display()))?;
+            }
+            copy_files(evaluation, &folder.join(EVALUATION))?;
+            write_json(&folder.join("row.json"), &row.configuration)?;
+            write_json(&folder.join(MEASURED), &measured)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn has(&self, finished: &Finished<'_>) -> bool {
+        finished.evaluation.starts_with(&self.folder)
+    }
+
+    /// A line for the report on the rows that come from here; none if there are none.
+    ///
+    /// # Errors
+    /// If a row's `measured.json` cannot be read.
+    pub(crate) fn note(&self, finished: &[Finished<'_>]) -> Result<Option<String>> {
+        let mut by: BTreeMap<(String, usize), BTreeSet<String>> = BTreeMap::new();
+        let recorded: Vec<_> = finished.iter().filter(|row| self.has(row)).collect();
+        for row in &recorded {
+            let measured = read(&row.row.folder_in(&self.folder))?;
+            by.entry((measured.processor, measured.cores)).or_default().insert(measured.commit);
+        }
+        let machines: Vec<String> = by
+            .iter()
+            .map(|((processor, cores), commits)| {
+                let commits: Vec<&str> = commits.iter().map(String::as_str).collect();
+                format!("{cores} cores of {processor}, commit {}", commits.join(", "))
+            })
+            .collect();
+        Ok((!recorded.is_empty()).then(|| {
+            format!(
+                "{} of {} rows were not trained now but measured before: {}.",
+                recorded.len(),
+                finished.len(),
+                machines.join("; ")
+            )
+        }))
+    }
+}
+
+/// Notes in a row's folder by what it was measured just now.
+///
+/// # Errors
+/// If it cannot be written.
+pub(crate) fn note_measured(folder: &Path) -> Result<()> {
+    write_json(&folder.join(MEASURED), &Measured::here())
+}
+
+fn read(folder: &Path) -> Result<Measured> {
+    let path = folder.join(MEASURED);
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
+}
+
+impl Measured {
+    fn here() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { commit: commit().unwrap_or_else(|_| "unknown".to_owned()), processor: processor(), cores }
+    }
+}
+
+/// The source code may have come without its history.
+fn commit() -> Result<String> {
+    let shell = Shell::new()?;
+    shell.change_dir(workspace::root());
+    let head = cmd!(shell, "git rev-parse --short=12 HEAD").quiet().ignore_stderr().read()?;
+    let changed =
+        cmd!(shell, "git status --porcelain --untracked-files=no").quiet().ignore_stderr().read()?;
+    Ok(if changed.is_empty() { head } else { head + "+" })
+}
+
+/// What the processor calls itself, where the system says it.
+fn processor() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+}
+
+/// Copies the files of a folder; an evaluation has no folders in it.
+fn copy_files(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        fs::copy(entry.path(), &target).with_context(|| format!("cannot write {}", target.display()))?;
+    }
+    Ok(())
+}
