@@ -72,15 +72,14 @@ enum Part {
 }
 
 /// One measurement: what was measured, and figures by name.
-type Row = BTreeMap<String, Value>;
+pub(crate) type Row = BTreeMap<String, Value>;
 
 /// Runs the benchmarks one after the other and prints a table of each.
 ///
 /// # Errors
 /// If something does not build, or a program fails.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let shell = Shell::new()?;
-    shell.change_dir(workspace::root());
+    let shell = at_root()?;
     let mut results = BTreeMap::new();
     for part in &arguments.parts {
         let (name, rows) = match part {
@@ -100,6 +99,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// The part `hybrid` alone.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn hybrid() -> Result<Vec<Row>> {
+    hybrid::measure(&at_root()?)
+}
+
+/// The part `learners` alone.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn learners() -> Result<Vec<Row>> {
+    hybrid::measure_learners(&at_root()?)
+}
+
+fn at_root() -> Result<Shell> {
+    let shell = Shell::new()?;
+    shell.change_dir(workspace::root());
+    Ok(shell)
 }
 
 fn ingest(shell: &Shell, arguments: &Arguments) -> Result<Vec<Row>> {

@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::costs::Costs;
 use crate::nearest;
 pub(crate) use row::{OptionValue, Options, Row};
 pub(crate) use success::Success;
@@ -55,6 +56,8 @@ pub(crate) struct Experiment {
     pub(crate) protocols: Vec<String>,
     /// By which model the difficulty of recommended exercises is measured, on data sets with values.
     pub(crate) success: Option<Success>,
+    /// Which benchmark the report has beside the tables, except with `--quick`.
+    pub(crate) costs: Option<Costs>,
     /// Parts of the data that every row is fitted on.
     pub(crate) fits: Vec<String>,
     /// Number of seeds: 0, 1, …

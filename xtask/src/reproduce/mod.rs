@@ -2,6 +2,7 @@
 
 mod clock;
 mod cloze;
+mod costs;
 mod experiment;
 mod plan;
 mod record;
@@ -27,6 +28,7 @@ use crate::workspace;
 
 /// Options of `cargo xtask reproduce`.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Arguments {
     /// Name of a file in xtask/experiments, without .toml
     paper: String,
@@ -113,6 +115,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let record = Record::new(absolute(&measured)?.join(&arguments.paper));
     let outcome = rows::run_all(&cloze, &plan, Some(&record).filter(|_| arguments.from_record), &output);
     missing.extend(record.note(&outcome.finished)?);
+    let costs = experiment.costs.filter(|_| arguments.measures_costs());
+    missing.extend(costs.map(|costs| costs.paragraph(&output, arguments.fresh)));
     let notes: Vec<String> = missing.into_iter().chain(outcome.failures.iter().cloned()).collect();
     report::write(&cloze, &experiment, &request, &output, &outcome.finished, &notes)?;
     for note in &notes {
@@ -135,6 +139,11 @@ impl Arguments {
             None => cloze::build()?,
         };
         Ok(Cloze { program, data_dir: self.data_dir.as_deref().map(absolute).transpose()? })
+    }
+
+    /// Of the whole experiment, as it is built here.
+    const fn measures_costs(&self) -> bool {
+        !self.quick && self.rows.is_empty() && self.cloze.is_none()
     }
 
     fn request(&self, experiment: &Experiment) -> Request {
