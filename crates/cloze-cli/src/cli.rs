@@ -5,7 +5,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use cloze_encoder::engine;
 
 use crate::commands::{
-    compare, convert, data, doctor, evaluate, fine_tune, judge, pool, prepare, profiles, recommend, train,
+    archive, compare, convert, data, doctor, evaluate, fine_tune, judge, pool, prepare, profiles, recommend,
+    train,
 };
 use crate::output::note;
 
@@ -68,6 +69,8 @@ pub(crate) enum Command {
     Evaluate(evaluate::Evaluate),
     /// Put evaluations into one table, beside published figures
     Compare(compare::Compare),
+    /// Keep of an evaluation what `cloze compare` needs
+    Archive(archive::Archive),
     /// Put the best items of several models into a file for people to grade
     Pool(pool::Pool),
     /// Measure models by the grades of a pool
@@ -102,6 +105,7 @@ impl Command {
             Self::FineTune(command) => command.run(),
             Self::Evaluate(command) => command.run(),
             Self::Compare(command) => command.run(),
+            Self::Archive(command) => command.run(),
             Self::Pool(command) => command.run(),
             Self::Judge(command) => command.run(),
             Self::Recommend(command) => command.run(),

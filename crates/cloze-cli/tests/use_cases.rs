@@ -49,6 +49,10 @@ fn a_model_is_trained_evaluated_compared_and_asked() {
     check_analysis(&table, &world.json("table/analysis.json"));
 
     let named = world.ok(&["compare", "runs/knn", "runs/pop-evaluation", "--baseline", "popularity"]);
+    world.ok(&["archive", "runs/knn", "--output", "kept/knn"]);
+    world.ok(&["archive", "runs/pop-evaluation", "--output", "kept/pop"]);
+    assert_eq!(world.ok(&["compare", "kept/knn", "kept/pop", "--baseline", "popularity"]), named);
+    world.fails_saying(1, &["archive", "kept", "--output", "again"], &["no complete evaluation"]);
     assert!(named.contains("### NDCG@10 against popularity, full"), "{named}");
     let unknown = ["compare", "runs/knn", "runs/pop-evaluation", "--baseline", "popular"];
     world.fails_saying(1, &unknown, &["\"popular\"", "item-knn, popularity"]);

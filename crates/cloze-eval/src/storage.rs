@@ -1,29 +1,32 @@
 //! Evaluations on disk: `users.parquet` with a row per protocol and user, `evaluation.json` with the rest.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float64Array, StringArray, UInt32Array, UInt64Array};
+use arrow::array::{ArrayRef, Float64Array, StringArray, UInt32Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::Compression;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 
-use crate::difficulty::{self, Columns, Difficulty};
+use crate::difficulty;
 use crate::error::EvalError;
 use crate::evaluation::{Evaluation, Meta};
 use crate::files::{json, read, write_together};
-use crate::guard::guarded;
 use crate::lists::ListStatistics;
 use crate::metrics::Metric;
 use crate::protocol::Protocol;
 use crate::ranks::ProtocolRanks;
 
+mod reading;
+
+use reading::read_users;
+
+const USER: &str = "user";
 const USERS: &str = "users.parquet";
 const META: &str = "evaluation.json";
 /// Columns that evaluations of earlier versions lack.
@@ -52,8 +55,13 @@ struct StoredProtocol {
     lists: Option<ListStatistics>,
 }
 
-/// External ids by dense id, where they are known.
-type Ids<'a> = &'a [String];
+/// What is written beside the ranks.
+#[derive(Debug, Clone, Copy)]
+struct Columns<'a> {
+    metrics: bool,
+    /// External ids by dense id, where they are known.
+    ids: Option<&'a [String]>,
+}
 
 impl Evaluation {
     /// Writes `users.parquet` and `evaluation.json` into a folder, which is made if it is missing.
@@ -67,7 +75,7 @@ impl Evaluation {
     /// [`EvalError::LengthMismatch`] when the ranks do not match `meta.users`; [`EvalError::Io`],
     /// [`EvalError::Parquet`] or [`EvalError::Json`] when writing fails.
     pub fn save(&self, folder: &Path) -> Result<(), EvalError> {
-        self.write(folder, None)
+        self.write(folder, Columns { metrics: true, ids: None })
     }
 
     /// [`Evaluation::save`] with one column more: `user_id`, the external id (text) of each user; `ids` has them by
@@ -76,12 +84,12 @@ impl Evaluation {
     /// # Errors
     /// As [`Evaluation::save`]; [`EvalError::LengthMismatch`] also when a user has no id.
     pub fn save_with_ids(&self, folder: &Path, ids: &[String]) -> Result<(), EvalError> {
-        self.write(folder, Some(ids))
+        self.write(folder, Columns { metrics: true, ids: Some(ids) })
     }
 
-    fn write(&self, folder: &Path, ids: Option<Ids<'_>>) -> Result<(), EvalError> {
+    fn write(&self, folder: &Path, wanted: Columns<'_>) -> Result<(), EvalError> {
         let (users, meta) = (folder.join(USERS), folder.join(META));
-        let bytes = self.to_parquet(&users, ids)?;
+        let bytes = self.to_parquet(&users, wanted)?;
         let protocols = self.protocols.iter().map(|ranks| StoredProtocol {
             protocol: ranks.protocol,
             candidate_seed: ranks.candidate_seed,
@@ -92,8 +100,21 @@ impl Evaluation {
         write_together(folder, &[(USERS, bytes), (META, json(&meta, &stored)?)])
     }
 
-    /// Reads what [`Evaluation::save`] wrote. Metric columns must be there, but are not read: they follow from
-    /// the ranks.
+    /// Writes what cannot be computed again, in a fraction of the space: an evaluation without its metric columns, which follow
+    /// from the ranks, without external ids and without difficulties. [`Evaluation::load`] reads it.
+    ///
+    /// # Errors
+    /// As [`Evaluation::save`].
+    pub fn archive(&self, folder: &Path) -> Result<(), EvalError> {
+        let mut own = self.clone();
+        own.meta.success = None;
+        for ranks in &mut own.protocols {
+            ranks.difficulties.clear();
+        }
+        own.write(folder, Columns { metrics: false, ids: None })
+    }
+
+    /// Reads what [`Evaluation::save`] or [`Evaluation::archive`] wrote. Metric columns are not read: they follow from the ranks.
     ///
     /// # Errors
     /// [`EvalError::Io`] for a missing file, [`EvalError::Json`] or [`EvalError::Parquet`] for a file of
@@ -132,21 +153,21 @@ impl Evaluation {
         Ok(Self { meta: stored.meta, protocols })
     }
 
-    fn to_parquet(&self, path: &Path, ids: Option<Ids<'_>>) -> Result<Vec<u8>, EvalError> {
+    fn to_parquet(&self, path: &Path, wanted: Columns<'_>) -> Result<Vec<u8>, EvalError> {
         let optional = Optional {
             details: self.protocols.iter().all(|ranks| !ranks.target_counts.is_empty()),
             familiarities: self.protocols.iter().all(|ranks| !ranks.target_familiarities.is_empty()),
             difficulties: self.protocols.iter().any(|ranks| !ranks.difficulties.is_empty()),
         };
-        let schema = Arc::new(schema(optional, ids.is_some()));
+        let schema = Arc::new(schema(optional, wanted));
         let failed = |source| EvalError::Parquet { path: path.to_path_buf(), source };
-        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let properties = properties();
         let mut bytes = Vec::new();
         let mut writer =
             ArrowWriter::try_new(&mut bytes, Arc::clone(&schema), Some(properties)).map_err(failed)?;
         for ranks in &self.protocols {
             self.check_lengths(ranks, optional)?;
-            let batch = RecordBatch::try_new(Arc::clone(&schema), columns(ranks, optional, ids)?)
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns(ranks, optional, wanted)?)
                 .map_err(|error| failed(ParquetError::External(Box::new(error))))?;
             writer.write(&batch).map_err(failed)?;
         }
@@ -201,15 +222,30 @@ struct Optional {
     difficulties: bool,
 }
 
-fn schema(optional: Optional, ids: bool) -> Schema {
-    let mut fields = vec![
-        Field::new("user", DataType::UInt32, false),
+/// Zstandard; users stand in order, so that differences say more in less than a dictionary of them.
+fn properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_column_dictionary_enabled(ColumnPath::from(USER), false)
+        .set_column_encoding(ColumnPath::from(USER), Encoding::DELTA_BINARY_PACKED)
+        .build()
+}
+
+/// The columns without which nothing is an evaluation.
+fn base() -> Vec<Field> {
+    vec![
+        Field::new(USER, DataType::UInt32, false),
         Field::new("target", DataType::UInt32, false),
         Field::new("protocol", DataType::Utf8, false),
         Field::new("candidates", DataType::UInt32, false),
         Field::new("rank", DataType::UInt32, false),
-    ];
-    fields.extend(Metric::ALL.map(|metric| Field::new(metric.to_string(), DataType::Float64, false)));
+    ]
+}
+
+fn schema(optional: Optional, wanted: Columns<'_>) -> Schema {
+    let mut fields = base();
+    let metrics = Metric::ALL.iter().filter(|_| wanted.metrics);
+    fields.extend(metrics.map(|metric| Field::new(metric.to_string(), DataType::Float64, false)));
     if optional.details {
         fields.push(Field::new(TARGET_COUNT, DataType::UInt64, false));
         fields.push(Field::new(HISTORY_LENGTH, DataType::UInt32, false));
@@ -220,7 +256,7 @@ fn schema(optional: Optional, ids: bool) -> Schema {
     if optional.difficulties {
         fields.extend(difficulty::fields());
     }
-    if ids {
+    if wanted.ids.is_some() {
         fields.push(Field::new("user_id", DataType::Utf8, false));
     }
     Schema::new(fields)
@@ -229,7 +265,7 @@ fn schema(optional: Optional, ids: bool) -> Schema {
 fn columns(
     ranks: &ProtocolRanks,
     optional: Optional,
-    ids: Option<Ids<'_>>,
+    wanted: Columns<'_>,
 ) -> Result<Vec<ArrayRef>, EvalError> {
     let numbers = |values: &[u32]| Arc::new(UInt32Array::from(values.to_vec())) as ArrayRef;
     let protocol = ranks.protocol.to_string();
@@ -240,7 +276,8 @@ fn columns(
         numbers(&ranks.candidates),
         numbers(&ranks.ranks),
     ];
-    columns.extend(Metric::ALL.map(|metric| Arc::new(Float64Array::from(ranks.values(metric))) as ArrayRef));
+    let metrics = Metric::ALL.iter().filter(|_| wanted.metrics);
+    columns.extend(metrics.map(|metric| Arc::new(Float64Array::from(ranks.values(*metric))) as ArrayRef));
     if optional.details {
         columns.push(Arc::new(UInt64Array::from(ranks.target_counts.clone())));
         columns.push(numbers(&ranks.history_lengths));
@@ -251,7 +288,7 @@ fn columns(
     if optional.difficulties {
         columns.extend(difficulty::columns(&ranks.difficulties, ranks.users.len()));
     }
-    if let Some(ids) = ids {
+    if let Some(ids) = wanted.ids {
         let of = |&user: &u32| ids.get(user as usize).map(String::as_str);
         let named: Option<Vec<&str>> = ranks.users.iter().map(of).collect();
         let expected = ranks.users.iter().max().map_or(0, |&last| last as usize + 1);
@@ -259,115 +296,4 @@ fn columns(
         columns.push(Arc::new(StringArray::from(named.ok_or_else(short)?)));
     }
     Ok(columns)
-}
-
-fn read_users(path: &Path, protocols: &mut [ProtocolRanks]) -> Result<(), EvalError> {
-    let file = fs::File::open(path).map_err(|source| EvalError::Io {
-        action: "reading",
-        path: path.to_path_buf(),
-        source,
-    })?;
-    let failed = |source| EvalError::Parquet { path: path.to_path_buf(), source };
-    let panicked = |message| failed(ParquetError::General(message));
-    let builder = guarded(|| ParquetRecordBatchReaderBuilder::try_new(file)).map_err(panicked)?;
-    let builder = builder.map_err(failed)?;
-    check_schema(path, builder.schema())?;
-    let mut reader = guarded(|| builder.build()).map_err(panicked)?.map_err(failed)?;
-    while let Some(batch) = guarded(|| reader.next()).map_err(panicked)? {
-        let batch = batch.map_err(|error| failed(ParquetError::External(Box::new(error))))?;
-        read_batch(path, &batch, protocols)?;
-    }
-    Ok(())
-}
-
-fn check_schema(path: &Path, found: &Schema) -> Result<(), EvalError> {
-    for expected in schema(Optional::default(), false).fields() {
-        let problem = match found.field_with_name(expected.name()) {
-            Err(_) => format!("lacks the column \"{}\" of an evaluation", expected.name()),
-            Ok(field) if field.data_type() != expected.data_type() => {
-                let (name, is, needs) = (field.name(), field.data_type(), expected.data_type());
-                format!("column \"{name}\" has type {is}, an evaluation has {needs}")
-            }
-            Ok(_) => continue,
-        };
-        return Err(EvalError::Content { path: path.to_path_buf(), problem });
-    }
-    Ok(())
-}
-
-/// Appends the rows of a batch to the protocols that they name.
-fn read_batch(path: &Path, batch: &RecordBatch, protocols: &mut [ProtocolRanks]) -> Result<(), EvalError> {
-    let refuse = |problem: String| EvalError::Content { path: PathBuf::from(path), problem };
-    let names: &StringArray = column(path, batch, "protocol")?;
-    let numbers = |name| column::<UInt32Array>(path, batch, name);
-    let (users, targets) = (numbers("user")?, numbers("target")?);
-    let (candidates, ranks) = (numbers("candidates")?, numbers("rank")?);
-    let detailed = batch.column_by_name(TARGET_COUNT).is_some();
-    let counts = detailed.then(|| column::<UInt64Array>(path, batch, TARGET_COUNT)).transpose()?;
-    let lengths = detailed.then(|| numbers(HISTORY_LENGTH)).transpose()?;
-    let familiar = batch.column_by_name(TARGET_FAMILIARITY).is_some();
-    let familiarities = familiar.then(|| nullable(path, batch, TARGET_FAMILIARITY)).transpose()?;
-    let measured = batch.column_by_name(difficulty::NAMES[0]).is_some();
-    let difficulties = measured.then(|| difficulty_columns(path, batch)).transpose()?;
-    let known: Vec<String> = protocols.iter().map(|ranks| ranks.protocol.to_string()).collect();
-    for row in 0..batch.num_rows() {
-        let name = names.value(row);
-        let at = known
-            .iter()
-            .position(|protocol| protocol == name)
-            .ok_or_else(|| refuse(format!("has the protocol \"{name}\", which {META} does not list")))?;
-        let (user, candidates, rank) = (users.value(row), candidates.value(row), ranks.value(row));
-        if rank == 0 || rank > candidates {
-            return Err(refuse(format!(
-                "user {user} has rank {rank} of {candidates} candidates under {name}"
-            )));
-        }
-        let to = &mut protocols[at];
-        to.users.push(user);
-        to.targets.push(targets.value(row));
-        to.candidates.push(candidates);
-        to.ranks.push(rank);
-        to.target_counts.extend(counts.map(|counts| counts.value(row)));
-        to.history_lengths.extend(lengths.map(|lengths| lengths.value(row)));
-        let percent = |column: &UInt32Array| column.is_valid(row).then(|| column.value(row));
-        to.target_familiarities.extend(familiarities.map(percent));
-        if let Some(columns) = &difficulties {
-            to.difficulties.push(Difficulty::read(path, columns, row)?);
-        }
-    }
-    Ok(())
-}
-
-fn difficulty_columns<'a>(path: &Path, batch: &'a RecordBatch) -> Result<Columns<'a>, EvalError> {
-    let mut columns = Vec::with_capacity(difficulty::NAMES.len());
-    for name in difficulty::NAMES {
-        columns.push(nullable::<Float64Array>(path, batch, name)?);
-    }
-    Ok(Columns::try_from(columns).expect("a column for each of the names"))
-}
-
-fn column<'a, T: Array + 'static>(
-    path: &Path,
-    batch: &'a RecordBatch,
-    name: &str,
-) -> Result<&'a T, EvalError> {
-    let array = nullable::<T>(path, batch, name)?;
-    if array.null_count() > 0 {
-        let problem = format!("column \"{name}\" has missing values");
-        return Err(EvalError::Content { path: path.to_path_buf(), problem });
-    }
-    Ok(array)
-}
-
-/// As [`column`], where values may be missing.
-fn nullable<'a, T: Array + 'static>(
-    path: &Path,
-    batch: &'a RecordBatch,
-    name: &str,
-) -> Result<&'a T, EvalError> {
-    let array = batch.column_by_name(name).and_then(|array| array.as_any().downcast_ref::<T>());
-    array.ok_or_else(|| EvalError::Content {
-        path: path.to_path_buf(),
-        problem: format!("column \"{name}\" cannot be read"),
-    })
 }

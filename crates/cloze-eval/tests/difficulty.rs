@@ -102,6 +102,15 @@ fn difficulties_are_stored_and_reported() {
     saved.save(folder.path()).unwrap();
     assert_eq!(Evaluation::load(folder.path()).unwrap(), saved);
 
+    let archive = folder.path().join("archive");
+    saved.archive(&archive).unwrap();
+    let archived = Evaluation::load(&archive).unwrap();
+    assert!(
+        archived.meta.success.is_none()
+            && archived.protocols.iter().all(|ranks| ranks.difficulties.is_empty())
+    );
+    assert_eq!(archived.protocols[0].ranks, saved.protocols[0].ranks);
+
     // Columns without the model that they are by are figures of nobody.
     let meta = folder.path().join("evaluation.json");
     let mut stored: serde_json::Value = serde_json::from_slice(&std::fs::read(&meta).unwrap()).unwrap();

@@ -27,6 +27,21 @@ fn what_is_saved_is_loaded() {
 }
 
 #[test]
+fn an_archive_has_the_ranks_and_not_what_follows_from_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let ranks: Vec<u32> = (0..1000).map(|user| user * 37 % 101 + 1).collect();
+    let saved = evaluation("item-knn", 3, &ranks);
+    let whole = folder.path().join("whole");
+    let ids: Vec<String> = (0..1000).map(|user| format!("user-{}", user * 7919 % 1000)).collect();
+    saved.save_with_ids(&whole, &ids).unwrap();
+    let archive = folder.path().join("archive");
+    Evaluation::load(&whole).unwrap().archive(&archive).unwrap();
+    assert_eq!(Evaluation::load(&archive).unwrap(), saved);
+    let size = |folder: &std::path::Path| fs::metadata(folder.join("users.parquet")).unwrap().len();
+    assert!(size(&archive) * 2 < size(&whole), "{} of {} bytes", size(&archive), size(&whole));
+}
+
+#[test]
 fn damaged_files_are_errors_that_name_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let message = |folder: &std::path::Path| Evaluation::load(folder).unwrap_err().to_string();

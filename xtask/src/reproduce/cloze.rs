@@ -120,6 +120,13 @@ impl Cloze {
         run(command.stdout(Stdio::null()))
     }
 
+    /// Writes of an evaluation what a comparison needs.
+    pub(crate) fn archive(&self, evaluation: &Path, output: &Path) -> Result<()> {
+        let mut command = self.command(&["archive"]);
+        command.arg(evaluation).arg("--output").arg(output);
+        run(command.stdout(Stdio::null()))
+    }
+
     /// Compares evaluations with published figures and writes `results.json` and `report.md` into `output`.
     pub(crate) fn compare(
         &self,

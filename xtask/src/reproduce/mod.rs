@@ -64,8 +64,8 @@ pub(crate) struct Arguments {
     fresh: bool,
     /// Take rows of the same configuration from the record, `xtask/measured`, instead of training them
     ///
-    /// The record has where each user's held-out item ranked when rows were measured before: the tables and tests of many
-    /// seeds in seconds.
+    /// The record has where each user's held-out item ranked when rows were measured before, and no difficulties: the tables and
+    /// tests of many seeds in seconds.
     #[arg(long, conflicts_with = "fresh")]
     from_record: bool,
     /// Put the rows that were trained here into the record
@@ -123,7 +123,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         eprintln!("{note}");
     }
     if arguments.record {
-        let count = record.keep(&outcome.finished, &output)?;
+        let count = record.keep(&cloze, &outcome.finished, &output)?;
         eprintln!("{count} rows recorded in {}", measured.display());
     }
     match outcome.failures.len() {

@@ -1,7 +1,7 @@
 //! Rows that were measured before and are kept in the repository: where each user's held-out item ranked, without the model.
 //!
-//! `xtask/measured/PAPER/DATASET/ROW` has what `runs/PAPER/rows/DATASET/ROW` has, less the model. So the tests of a table with
-//! many seeds can be made again by anyone, without the days of training.
+//! `xtask/measured/PAPER/DATASET/ROW` has what `runs/PAPER/rows/DATASET/ROW` has, less the model and with the evaluation
+//! archived. So the tests of a table with many seeds can be made again by anyone, without the days of training.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,13 +14,14 @@ use serde::{Deserialize, Serialize};
 use xshell::{Shell, cmd};
 
 use super::{
+    cloze::Cloze,
     plan::PlannedRow,
     rows::{Finished, write_json},
 };
 use crate::workspace;
 
 const EVALUATION: &str = "evaluation";
-/// By what a row was measured; written after the evaluation, and copied last, so that a row that has it is complete.
+/// By what a row was measured; written after the evaluation, and recorded last, so that a row that has it is complete.
 const MEASURED: &str = "measured.json";
 
 /// The recorded rows of one paper.
@@ -52,7 +53,7 @@ impl Record {
     ///
     /// # Errors
     /// If a file cannot be read or written, or a row was trained by a version that did not note by what it measures.
-    pub(crate) fn keep(&self, finished: &[Finished<'_>], output: &Path) -> Result<usize> {
+    pub(crate) fn keep(&self, cloze: &Cloze, finished: &[Finished<'_>], output: &Path) -> Result<usize> {
         let mut count = 0;
         for Finished { row, evaluation } in finished.iter().filter(|row| !self.has(row)) {
             let measured = read(&row.folder(output))
@@ -62,7 +63,7 @@ impl Record {
                 fs::remove_dir_all(&folder)
                     .with_context(|| format!("cannot replace {}", folder.display()))?;
             }
-            copy_files(evaluation, &folder.join(EVALUATION))?;
+            cloze.archive(evaluation, &folder.join(EVALUATION))?;
             write_json(&folder.join("row.json"), &row.configuration)?;
             write_json(&folder.join(MEASURED), &measured)?;
             count += 1;
@@ -139,15 +140,4 @@ fn processor() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
-}
-
-/// Copies the files of a folder; an evaluation has no folders in it.
-fn copy_files(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
-    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        fs::copy(entry.path(), &target).with_context(|| format!("cannot write {}", target.display()))?;
-    }
-    Ok(())
 }

@@ -89,7 +89,11 @@ impl Compare {
     }
 }
 
-fn load(folder: &Path) -> Result<Evaluation> {
+/// The evaluation of a folder, or of a model folder.
+///
+/// # Errors
+/// If there is none, or it is damaged.
+pub(super) fn load(folder: &Path) -> Result<Evaluation> {
     let inside = folder.join("evaluation");
     let is_model = !folder.join(EVALUATION_FILE).is_file() && inside.join(EVALUATION_FILE).is_file();
     let from = if is_model { &inside } else { folder };

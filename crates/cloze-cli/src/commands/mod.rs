@@ -1,5 +1,6 @@
 //! The subcommands, one a file.
 
+pub(crate) mod archive;
 pub(crate) mod compare;
 pub(crate) mod convert;
 pub(crate) mod data;

@@ -1,0 +1,31 @@
+//! `cloze archive`: an evaluation in a fraction of its space.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::commands::compare;
+
+const EXAMPLES: &str = "\
+Examples:
+  cloze archive runs/bert/evaluation --output supplement/bert
+  cloze compare supplement/bert supplement/knn   (the same table and tests as of the evaluations)";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Archive {
+    /// Folder of an evaluation, or a model folder with one in it
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Folder for the ranks of all users: what `cloze compare` needs, without what follows from them, external ids and
+    /// difficulties
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+}
+
+impl Archive {
+    pub(crate) fn run(self) -> Result<()> {
+        Ok(compare::load(&self.folder)?.archive(&self.output)?)
+    }
+}
