@@ -89,6 +89,9 @@ pub struct HybridOptions {
     /// `fused`: weight of each score that is added to the log-probability, for each of `ease_decays`, then of `slit_decays`; `None`
     /// for the most likely on validation items. What was chosen stands in the model's folder.
     pub alpha: Option<Vec<f64>>,
+    /// `fused`: every weight, that of the log-probability too, changes with the logarithm of the history's length; `alpha` then has
+    /// by how much as well, for the log-probability and for each of the scores.
+    pub gate: bool,
     /// `fused`: EASE's and SLIT's weight of the squared norm.
     pub lambda: f64,
     /// `fused`: weights of an item of a history against that of the next one, for each of which there is a score of EASE.
@@ -130,6 +133,7 @@ impl Default for HybridOptions {
             cbf: Bert4RecOptions::default(),
             variant: Variant::Fused,
             alpha: None,
+            gate: false,
             lambda: 300.0,
             ease_decays: vec![1.0],
             slit_decays: vec![0.8, 0.4],
@@ -161,7 +165,7 @@ const USUAL_OF_ANY: f64 = 5.0;
 const USUAL_PREFIXES: usize = 16;
 
 /// Lines of help beyond BERT4Rec's.
-const OWN_HELP: [(&str, &str); 18] = [
+const OWN_HELP: [(&str, &str); 19] = [
     (
         "variant",
         "Collaborative side: fused (EASE); as the paper may be read: paper, as-printed (with its leak), hidden, trained-projections, end-to-end",
@@ -170,6 +174,7 @@ const OWN_HELP: [(&str, &str); 18] = [
         "alpha",
         "fused: weights of the scores that are added, for each of ease-decays, then slit-decays, such as [5.5, 25, 64]; none for the most likely on validation items",
     ),
+    ("gate", "fused: let every weight change with the logarithm of the history's length"),
     ("lambda", "fused: EASE's and SLIT's weight of the squared norm"),
     (
         "ease-decays",
@@ -213,7 +218,15 @@ impl HybridOptions {
         let default = Self::default();
         let usual = self.ease_decays == default.ease_decays && self.slit_decays == default.slit_decays;
         let any = vec![USUAL_OF_ANY; self.ease_decays.len() + self.slit_decays.len()];
-        self.alpha.clone().unwrap_or(if usual { USUAL.to_vec() } else { any })
+        let plain = if usual { USUAL.to_vec() } else { any };
+        let unchanged = vec![0.0; self.weights() - plain.len()];
+        self.alpha.clone().unwrap_or_else(|| [plain, unchanged].concat())
+    }
+
+    /// How many weights `alpha` has.
+    fn weights(&self) -> usize {
+        let added = self.ease_decays.len() + self.slit_decays.len();
+        if self.gate { 2 * added + 1 } else { added }
     }
 
     /// Options of the collaborative tower.
@@ -281,9 +294,12 @@ impl HybridOptions {
             return Err(TrainError::option("slit-decays", format!("{:?}", self.slit_decays), rule));
         }
         let Some(alpha) = &self.alpha else { return Ok(()) };
-        if alpha.len() != count {
+        let weights = self.weights();
+        if alpha.len() != weights {
+            let gate =
+                if self.gate { ", then of the gate for the log-probability and each of these" } else { "" };
             let rule = format!(
-                "must have {count} weights: for each of ease-decays {:?} and of slit-decays {:?}",
+                "must have {weights} weights: for each of ease-decays {:?} and of slit-decays {:?}{gate}",
                 self.ease_decays, self.slit_decays
             );
             return Err(TrainError::option("alpha", format!("{alpha:?}"), rule));

@@ -1,6 +1,7 @@
 //! The collaborative side that works: the scores of linear item-item models, added to the content tower's.
 
 mod choice;
+mod gate;
 mod linear;
 mod weights;
 
@@ -14,9 +15,12 @@ use rayon::prelude::*;
 /// `s(u, v) = ln P(v | u) + Σ_k α_k · f_k(u, v)`: P is the content tower's softmax over all items, `f_k` a score of [`Linear`].
 ///
 /// The linear models learn from all users at once what the tower would need far more steps for; it knows what they cannot
-/// express. The weights are those of [`choose`].
+/// express. The weights are those of [`choose`]. With a gate, the weight of every score, ln P's too, is `α + β · ln((1 + n) / 64)`
+/// for a history of n items.
 pub(crate) struct Fusion {
     linear: Linear,
+    gate: bool,
+    /// α of each score that is added, and behind them β of all.
     alpha: Vec<f64>,
 }
 
@@ -31,7 +35,8 @@ impl Fusion {
         cbf: &mut Tower,
         run: &mut Run<'_>,
     ) -> Result<Self, TrainError> {
-        let mut this = Self { linear: Linear::fit(data, options)?, alpha: options.usual_alpha() };
+        let linear = Linear::fit(data, options)?;
+        let mut this = Self { linear, gate: options.gate, alpha: options.usual_alpha() };
         if options.alpha.is_some() {
             return Ok(this);
         }
@@ -54,12 +59,13 @@ impl Fusion {
         Ok(this)
     }
 
-    /// Weight of each score that is added: EASE's by decay, then SLIT's.
+    /// Weight of each score that is added: EASE's by decay, then SLIT's; with a gate, its share in the weights of all.
     pub(crate) fn alpha(&self) -> &[f64] {
         &self.alpha
     }
 
-    /// What is summed, `[histories, 1 + added, items]`: ln P, the scores of EASE and those of SLIT.
+    /// What is summed, `[histories, 1 + added, items]`: ln P, the scores of EASE and those of SLIT; with a gate, all of them again,
+    /// times what it is.
     fn features(&self, histories: &[&[u32]], cbf: &mut Tower) -> Result<Vec<f32>, TrainError> {
         let items = cbf.catalogue().max(1);
         let logits = cbf.logits(histories)?;
@@ -71,7 +77,11 @@ impl Fusion {
                 let (content, linear) = row.split_at_mut(items);
                 content.copy_from_slice(logits);
                 log_softmax(content);
-                self.linear.scores(history, linear)
+                self.linear.scores(history, &mut linear[..items * self.linear.rows()])?;
+                if self.gate {
+                    gate::add_rows(row, history);
+                }
+                Ok::<_, TrainError>(())
             },
         )?;
         Ok(features)
@@ -97,9 +107,15 @@ impl Fusion {
     ) -> Result<Vec<(&'static str, Vec<f32>)>, TrainError> {
         let items = cbf.catalogue();
         let features = self.features(&[history], cbf)?;
-        let mut collaborative = vec![0.0; items];
-        add(&features[items..], &self.alpha, &mut collaborative);
-        Ok(vec![("content", features[..items].to_vec()), ("collaborative", collaborative)])
+        let (mut content, mut collaborative) = (features[..items].to_vec(), vec![0.0; items]);
+        let (plain, gated) = self.alpha.split_at(self.linear.rows());
+        add(&features[items..], plain, &mut collaborative);
+        if let Some((of_content, of_linear)) = gated.split_first() {
+            let rows = &features[items * (1 + plain.len())..];
+            add(&rows[..items], &[*of_content], &mut content);
+            add(&rows[items..], of_linear, &mut collaborative);
+        }
+        Ok(vec![("content", content), ("collaborative", collaborative)])
     }
 
     pub(crate) fn tensors(&self) -> Vec<NamedTensor<'static>> {
@@ -107,7 +123,8 @@ impl Fusion {
     }
 
     pub(crate) fn load(folder: &ModelFolder, options: &HybridOptions) -> Result<Self, TrainError> {
-        Ok(Self { linear: Linear::load(folder, options)?, alpha: options.usual_alpha() })
+        let linear = Linear::load(folder, options)?;
+        Ok(Self { linear, gate: options.gate, alpha: options.usual_alpha() })
     }
 }
 

@@ -144,7 +144,7 @@ fn each_score_has_a_weight_of_its_own() {
     ease.raw_scores(&[1, 2, 3], &[1.0, 0.3], &mut added[..2 * ITEMS]).unwrap();
     slit.raw_scores(&[1, 2, 3], &[0.6], &mut added[2 * ITEMS..]).unwrap();
     let linear = Linear::new(Some(ease), Some(slit), &options);
-    let fusion = Fusion { linear, alpha: options.usual_alpha() };
+    let fusion = Fusion { linear, gate: false, alpha: options.usual_alpha() };
     let content = scores(&fit(Some(0.0), None, &mut Vec::new()), &[1, 2, 3]);
     for (item, score) in scores(&fusion, &[1, 2, 3]).iter().enumerate() {
         let row = |k: usize| added[k * ITEMS + item];
@@ -159,6 +159,52 @@ fn each_score_has_a_weight_of_its_own() {
     })
     .unwrap();
     assert!(alpha[2] > alpha[0], "here an item follows on another: {alpha:?}");
+}
+
+#[test]
+fn a_gate_changes_all_weights_with_the_length_of_the_history() {
+    let (sequences, next) = groups();
+    let options = HybridOptions { gate: true, ..only_ease(Some(vec![3.0, 0.25, -0.5])) };
+    options.validate().unwrap();
+    let ease = || Ease::fit(&sequences, ITEMS, &ease_options(&options)).unwrap();
+    let gated = |alpha: &[f64]| Fusion {
+        linear: Linear::new(Some(ease()), None, &options),
+        gate: true,
+        alpha: alpha.to_vec(),
+    };
+    let plain = fit(Some(0.0), None, &mut Vec::new());
+    for history in [&[1, 2, 3][..], &[1, 2, 3, 4, 5, 6, 7]] {
+        let by = ((1 + history.len()) as f64 / 64.0).ln() as f32;
+        let mut linear = vec![f32::NAN; ITEMS];
+        ease().raw_scores(history, &[1.0], &mut linear).unwrap();
+        let fusion = gated(&[3.0, 0.25, -0.5]);
+        let terms = fusion.terms(history, &mut tower()).unwrap();
+        let found = scores(&fusion, history);
+        for (item, content) in scores(&plain, history).iter().enumerate() {
+            let expected = [(1.0 + 0.25 * by) * content, (3.0 - 0.5 * by) * linear[item]];
+            assert!((found[item] - expected[0] - expected[1]).abs() < 1e-5, "{item}: {found:?}");
+            assert!(terms.iter().zip(expected).all(|((_, term), one)| (term[item] - one).abs() < 1e-5));
+        }
+    }
+    let short =
+        HybridOptions { alpha: Some(vec![3.0]), ..options.clone() }.validate().unwrap_err().to_string();
+    assert!(short.contains("must have 3 weights") && short.contains("of the gate"), "{short}");
+
+    // Histories of even users are long, and EASE is right about them alone.
+    let lists: Vec<Vec<u32>> =
+        (0..USERS).map(|user| sequences.get(user)[..if user % 2 == 0 { 6 } else { 2 }].to_vec()).collect();
+    let aim = |(user, item): (usize, &Option<u32>)| {
+        item.map(|item| if user % 2 == 0 { item } else { (item + 12) % 24 })
+    };
+    let next: Vec<Option<u32>> = next.iter().enumerate().map(aim).collect();
+    let shorter = Sequences::from_lists(&lists, None).unwrap();
+    let cases = validation_cases(&shorter, Some(&next), ITEMS).unwrap().unwrap();
+    let (fusion, mut tower, mut reporter) = (gated(&[5.0, 0.0, 0.0]), tower(), Reporter::quiet());
+    let chosen = choose(&cases, fusion.alpha(), &mut Run::new(3, &mut reporter), |part| {
+        fusion.features(part.histories(), &mut tower)
+    })
+    .unwrap();
+    assert!(chosen.alpha[2] > 0.0, "the longer the history, the more of EASE: {:?}", chosen.alpha);
 }
 
 #[test]
