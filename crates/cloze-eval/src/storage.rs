@@ -68,7 +68,7 @@ impl Evaluation {
     ///
     /// The Parquet file has the columns `user`, `target` (dense ids, u32), `protocol` (text), `candidates`,
     /// `rank` (u32), each of [`Metric::ALL`] under its name (f64), and where they are known `target_count` (u64),
-    /// `history_length` and `target_familiarity` (u32), and the nine of [`Difficulty`] (f64). Both files are written to temporary names; only then do they replace an older
+    /// `history_length` and `target_familiarity` (u32), and the nine of [`Difficulty`](crate::Difficulty) (f64). Both files are written to temporary names; only then do they replace an older
     /// evaluation, `evaluation.json` last: while it is missing, the evaluation is not complete.
     ///
     /// # Errors
