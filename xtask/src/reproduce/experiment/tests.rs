@@ -39,6 +39,7 @@ fn hybridbert4rec_reuses_its_towers_and_leaves_ablations_out_of_a_quick_run() {
             "hybridbert4rec"
             | "hybridbert4rec-ease"
             | "hybridbert4rec-slit"
+            | "hybridbert4rec-gated"
             | "hybridbert4rec-paper"
             | "hybridbert4rec-as-printed"
             | "hybridbert4rec-softmax-users"
