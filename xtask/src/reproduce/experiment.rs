@@ -56,7 +56,7 @@ pub(crate) struct Experiment {
     pub(crate) protocols: Vec<String>,
     /// By which model the difficulty of recommended exercises is measured, on data sets with values.
     pub(crate) success: Option<Success>,
-    /// Which benchmark the report has beside the tables, except with `--quick`.
+    /// Which benchmark the report has beside the tables, where the whole experiment is trained.
     pub(crate) costs: Option<Costs>,
     /// Parts of the data that every row is fitted on.
     pub(crate) fits: Vec<String>,

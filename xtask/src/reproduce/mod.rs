@@ -141,9 +141,10 @@ impl Arguments {
         Ok(Cloze { program, data_dir: self.data_dir.as_deref().map(absolute).transpose()? })
     }
 
-    /// Of the whole experiment, as it is built here.
+    /// Of the whole experiment, trained here: a part of it, or a table of what was measured before, is asked for in a hurry.
     const fn measures_costs(&self) -> bool {
-        !self.quick && self.rows.is_empty() && self.cloze.is_none()
+        let part = self.quick || !self.rows.is_empty() || !self.datasets.is_empty();
+        !part && !self.from_record && self.cloze.is_none()
     }
 
     fn request(&self, experiment: &Experiment) -> Request {
@@ -237,4 +238,24 @@ fn remove_kept(plan: &[PlannedRow], output: &Path) -> Result<()> {
 
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("cannot resolve {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, Command, FromArgMatches as _};
+
+    use super::*;
+
+    #[test]
+    fn only_a_whole_experiment_that_is_trained_here_measures_costs() {
+        let measures = |options: &[&str]| {
+            let words = ["reproduce", "elearning"].iter().chain(options);
+            let matches = Arguments::augment_args(Command::new("reproduce")).get_matches_from(words);
+            Arguments::from_arg_matches(&matches).unwrap().measures_costs()
+        };
+        assert!(measures(&[]) && measures(&["--seeds", "1"]) && measures(&["--record"]));
+        for part in [&["--quick"][..], &["--row", "slit"], &["--dataset", "oulad"], &["--from-record"]] {
+            assert!(!measures(part), "{part:?}");
+        }
+    }
 }
