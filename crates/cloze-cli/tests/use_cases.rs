@@ -53,6 +53,8 @@ fn a_model_is_trained_evaluated_compared_and_asked() {
     world.ok(&["archive", "runs/pop-evaluation", "--output", "kept/pop"]);
     assert_eq!(world.ok(&["compare", "kept/knn", "kept/pop", "--baseline", "popularity"]), named);
     world.fails_saying(1, &["archive", "kept", "--output", "again"], &["no complete evaluation"]);
+    let itself = ["archive", "runs/pop-evaluation", "--output", "runs/pop-evaluation"];
+    world.fails_saying(1, &itself, &["has an evaluation already", "another folder"]);
     assert!(named.contains("### NDCG@10 against popularity, full"), "{named}");
     let unknown = ["compare", "runs/knn", "runs/pop-evaluation", "--baseline", "popular"];
     world.fails_saying(1, &unknown, &["\"popular\"", "item-knn, popularity"]);

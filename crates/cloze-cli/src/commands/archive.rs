@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::commands::compare;
@@ -26,6 +26,12 @@ pub(crate) struct Archive {
 
 impl Archive {
     pub(crate) fn run(self) -> Result<()> {
+        // It may be the one that is to be archived, which has more than its archive.
+        ensure!(
+            !self.output.join(compare::EVALUATION_FILE).exists(),
+            "{} has an evaluation already: name another folder",
+            self.output.display()
+        );
         Ok(compare::load(&self.folder)?.archive(&self.output)?)
     }
 }

@@ -18,7 +18,7 @@ Examples:
   cloze compare runs/bert-s0 runs/bert-s1 runs/knn --published published.json --output runs/table";
 
 /// The evaluation's own file: what tells its folder from a model folder.
-const EVALUATION_FILE: &str = "evaluation.json";
+pub(super) const EVALUATION_FILE: &str = "evaluation.json";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
