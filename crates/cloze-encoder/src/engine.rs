@@ -89,6 +89,48 @@ pub fn open(
     }
 }
 
+/// [`open`] for inference in `precision`.
+///
+/// # Errors
+/// As [`open`]; [`EncoderError::Precision`] of an engine that does not have it.
+pub fn open_for_inference(
+    config: EncoderConfig,
+    parameters: Parameters,
+    precision: InferencePrecision,
+) -> Result<Box<dyn Engine>> {
+    if precision == InferencePrecision::Float32 {
+        return open(config, parameters, AdamWOptions::default(), 0);
+    }
+    let engine = asked();
+    if engine != "cpu" {
+        return Err(EncoderError::Precision { engine, precision: precision.name() });
+    }
+    let mut engine = CpuEngine::new(config, parameters, AdamWOptions::default(), 0, Level::chosen()?)?;
+    engine.set_inference_precision(precision)?;
+    Ok(Box::new(engine))
+}
+
+/// What the linear layers multiply at inference. Everything else is in float32 either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InferencePrecision {
+    /// Floats (on a GPU bfloat16, as there in training).
+    #[default]
+    Float32,
+    /// Integers of 8 bits: weights rounded by a scale for each output, what they meet by one for each token. Sums are exact.
+    Int8,
+}
+
+impl InferencePrecision {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
 /// The name by [`choose`], by the environment, or the first engine's.
 fn named() -> String {
     let chosen = CHOSEN.get().cloned().or_else(|| std::env::var(ENGINE_VARIABLE).ok());

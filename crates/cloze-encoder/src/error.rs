@@ -118,6 +118,16 @@ pub enum EncoderError {
         /// The engine.
         engine: &'static str,
     },
+    /// A precision that the engine does not compute in.
+    #[error(
+        "engine {engine}: it has no inference in {precision}: take the processor's (--device cpu, CLOZE_ENGINE=cpu)"
+    )]
+    Precision {
+        /// The engine.
+        engine: String,
+        /// What was asked for.
+        precision: &'static str,
+    },
     /// A failure of a GPU.
     #[error("CUDA device: {call}: {problem}")]
     Device {

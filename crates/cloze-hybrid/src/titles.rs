@@ -1,5 +1,6 @@
 //! Item vectors from what the items are called.
 
+use cloze_encoder::engine::InferencePrecision;
 use cloze_review::{Components, Embeddings, Pooling, TextModel};
 use cloze_train::{Run, TrainError, TrainingData};
 
@@ -24,7 +25,7 @@ pub(crate) fn item_vectors(
         let rule = "needs data with titles (cloze prepare --items FILE --title COLUMN)";
         return Err(TrainError::option("initializer", "titles", rule));
     }
-    let mut model = TextModel::open(text_model, Pooling::Mean, LENGTH)?;
+    let mut model = TextModel::open(text_model, Pooling::Mean, LENGTH, InferencePrecision::Float32)?;
     let width = model.width();
     if hidden > width {
         let rule =

@@ -1,7 +1,8 @@
-"""The vectors of texts by transformers on PyTorch, timed, and how far cloze's are from them.
+"""The vectors of texts by transformers on PyTorch, timed, and how far every engine's are from its float32.
 
-usage: python peer_transformers.py MODEL TEXTS THREADS VECTORS     (pip install torch transformers numpy)
+usage: python peer_transformers.py MODEL TEXTS THREADS ENGINE=VECTORS...     (pip install torch transformers numpy)
 TEXTS has a text a line; VECTORS are those of the example `embed`, f32 in rows: means over all tokens.
+Prints a row for each way PyTorch has, then one for each ENGINE with what was compared.
 """
 
 import json
@@ -13,15 +14,15 @@ import torch
 import transformers
 from transformers import AutoModel, AutoTokenizer
 
-folder, path, threads, vectors = sys.argv[1:5]
+folder, path, threads = sys.argv[1:4]
 torch.set_num_threads(int(threads))
 tokenizer = AutoTokenizer.from_pretrained(folder)
-model = AutoModel.from_pretrained(folder).eval()
 texts = open(path, encoding="utf-8").read().splitlines()
-BATCH, LENGTH = 32, 256
+BATCH, LENGTH, NEAREST = 32, 256, 10
+PYTORCH = f"transformers {transformers.__version__}, PyTorch {torch.__version__.split('+')[0]}"
 
 
-def embed(texts):
+def embed(model, texts):
     """As sentence-transformers does it: longest first, in batches padded to their longest."""
     order = sorted(range(len(texts)), key=lambda text: -len(texts[text]))
     found = np.zeros((len(texts), model.config.hidden_size), np.float32)
@@ -29,22 +30,56 @@ def embed(texts):
         for start in range(0, len(order), BATCH):
             part = order[start : start + BATCH]
             batch = tokenizer([texts[text] for text in part], padding=True, truncation=True, max_length=LENGTH, return_tensors="pt")
-            hidden = model(**batch).last_hidden_state
+            hidden = model(**batch).last_hidden_state.float()
             mask = batch["attention_mask"][..., None].float()
             found[part] = ((hidden * mask).sum(1) / mask.sum(1)).numpy()
     return found
 
 
-embed(texts[:8])
-begin = time.perf_counter()
-found = embed(texts)
-seconds = time.perf_counter() - begin
-ours = np.fromfile(vectors, np.float32).reshape(found.shape)
-row = {
-    "benchmark": f"{len(texts)} texts, vectors",
-    "engine": f"transformers {transformers.__version__}, PyTorch {torch.__version__.split('+')[0]}",
-    "seconds": round(seconds, 3),
-    "texts_per_s": round(len(texts) / seconds, 1),
-    "ours_off_by": float(f"{np.linalg.norm(ours - found) / np.linalg.norm(found):.1e}"),
-}
-print(json.dumps(row), flush=True)
+def nearest(vectors):
+    """The texts nearest to each by cosine, without itself."""
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = unit @ unit.T
+    np.fill_diagonal(cosines, -2)
+    return np.argsort(-cosines, axis=1, kind="stable")[:, :NEAREST]
+
+
+def compared(found, truth):
+    kept = [len(set(ours) & set(theirs)) for ours, theirs in zip(nearest(found), nearest(truth))]
+    return {
+        "off_by": float(f"{np.linalg.norm(found - truth) / np.linalg.norm(truth):.1e}"),
+        "nearest_10_kept": round(float(np.mean(kept)) / NEAREST, 3),
+    }
+
+
+def open_model():
+    return AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def ways():
+    yield "float32", open_model()
+    yield "bfloat16", open_model().to(torch.bfloat16)
+    # Weights by output channel, what they meet by tensor: what PyTorch has for the processor.
+    yield "int8", torch.ao.quantization.quantize_dynamic(open_model(), {torch.nn.Linear}, dtype=torch.qint8)
+
+
+truth = None
+for name, model in ways():
+    embed(model, texts[:8])
+    begin = time.perf_counter()
+    found = embed(model, texts)
+    seconds = time.perf_counter() - begin
+    row = {
+        "benchmark": f"{len(texts)} texts, vectors",
+        "engine": f"{PYTORCH}, {name}",
+        "seconds": round(seconds, 3),
+        "texts_per_s": round(len(texts) / seconds, 1),
+    }
+    if truth is None:
+        truth = found
+    else:
+        row |= compared(found, truth)
+    print(json.dumps(row), flush=True)
+for argument in sys.argv[4:]:
+    engine, vectors = argument.rsplit("=", 1)
+    print(json.dumps({"engine": engine} | compared(np.fromfile(vectors, np.float32).reshape(truth.shape), truth)), flush=True)

@@ -1,4 +1,5 @@
-//! Times the vectors of texts: `cargo run --release -p cloze-review --example embed -- MODEL TEXTS VECTORS`.
+//! Times the vectors of texts: `cargo run --release -p cloze-review --example embed -- MODEL TEXTS VECTORS PRECISION`, in
+//! `float32` or `int8`.
 //!
 //! TEXTS has a text a line; where the file does not exist it is written first, with generated ones. VECTORS gets the vectors, f32 in
 //! rows, for a peer to compare with. Prints a JSON object: texts, word pieces and seconds.
@@ -8,6 +9,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
+use cloze_encoder::engine::InferencePrecision;
 use cloze_review::{Pooling, TextModel};
 
 type Failure = Box<dyn std::error::Error>;
@@ -37,12 +39,17 @@ fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let mut next = |what: &str| arguments.next().ok_or(format!("which {what}?"));
     let (model, path, output) = (next("model")?, next("file of texts")?, next("file for the vectors")?);
+    let precision = match &next("precision")?[..] {
+        "float32" => InferencePrecision::Float32,
+        "int8" => InferencePrecision::Int8,
+        other => return Err(format!("{other}: must be float32 or int8").into()),
+    };
     if !Path::new(&path).exists() {
         std::fs::write(&path, generated())?;
     }
     let text = std::fs::read_to_string(&path)?;
     let texts: Vec<&str> = text.lines().collect();
-    let mut model = TextModel::open(&model, Pooling::Mean, 256)?;
+    let mut model = TextModel::open(&model, Pooling::Mean, 256, precision)?;
     // What is done once, at the first pass, is not timed.
     model.embed(&texts[..texts.len().min(8)], &mut |_| {})?;
     let begin = Instant::now();
@@ -50,8 +57,9 @@ fn main() -> Result<(), Failure> {
     let seconds = begin.elapsed().as_secs_f64();
     std::fs::write(output, vectors.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())?;
     println!(
-        r#"{{"benchmark":"{} texts, vectors","engine":"cloze","seconds":{seconds:.3},"texts_per_s":{:.1}}}"#,
+        r#"{{"benchmark":"{} texts, vectors","engine":"cloze, {}","seconds":{seconds:.3},"texts_per_s":{:.1}}}"#,
         texts.len(),
+        precision.name(),
         texts.len() as f64 / seconds
     );
     Ok(())

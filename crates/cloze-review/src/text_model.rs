@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use cloze_encoder::engine::{self, Engine, Mode};
+use cloze_encoder::PackedBatch;
+use cloze_encoder::engine::{self, Engine, InferencePrecision, Mode};
 use cloze_encoder::hugging_face::{self, Pooler};
-use cloze_encoder::{AdamWOptions, PackedBatch};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -56,9 +56,14 @@ impl TextModel {
     /// Opens a model by its folder or its id on the hub; `length` counts `[CLS]` and `[SEP]`, and is cut to what the model takes.
     ///
     /// # Errors
-    /// [`ReviewError`] for files that can't be had, are damaged or do not belong together, and for [`Pooling::Pooler`] of a model
-    /// without one.
-    pub fn open(name: &str, pooling: Pooling, length: usize) -> Result<Self, ReviewError> {
+    /// [`ReviewError`] for files that can't be had, are damaged or do not belong together, for [`Pooling::Pooler`] of a model
+    /// without one, and for a precision that the engine does not compute in.
+    pub fn open(
+        name: &str,
+        pooling: Pooling,
+        length: usize,
+        precision: InferencePrecision,
+    ) -> Result<Self, ReviewError> {
         let folder = source::resolve(name)?;
         let stored = hugging_face::open(&folder)?;
         let length = length.clamp(3, stored.config.max_length);
@@ -66,8 +71,8 @@ impl TextModel {
         if pooling == Pooling::Pooler && stored.pooler.is_none() {
             return Err(ReviewError::NoPooler { folder });
         }
-        let fingerprint = fingerprint(&folder, pooling, length)?;
-        let engine = engine::open(stored.config, stored.parameters, AdamWOptions::default(), 0)?;
+        let fingerprint = fingerprint(&folder, pooling, length, precision)?;
+        let engine = engine::open_for_inference(stored.config, stored.parameters, precision)?;
         Ok(Self { folder, tokenizer, engine, pooler: stored.pooler, pooling, fingerprint })
     }
 
@@ -81,7 +86,7 @@ impl TextModel {
         self.engine.config().hidden
     }
 
-    /// A hash of all that a vector depends on beside its text: weights, tokenizer, pooling and length.
+    /// A hash of all that a vector depends on beside its text: weights, tokenizer, pooling, length and precision.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
@@ -177,7 +182,12 @@ fn means(hidden: &[f32], width: usize, texts: &[&[u32]]) -> Vec<f32> {
 }
 
 /// See [`TextModel::fingerprint`].
-fn fingerprint(folder: &Path, pooling: Pooling, length: usize) -> Result<String, ReviewError> {
+fn fingerprint(
+    folder: &Path,
+    pooling: Pooling,
+    length: usize,
+    precision: InferencePrecision,
+) -> Result<String, ReviewError> {
     let mut hash = Sha256::new();
     for file in ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt"] {
         let path = folder.join(file);
@@ -191,6 +201,9 @@ fn fingerprint(folder: &Path, pooling: Pooling, length: usize) -> Result<String,
         }
     }
     hash.update(format!("{} {length}", pooling.name()));
+    if precision != InferencePrecision::Float32 {
+        hash.update(precision.name());
+    }
     Ok(hex(&hash.finalize()))
 }
 

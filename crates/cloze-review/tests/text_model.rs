@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{BertModel, Config};
+use cloze_encoder::engine::InferencePrecision;
 use cloze_review::{Embeddings, Pooling, ReviewError, TextModel};
 use cloze_testkit::compare::assert_close;
 use cloze_testkit::golden::Golden;
@@ -31,7 +32,7 @@ fn texts() -> Texts {
 }
 
 fn open(folder: &Path, pooling: Pooling) -> Result<TextModel, ReviewError> {
-    TextModel::open(folder.to_str().unwrap(), pooling, texts().length)
+    TextModel::open(folder.to_str().unwrap(), pooling, texts().length, InferencePrecision::Float32)
 }
 
 /// A copy of the model without some files.
@@ -84,6 +85,19 @@ fn hidden_states_are_those_of_candle_s_bert() {
         let first: Vec<f32> = states.get(0).unwrap().get(0).unwrap().to_vec1().unwrap();
         assert_close(text, &embed(&mut ours, std::slice::from_ref(text)), &first, 1e-5);
     }
+}
+
+#[test]
+fn vectors_in_int8_are_near_those_in_float32_and_kept_apart() {
+    let (folder, texts) = (fixture(), texts());
+    let open = |precision| {
+        TextModel::open(folder.to_str().unwrap(), Pooling::Mean, texts.length, precision).unwrap()
+    };
+    let (mut floats, mut integers) = (open(InferencePrecision::Float32), open(InferencePrecision::Int8));
+    assert_ne!(floats.fingerprint(), integers.fingerprint());
+    let (floats, integers) = (embed(&mut floats, &texts.texts), embed(&mut integers, &texts.texts));
+    assert_ne!(floats, integers);
+    assert_close("int8", &integers, &floats, 2e-2);
 }
 
 #[test]

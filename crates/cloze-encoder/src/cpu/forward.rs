@@ -1,6 +1,9 @@
 //! The forward pass of one sequence.
 
-use super::kernels::{activate, add, draw_factors, layer_norm, mark_dropped, scale_by, softmax, unmarked};
+use super::integer::Integers;
+use super::kernels::{
+    activate, activation, add, draw_factors, layer_norm, mark_dropped, scale_by, softmax, unmarked,
+};
 use super::level::Level;
 use super::matrix::{Matrix, Packed};
 use super::product::{Onto, multiply_packed};
@@ -18,7 +21,11 @@ pub(super) struct Context<'a> {
     pub(super) plan: &'a Plan,
     pub(super) parameters: &'a [f32],
     pub(super) weights: &'a Weights,
+    /// The linear layers rounded to integers, in the order of [`Plan::linears`], where they are computed so.
+    pub(super) integers: Option<&'a [Integers]>,
     pub(super) dropout: Dropout,
+    /// Whether a backward pass may follow.
+    pub(super) training: bool,
     pub(super) level: Level,
 }
 
@@ -175,7 +182,11 @@ impl Context<'_> {
         self.linear(s.feed_input(), &layer.intermediate, width, &mut slope);
         s.slope = slope;
         s.activated.resize(s.slope.len(), 0.0);
-        activate(self.level, &mut s.slope, self.config.activation, &mut s.activated);
+        if self.training {
+            activate(self.level, &mut s.slope, self.config.activation, &mut s.activated);
+        } else {
+            activation(self.level, &s.slope, self.config.activation, &mut s.activated);
+        }
         self.linear(&s.activated, &layer.output, self.config.intermediate, z);
         self.drop(z, Dropout::output_site(number), |row| rows.first + row, &mut s.output_factors);
         add(z, &s.middle);
@@ -266,6 +277,10 @@ impl Context<'_> {
     /// `out ← x Wᵀ + b` for x of `input` columns.
     pub(super) fn linear(&self, x: &[f32], linear: &Linear, input: usize, out: &mut Vec<f32>) {
         let bias = self.slice(&linear.bias);
+        if let Some(integers) = self.integers {
+            integers[linear.number].multiply(self.level, x, bias, out);
+            return;
+        }
         let x = Matrix::new(x, x.len() / input, input);
         out.resize(x.rows * bias.len(), 0.0);
         let weight = &self.weights.of(linear).forward;

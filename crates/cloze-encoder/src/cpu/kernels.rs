@@ -168,12 +168,12 @@ for_every_level! {
         match activation {
             Activation::Relu => map(x, out, |x| (x.max(0.0), if x > 0.0 { 1.0 } else { 0.0 })),
             Activation::GeluErf => map(x, out, |x| {
-                let share = 0.5 * (1.0 + erf(x * FRAC_1_SQRT_2));
+                let share = normal_share(x);
                 let density = 0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2 * exp(-0.5 * x * x);
                 (x * share, share + x * density)
             }),
             Activation::GeluTanh => map(x, out, |x| {
-                let t = tanh(ROOT_2_OVER_PI * (x + CUBIC * x * x * x));
+                let t = bent(x);
                 let slope = ROOT_2_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
                 (0.5 * x * (1.0 + t), 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope)
             }),
@@ -181,10 +181,40 @@ for_every_level! {
     }
 }
 
+for_every_level! {
+    /// The activation alone.
+    pub(super) fn activation(x: &[f32], activation: Activation, out: &mut [f32]) {
+        match activation {
+            Activation::Relu => each(x, out, |x| x.max(0.0)),
+            Activation::GeluErf => each(x, out, |x| x * normal_share(x)),
+            Activation::GeluTanh => each(x, out, |x| 0.5 * x * (1.0 + bent(x))),
+        }
+    }
+}
+
+/// The share of the normal distribution below x.
+#[inline(always)]
+fn normal_share(x: f32) -> f32 {
+    0.5 * (1.0 + erf(x * FRAC_1_SQRT_2))
+}
+
+/// The tanh of GELU's other form.
+#[inline(always)]
+fn bent(x: f32) -> f32 {
+    tanh(ROOT_2_OVER_PI * (x + CUBIC * x * x * x))
+}
+
 #[inline(always)]
 fn map(x: &mut [f32], out: &mut [f32], f: impl Fn(f32) -> (f32, f32)) {
     for (out, x) in out.iter_mut().zip(x) {
         (*out, *x) = f(*x);
+    }
+}
+
+#[inline(always)]
+fn each(x: &[f32], out: &mut [f32], f: impl Fn(f32) -> f32) {
+    for (out, x) in out.iter_mut().zip(x) {
+        *out = f(*x);
     }
 }
 

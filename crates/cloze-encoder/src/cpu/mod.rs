@@ -3,7 +3,7 @@
 //! once buffers have grown.
 //!
 //! Training rounds the factors of its products to bfloat16 where the processor is faster with them ([`Level::rounds`]);
-//! inference is always in float32.
+//! inference is in float32, or, where that is asked for, its linear layers multiply integers of 8 bits.
 //!
 //! Each worker takes a fixed share of the batch's sequences and adds to gradients of its own, which are then summed in
 //! the workers' order: with the same number of threads, the same bits.
@@ -15,6 +15,7 @@ mod bfloat16;
 mod exponentials;
 mod forward;
 mod head;
+mod integer;
 mod kernels;
 mod level;
 mod math;
@@ -34,16 +35,17 @@ pub use exponentials::exponentials;
 pub use level::Level;
 
 use crate::batch::PackedBatch;
-use crate::config::EncoderConfig;
+use crate::config::{Body, EncoderConfig};
 use crate::dropout::Dropout;
-use crate::engine::{Engine, Mode};
+use crate::engine::{Engine, InferencePrecision, Mode};
 use crate::error::{EncoderError, Result};
 use crate::layout::{ParameterLayout, same_layout};
 use crate::loss::Loss;
 use crate::optimizer::{AdamW, AdamWOptions, GradientNorm, OptimizerState};
 use crate::parameters::Parameters;
-use crate::plan::Plan;
+use crate::plan::{Linear, Plan};
 use forward::Context;
+use integer::Integers;
 use rayon::prelude::*;
 use state::HeadState;
 use std::sync::Arc;
@@ -62,6 +64,9 @@ pub struct CpuEngine {
     weights: Weights,
     /// The same for inference, made when asked for, where the level has another one for that.
     exact_weights: Option<Weights>,
+    precision: InferencePrecision,
+    /// The linear layers for inference in integers: as above.
+    integers: Option<Vec<Integers>>,
     gradients: Vec<f32>,
     optimizer: AdamW,
     seed: u64,
@@ -103,6 +108,8 @@ impl CpuEngine {
             plan,
             weights,
             exact_weights: None,
+            precision: InferencePrecision::Float32,
+            integers: None,
             optimizer: AdamW::new(&layout, options),
             gradients: vec![0.0; layout.len()],
             config,
@@ -112,6 +119,35 @@ impl CpuEngine {
             workers,
             pass: None,
         })
+    }
+
+    /// Computes inference in `precision` from now on.
+    ///
+    /// # Errors
+    /// [`EncoderError::Config`] where the encoder has no products of integers: a recurrent body, or layers too wide for sums
+    /// of 32 bits.
+    pub fn set_inference_precision(&mut self, precision: InferencePrecision) -> Result<()> {
+        let integers = precision == InferencePrecision::Int8;
+        let refused = |key, value: String, rule| Err(EncoderError::Config { key, value, rule });
+        if integers && self.config.body != Body::Transformer {
+            return refused(
+                "body",
+                format!("{:?}", self.config.body),
+                "only a transformer's inference can be int8",
+            );
+        }
+        let widest = self.config.hidden.max(self.config.intermediate);
+        if integers && widest > integer::LONGEST {
+            return refused(
+                "intermediate",
+                widest.to_string(),
+                "must be at most 65,536 for inference in int8",
+            );
+        }
+        self.precision = precision;
+        self.pass = None;
+        self.integers = None;
+        Ok(())
     }
 
     fn dropout(&self, mode: Mode) -> Dropout {
@@ -156,6 +192,7 @@ impl CpuEngine {
     fn pack(&mut self) {
         self.weights.update(&self.plan, self.parameters.values(), self.level);
         self.exact_weights = None;
+        self.integers = None;
     }
 
     /// Makes the matrices that `mode` computes with.
@@ -163,6 +200,15 @@ impl CpuEngine {
         if mode == Mode::Inference && self.level.rounds() && self.exact_weights.is_none() {
             let weights = Weights::new(&self.plan, self.parameters.values(), self.level.exact());
             self.exact_weights = Some(weights);
+        }
+        let asked = mode == Mode::Inference && self.precision == InferencePrecision::Int8;
+        if asked && self.integers.is_none() {
+            let (parameters, level) = (self.parameters.values(), self.level);
+            let linears: Vec<_> = self.plan.linears().collect();
+            let round = |linear: &&Linear| {
+                Integers::new(&parameters[linear.weight.clone()], linear.bias.len(), level)
+            };
+            self.integers = Some(linears.par_iter().map(round).collect());
         }
     }
 
@@ -183,6 +229,8 @@ impl CpuEngine {
             plan: &self.plan,
             parameters: self.parameters.values(),
             weights: exact.unwrap_or(&self.weights),
+            integers: self.integers.as_deref().filter(|_| mode == Mode::Inference),
+            training: mode == Mode::Training,
             dropout: self.dropout(mode),
             level: if exact.is_some() { self.level.exact() } else { self.level },
         }

@@ -81,7 +81,7 @@ fn read(
             "no interaction that may be learned from has a review: are the reviews of the same data?";
         return Err(TrainError::Data(problem.to_owned()));
     }
-    let mut model = TextModel::open(&text.text_model, text.pooling, text.text_length)?;
+    let mut model = TextModel::open(&text.text_model, text.pooling, text.text_length, text.text_precision)?;
     if let Some(tuned) =
         fine_tuned(model.folder())?.filter(|tuned| tuned.split_hash != data.origin.split_hash)
     {

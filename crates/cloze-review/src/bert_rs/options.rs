@@ -6,6 +6,7 @@ use cloze_cf::help::{
 };
 use cloze_cf::{FactorOptions, Kind, KindOptions, Optimizer};
 use cloze_data::read::ReviewColumns;
+use cloze_encoder::engine::InferencePrecision;
 use cloze_train::TrainError;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,8 @@ pub struct TextOptions {
     pub pooling: Pooling,
     /// Word pieces of a review that are read at most, `[CLS]` and `[SEP]` among them.
     pub text_length: usize,
+    /// What the BERT computes in.
+    pub text_precision: InferencePrecision,
 }
 
 impl Default for TextOptions {
@@ -35,12 +38,13 @@ impl Default for TextOptions {
             text_model: "bert-base-uncased".to_owned(),
             pooling: Pooling::Mean,
             text_length: 256,
+            text_precision: InferencePrecision::Float32,
         }
     }
 }
 
 /// Number of its lines of help.
-const TEXT_LINES: usize = 5;
+const TEXT_LINES: usize = 6;
 
 const TEXT_HELP: [Help; TEXT_LINES] = [
     (
@@ -51,6 +55,7 @@ const TEXT_HELP: [Help; TEXT_LINES] = [
     ("text-model", "The BERT that reads the reviews: a folder, or an id of the model hub"),
     ("pooling", "How hidden states become one vector: mean, cls or pooler (as BERT-RS prints it)"),
     ("text-length", "Word pieces of a review that are read at most"),
+    ("text-precision", "What the BERT computes in: float32, or int8, which is faster and nearly the same"),
 ];
 
 impl TextOptions {

@@ -35,7 +35,7 @@ impl Library {
         items: &Vocabulary,
     ) -> Result<Self, ModelError> {
         let reviews = Reviews::read(&text.reviews, text.columns()?.as_ref(), users, items)?;
-        let model = TextModel::open(&text.text_model, text.pooling, text.text_length)?;
+        let model = TextModel::open(&text.text_model, text.pooling, text.text_length, text.text_precision)?;
         let kept = Embeddings::open_usual(&model)?;
         Ok(Self { reviews, model, kept })
     }

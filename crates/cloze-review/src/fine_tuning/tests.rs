@@ -1,7 +1,7 @@
 use super::*;
 use cloze_encoder::Loss;
 use cloze_encoder::cpu::{CpuEngine, Level};
-use cloze_encoder::engine::Mode;
+use cloze_encoder::engine::{InferencePrecision, Mode};
 use cloze_testkit::compare::{assert_close, assert_gradients_close};
 use cloze_testkit::golden::Golden;
 use cloze_train::{Checkpoints, Reporter, RunIdentity, TrainedOn};
@@ -103,7 +103,13 @@ fn word_pieces_are_learned_and_the_folder_is_a_text_model() {
     assert!((0.0..=1.0).contains(&done.after.next_sentence));
     assert_eq!(fine_tuned(&output).unwrap().as_ref(), Some(&done));
     assert_eq!(fine_tuned(&golden("tiny")).unwrap(), None);
-    let mut model = crate::TextModel::open(output.to_str().unwrap(), crate::Pooling::Pooler, 16).unwrap();
+    let mut model = crate::TextModel::open(
+        output.to_str().unwrap(),
+        crate::Pooling::Pooler,
+        16,
+        InferencePrecision::Float32,
+    )
+    .unwrap();
     let vectors = model.embed(&["the guitar sounded good."], &mut |_| {}).unwrap();
     assert!(vectors.iter().all(|value| value.abs() < 1.0));
     // With both heads, whose weights are taken the next time.
