@@ -1,7 +1,9 @@
 //! Weights packed for products, once an optimizer step.
 
+use super::integer::Integers;
 use super::level::Level;
 use super::matrix::{Matrix, Packed};
+use crate::engine::{InferencePrecision, Mode};
 use crate::plan::{Linear, Plan};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -49,5 +51,60 @@ impl Weights {
 
     pub(super) fn of(&self, linear: &Linear) -> &Weight {
         &self.linear[linear.number]
+    }
+}
+
+/// The parameters' matrices as each mode computes with them: to be updated whenever the parameters change.
+pub(super) struct Matrices {
+    training: Weights,
+    /// For inference, where the level has another one for that.
+    exact: Option<Weights>,
+    /// The linear layers in integers, for inference where that is asked for, in the order of [`Plan::linears`].
+    integers: Option<Vec<Integers>>,
+}
+
+impl Matrices {
+    pub(super) fn new(plan: &Plan, parameters: &[f32], level: Level) -> Self {
+        Self { training: Weights::new(plan, parameters, level), exact: None, integers: None }
+    }
+
+    /// Follows a change of the parameters.
+    pub(super) fn update(&mut self, plan: &Plan, parameters: &[f32], level: Level) {
+        self.training.update(plan, parameters, level);
+        self.exact = None;
+        self.integers = None;
+    }
+
+    /// Makes what inference needs beside, unless it is there.
+    pub(super) fn prepare(
+        &mut self,
+        plan: &Plan,
+        parameters: &[f32],
+        level: Level,
+        precision: InferencePrecision,
+    ) {
+        if level.rounds() && self.exact.is_none() {
+            self.exact = Some(Weights::new(plan, parameters, level.exact()));
+        }
+        match precision {
+            InferencePrecision::Float32 => self.integers = None,
+            InferencePrecision::Int8 if self.integers.is_some() => {}
+            InferencePrecision::Int8 => {
+                let linears: Vec<&Linear> = plan.linears().collect();
+                let round = |linear: &&Linear| {
+                    Integers::new(&parameters[linear.weight.clone()], linear.bias.len(), level)
+                };
+                self.integers = Some(linears.par_iter().map(round).collect());
+            }
+        }
+    }
+
+    /// The mode's weights, packed for the level that comes with them, and integers.
+    pub(super) fn of(&self, mode: Mode, level: Level) -> (&Weights, Level, Option<&[Integers]>) {
+        let integers = self.integers.as_deref().filter(|_| mode == Mode::Inference);
+        match &self.exact {
+            Some(exact) if mode == Mode::Inference => (exact, level.exact(), integers),
+            _ => (&self.training, level, integers),
+        }
     }
 }
