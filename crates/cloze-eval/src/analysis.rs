@@ -13,6 +13,7 @@ use crate::evaluation::{Evaluation, Fit};
 use crate::files::write_json;
 use crate::lists::ListStatistics;
 use crate::order::ordered;
+use crate::questions::Answer;
 use crate::results::group;
 
 /// Paired comparisons, figures beyond accuracy, breakdowns.
@@ -24,6 +25,9 @@ pub struct Analysis {
     /// Each model of a claimed order against the next one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub order: Vec<Comparison>,
+    /// What pairs of models say to questions; see [`answers`](crate::answers).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<Answer>,
     /// What the models' lists are like.
     pub lists: Vec<ListRow>,
     /// How difficult the lists are, of evaluations that measured it.
@@ -49,7 +53,7 @@ pub struct ListRow {
 }
 
 /// The analysis of evaluations; see [`comparisons`] for what a missing `baseline` means, and [`ordered`] for `order`, an order of
-/// models that is claimed, best first.
+/// models that is claimed, best first. Questions are [`answers`](crate::answers)'s.
 ///
 /// # Errors
 /// As [`comparisons`].
@@ -62,6 +66,7 @@ pub fn analyse(
     Ok(Analysis {
         comparisons: comparisons(evaluations, baseline, bootstrap)?,
         order: ordered(evaluations, order, bootstrap)?,
+        questions: Vec::new(),
         lists: group(evaluations).iter().filter_map(|seeds| list_row(seeds)).collect(),
         difficulty: difficulty_rows(evaluations, bootstrap)?,
         breakdowns: breakdowns(evaluations, bootstrap)?,
@@ -76,7 +81,7 @@ pub fn write_analysis(path: &Path, analysis: &Analysis) -> Result<(), EvalError>
     write_json(path, analysis)
 }
 
-fn list_row(seeds: &[&Evaluation]) -> Option<ListRow> {
+pub(crate) fn list_row(seeds: &[&Evaluation]) -> Option<ListRow> {
     let of = |seed: &&Evaluation| seed.protocols.iter().find_map(|ranks| ranks.lists.clone());
     let all: Vec<ListStatistics> = seeds.iter().filter_map(of).collect();
     let first = all.first()?;

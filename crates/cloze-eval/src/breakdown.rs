@@ -15,7 +15,7 @@ use crate::results::{check_all, group, user_means};
 /// The metrics of a breakdown.
 pub(crate) const METRICS: [Metric; 2] = [Metric::Recall(10), Metric::Ndcg(10)];
 /// Targets that training shows so often, but not never, are scarce.
-const SCARCE: u64 = 3;
+pub(crate) const SCARCE: u64 = 3;
 /// Users are cut into this many parts of about equal size.
 const PARTS: usize = 4;
 

@@ -115,6 +115,21 @@ impl Contender<'_> {
     pub(crate) fn name(&self) -> &str {
         &self.of.meta.model
     }
+
+    pub(crate) fn part(&self) -> Part<'_> {
+        Part::of(&self.of.meta)
+    }
+
+    /// Each user's NDCG@10, the mean over seeds.
+    pub(crate) fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// How often training shows each user's target; empty in evaluations that were stored without.
+    pub(crate) fn target_counts(&self) -> &[u64] {
+        let ranks = self.of.protocols.iter().find(|ranks| ranks.protocol == self.protocol);
+        ranks.map_or(&[], |ranks| &ranks.target_counts)
+    }
 }
 
 /// Models of the same data set, split, fit and protocol, in the order of first appearance.

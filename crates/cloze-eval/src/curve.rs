@@ -70,14 +70,27 @@ fn mean(runs: &[&[CurvePoint]]) -> Vec<CurvePoint> {
     first.iter().filter_map(of_point).collect()
 }
 
+/// Where a curve is at its best, and where it came near.
+pub(crate) struct NearBest<'a> {
+    best: &'a CurvePoint,
+    highest: f64,
+    pub(crate) near: &'a CurvePoint,
+}
+
+/// None of a curve that was never measured.
+pub(crate) fn near_best(points: &[CurvePoint]) -> Option<NearBest<'_>> {
+    let measured = || points.iter().filter_map(|point| Some((point, point.ndcg?)));
+    let (best, highest) = measured().reduce(|a, b| if b.1 > a.1 { b } else { a })?;
+    let (near, _) = measured().find(|(_, ndcg)| *ndcg >= NEAR * highest)?;
+    Some(NearBest { best, highest, near })
+}
+
 /// How fast each model came near its best; no row for a model that was never measured in training.
 pub(crate) fn convergence(evaluations: &[&Evaluation]) -> Table {
     let titles = ["<model", "best validation NDCG@10", "at step", "after s", "95 % of it at step", "after s"];
     let mut table = Table::new(&titles);
     for ModelCurve { model, points } in model_curves(evaluations) {
-        let measured = || points.iter().filter_map(|point| Some((point, point.ndcg?)));
-        let Some((best, highest)) = measured().reduce(|a, b| if b.1 > a.1 { b } else { a }) else { continue };
-        let Some((near, _)) = measured().find(|(_, ndcg)| *ndcg >= NEAR * highest) else { continue };
+        let Some(NearBest { best, highest, near }) = near_best(&points) else { continue };
         let place = |point: &CurvePoint| [count(point.step as usize), format!("{:.0}", point.seconds)];
         let cells = [vec![model.to_owned(), figure(highest)], place(best).to_vec(), place(near).to_vec()];
         table.row(cells.concat());

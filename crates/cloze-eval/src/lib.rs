@@ -43,6 +43,7 @@ mod pooling;
 mod predictions;
 mod protocol;
 mod published;
+mod questions;
 mod random;
 mod ranking;
 mod ranks;
@@ -79,6 +80,7 @@ pub use pooling::{Judged, JudgedMean, Measure, judge, judged_means, pool, sample
 pub use predictions::Predictions;
 pub use protocol::Protocol;
 pub use published::{Published, Verdict};
+pub use questions::{Answer, Question, ScarceTargets, Side, answers};
 pub use ranks::ProtocolRanks;
 pub use ratings::{RatingError, rating_error};
 pub use recommender::{ModelError, Query, Quotation, Recommender, recommend};

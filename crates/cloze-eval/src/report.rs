@@ -11,6 +11,7 @@ use crate::metrics::Metric;
 use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::published::{Published, Verdict};
+use crate::questions;
 use crate::ranks::ProtocolRanks;
 use crate::ratings::rating_lines;
 use crate::report_analysis::{analysis_footer, analysis_section};
@@ -73,6 +74,7 @@ pub fn report_with(
     }
     text.push_str(&footer(bootstrap));
     text.push_str(analysis_footer(analysis));
+    text.push_str(questions::footer(analysis));
     text
 }
 

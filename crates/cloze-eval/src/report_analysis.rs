@@ -10,6 +10,7 @@ use crate::metrics::Metric;
 use crate::order::{chain, verdict};
 use crate::part::Part;
 use crate::protocol::Protocol;
+use crate::questions;
 use crate::table::{Table, count, figure, p_value, range, signed};
 
 /// What the analysis says of one data set, split and fit.
@@ -18,6 +19,18 @@ pub(crate) fn analysis_section(text: &mut String, part: Part<'_>, analysis: &Ana
     comparison_tables(text, &compared.collect::<Vec<_>>());
     let steps = analysis.order.iter().filter(|row| part.has(&row.dataset, &row.split, row.fit));
     order_table(text, &steps.collect::<Vec<_>>());
+    for asked in questions::shown(analysis, part) {
+        let _ = write!(
+            text,
+            "\n### {}\n\n- {}\n\n{}",
+            asked.question,
+            asked.words.join("\n- "),
+            asked.differences
+        );
+        if !asked.beside.is_empty() {
+            let _ = write!(text, "\n{}", asked.beside);
+        }
+    }
     list_table(text, part, analysis);
     let categories = category_table(part, analysis);
     if !categories.is_empty() {

@@ -144,6 +144,9 @@ impl Cloze {
         if !tests.order.is_empty() {
             command.args(["--order", &tests.order.join(",")]);
         }
+        if let Some(questions) = tests.questions {
+            command.arg("--questions").arg(questions);
+        }
         command.args(["--title", title, "--note", note]).arg("--output").arg(output);
         run(&mut command)
     }
@@ -168,6 +171,8 @@ pub(crate) struct Tests<'a> {
     pub(crate) baseline: Option<&'a str>,
     /// Each against the next one.
     pub(crate) order: Vec<&'a str>,
+    /// A file of questions.
+    pub(crate) questions: Option<&'a Path>,
 }
 
 /// Runs a command whose report is passed on line by line. The inner error is the reason why it failed.

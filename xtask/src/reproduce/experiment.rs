@@ -76,6 +76,9 @@ pub(crate) struct Experiment {
     /// Rows in the order that the paper claims, best first: each is tested against the next one.
     #[serde(default)]
     pub(crate) order: Vec<String>,
+    /// What the report answers by pairs of rows: the first of a pair is tested against the second.
+    #[serde(default, rename = "question")]
+    pub(crate) questions: Vec<Question>,
     /// Figures to compare with, the most trusted source of a figure first.
     #[serde(default)]
     pub(crate) published: Vec<Published>,
@@ -89,6 +92,14 @@ pub(crate) struct Quick {
     pub(crate) splits: Option<Vec<String>>,
     pub(crate) fits: Option<Vec<String>>,
     pub(crate) seeds: Option<u64>,
+}
+
+/// A question with the pairs of rows that answer it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Question {
+    pub(crate) question: String,
+    pub(crate) pairs: Vec<(String, String)>,
 }
 
 /// One published figure.
@@ -245,11 +256,12 @@ impl Experiment {
             ensure!(row.seeds != Some(0), "row \"{name}\": `seeds` is 0");
             ensure!(names.insert(name), "two rows are named \"{name}\"");
         }
-        for name in self.baseline.iter().chain(&self.order) {
+        let asked = self.questions.iter().flat_map(|question| &question.pairs).flat_map(|(a, b)| [a, b]);
+        for name in self.baseline.iter().chain(&self.order).chain(asked) {
             let hint = nearest::hint(name, names.iter().copied());
             ensure!(
                 names.contains(name.as_str()),
-                "`baseline` or `order` names \"{name}\", which is no row{hint}"
+                "`baseline`, `order` or a question names \"{name}\", which is no row{hint}"
             );
         }
         for split in self.splits.iter().chain(self.quick.splits.iter().flatten()) {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     cloze::{Cloze, Tests},
-    experiment::{Experiment, Published},
+    experiment::{Experiment, Published, Question},
     plan::{Configuration, Request},
     rows::{self, Finished},
 };
@@ -47,7 +47,10 @@ pub(crate) fn write(
     let evaluations: Vec<PathBuf> = finished.iter().map(|row| row.evaluation.clone()).collect();
     let note = note(experiment, request.quick, problems);
     let title = title(experiment, request);
-    cloze.compare(&evaluations, &published, &tests(experiment, finished), (&title, &note), output)?;
+    let (asked, questions) = (output.join("questions.json"), questions(experiment, finished));
+    rows::write_json(&asked, &questions)?;
+    let tests = Tests { questions: (!questions.is_empty()).then_some(&asked), ..tests(experiment, finished) };
+    cloze.compare(&evaluations, &published, &tests, (&title, &note), output)?;
     check(output, finished)?;
     eprintln!("report: {} and report.html beside it", output.join("report.md").display());
     Ok(())
@@ -59,7 +62,19 @@ fn tests<'a>(experiment: &'a Experiment, finished: &[Finished<'_>]) -> Tests<'a>
     Tests {
         baseline: experiment.baseline.as_deref().filter(is_there),
         order: experiment.order.iter().map(String::as_str).filter(is_there).collect(),
+        questions: None,
     }
+}
+
+/// The experiment's questions, with the pairs that are there.
+fn questions(experiment: &Experiment, finished: &[Finished<'_>]) -> Vec<Question> {
+    let is_there = |name: &String| finished.iter().any(|finished| finished.row.configuration.name == *name);
+    let with_pairs = |question: &Question| {
+        let pairs = question.pairs.iter().filter(|(a, b)| is_there(a) && is_there(b)).cloned().collect();
+        Question { pairs, ..question.clone() }
+    };
+    let all = experiment.questions.iter().map(with_pairs);
+    all.filter(|question| !question.pairs.is_empty()).collect()
 }
 
 /// The published figures of the data sets that were run.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use cloze_eval::{
-    Bootstrap, Evaluation, Heading, Published, analyse, html, report_with, results_with, write_together,
+    Analysis, Bootstrap, Evaluation, Heading, Published, Question, analyse, answers, html, report_with,
+    results_with, write_together,
 };
 
 use crate::output::{print, print_json};
@@ -15,6 +16,7 @@ Examples:
   cloze compare runs/knn runs/popularity
   cloze compare runs/knn runs/popularity --baseline popularity
   cloze compare runs/hybrid runs/bert runs/sasrec --order hybridbert4rec,bert4rec,sasrec
+  cloze compare runs/mf-s0 runs/mf-s1 runs/plain-s0 runs/plain-s1 --questions questions.json
   cloze compare runs/bert-s0 runs/bert-s1 runs/knn --published published.json --output runs/table";
 
 /// The evaluation's own file: what tells its folder from a model folder.
@@ -35,6 +37,9 @@ pub(crate) struct Compare {
     /// Models in an order that somebody claims, best first: each is tested against the next one
     #[arg(long, value_name = "MODEL,...", value_delimiter = ',')]
     order: Vec<String>,
+    /// Questions that pairs of models answer: a JSON array of {question, pairs: [[MODEL, OTHER], ...]}
+    #[arg(long, value_name = "FILE")]
+    questions: Option<PathBuf>,
     /// Title of the report
     #[arg(long)]
     title: Option<String>,
@@ -52,10 +57,14 @@ pub(crate) struct Compare {
 impl Compare {
     pub(crate) fn run(self) -> Result<()> {
         let evaluations = self.folders.iter().map(|folder| load(folder)).collect::<Result<Vec<_>>>()?;
-        let published = self.published.as_deref().map(read_published).transpose()?.unwrap_or_default();
+        let published: Vec<Published> = read(self.published.as_deref(), "published figures")?;
+        let questions: Vec<Question> = read(self.questions.as_deref(), "questions")?;
         let bootstrap = Bootstrap::default();
         let rows = results_with(&evaluations, &published, &bootstrap)?;
-        let analysis = analyse(&evaluations, self.baseline.as_deref(), &self.order, &bootstrap)?;
+        let analysis = Analysis {
+            questions: answers(&evaluations, &questions, &bootstrap)?,
+            ..analyse(&evaluations, self.baseline.as_deref(), &self.order, &bootstrap)?
+        };
         let text = self.headed(&report_with(&rows, &evaluations, &published, &bootstrap, &analysis));
         if let Some(output) = &self.output {
             let heading = Heading {
@@ -102,11 +111,12 @@ pub(super) fn load(folder: &Path) -> Result<Evaluation> {
     })
 }
 
-fn read_published(path: &Path) -> Result<Vec<Published>> {
+/// The JSON array in a file, where one is given; `what` are its elements.
+fn read<T: serde::de::DeserializeOwned>(path: Option<&Path>, what: &str) -> Result<Vec<T>> {
+    let Some(path) = path else { return Ok(Vec::new()) };
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the published figures {shown}"))?;
-    serde_json::from_str(&text).with_context(|| format!("{shown} is no JSON array of published figures"))
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the {what} {shown}"))?;
+    serde_json::from_str(&text).with_context(|| format!("{shown} is no JSON array of {what}"))
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {

@@ -17,6 +17,7 @@ use crate::html::overview::overview;
 use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::published::Published;
+use crate::questions;
 use crate::ratings::rating_lines;
 use crate::report::{describe, footer};
 use crate::report_analysis::analysis_footer;
@@ -74,7 +75,7 @@ pub fn html(
         Section::new(part, rows, evaluations, published, analysis).write(&mut page);
     }
     page.push_str("</main>\n<footer>\n");
-    let notes = footer(bootstrap) + analysis_footer(analysis);
+    let notes = footer(bootstrap) + analysis_footer(analysis) + questions::footer(analysis);
     let notes = notes.trim_start_matches(['\n', '-']).trim();
     let _ = writeln!(page, "<p>{}</p>\n</footer>\n</body>\n</html>", escape(notes).replace(".\n", ".<br>\n"));
     page
@@ -152,6 +153,7 @@ impl<'a> Section<'a> {
             self.comparison_table(page, protocol);
         }
         self.order_table(page);
+        self.questions(page);
         self.list_table(page);
         self.category_and_difficulty_tables(page);
         self.breakdowns(page);

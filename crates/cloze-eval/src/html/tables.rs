@@ -11,6 +11,7 @@ use crate::order::{chain, verdict};
 use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::published::{Published, Verdict};
+use crate::questions;
 use crate::ranks::ProtocolRanks;
 use crate::report::{deviations, first_of_each_model, seconds, titles};
 use crate::report_analysis::category_table;
@@ -204,6 +205,24 @@ impl<'a> Section<'a> {
             );
         }
         close(page);
+    }
+
+    /// The questions that pairs of models answer.
+    pub(super) fn questions(&self, page: &mut String) {
+        for asked in questions::shown(self.analysis, self.part) {
+            let _ = writeln!(page, "<h3>{}</h3>\n<ul>", escape(&asked.question));
+            for words in &asked.words {
+                let _ = writeln!(page, "<li>{}</li>", escape(words));
+            }
+            page.push_str("</ul>\n");
+            asked.differences.write_html(page, "The first of a pair less the second, user by user");
+            if !asked.beside.is_empty() {
+                asked.beside.write_html(
+                    page,
+                    "The same on scarce targets; of lists and training the first / the second",
+                );
+            }
+        }
     }
 
     /// What the lists have of the categories, and how difficult they are.

@@ -86,6 +86,11 @@ fn tests_name_rows() {
         assert!(error.contains("names \"bert4rek\"") && error.contains("did you mean"), "{error}");
         parse(&text(good)).unwrap();
     }
+    let question =
+        |name| format!("{SMALL}[[question]]\nquestion = \"?\"\npairs = [[\"bert4rec\", \"{name}\"]]\n");
+    let error = parse(&question("bert4rek")).unwrap_err().to_string();
+    assert!(error.contains("names \"bert4rek\"") && error.contains("did you mean"), "{error}");
+    assert_eq!(parse(&question("bert4rec")).unwrap().questions[0].pairs.len(), 1);
 }
 
 #[test]
