@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::log::Grouped;
@@ -48,11 +50,22 @@ pub struct Filters {
     pub user_core: u64,
     /// k-core: drops items with fewer interactions than this, see `user_core`. Repeated pairs count each time.
     pub item_core: u64,
+    /// Keeps so many users, drawn at random from those that are left. Default: keep all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample_users: Option<u64>,
+    /// Which users `sample_users` draws.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sample_seed: u64,
     /// Drops users with fewer interactions than this. Default: keep all.
     pub min_length: u64,
     /// Keeps only the last (latest) so many interactions of each user. Default: keep all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_length: Option<u64>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// How many interactions a rule removed.
@@ -116,6 +129,10 @@ impl Filters {
         rule("min_item_interactions", least > 1, rows, &|rows| item_floor(rows, least));
         let (users, items) = (self.user_core, self.item_core);
         rule("core", users > 1 || items > 1, rows, &|rows| core(rows, users, items));
+        let (sample, seed) = (self.sample_users, self.sample_seed);
+        rule("sample_users", sample.is_some(), rows, &|rows| {
+            sample_users(rows, sample.unwrap_or(u64::MAX), seed)
+        });
         let (least, most) = (self.min_length, self.max_length);
         rule("min_length", least > 1, rows, &|rows| min_length(rows, least));
         rule("max_length", most.is_some(), rows, &|rows| max_length(rows, most.unwrap_or(u64::MAX)));
@@ -191,6 +208,20 @@ fn core(rows: &mut Grouped, users: u64, items: u64) {
     }
 }
 
+/// The users are in the order of the file, whatever read it: the same file and seed draw the same ones.
+fn sample_users(rows: &mut Grouped, count: u64, seed: u64) {
+    let there: Vec<usize> = (0..rows.users()).filter(|&user| rows.lengths[user] > 0).collect();
+    let count = usize::try_from(count).unwrap_or(usize::MAX).min(there.len());
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut goes = vec![true; there.len()];
+    for drawn in rand::seq::index::sample(&mut random, there.len(), count) {
+        goes[drawn] = false;
+    }
+    for (user, _) in there.into_iter().zip(goes).filter(|(_, goes)| *goes) {
+        rows.lengths[user] = 0;
+    }
+}
+
 fn min_length(rows: &mut Grouped, least: u64) {
     for length in &mut rows.lengths {
         if (*length as u64) < least {
@@ -225,10 +256,14 @@ impl fmt::Display for Filters {
             ("min_item_interactions", self.min_item_interactions),
             ("user_core", self.user_core),
             ("item_core", self.item_core),
-            ("min_length", self.min_length),
         ] {
             rules.extend((least > 1).then(|| format!("{name} = {least}")));
         }
+        rules.extend(
+            self.sample_users
+                .map(|count| format!("sample_users = {count}, sample_seed = {}", self.sample_seed)),
+        );
+        rules.extend((self.min_length > 1).then(|| format!("min_length = {}", self.min_length)));
         rules.extend(self.max_length.map(|most| format!("max_length = {most}")));
         f.write_str(&if rules.is_empty() { "none".to_owned() } else { rules.join(", ") })
     }

@@ -116,6 +116,26 @@ fn what_follows_on_itself_counts_once_in_the_order_of_time() {
 }
 
 #[test]
+fn users_are_drawn_by_the_seed_from_those_who_are_left() {
+    // Users 0 to 19 with three items each, users 20 to 39 with one.
+    let rows: Vec<Row> =
+        (0..40).flat_map(|user| (0..if user < 20 { 3 } else { 1 }).map(move |n| (user, n, 0))).collect();
+    let drawn = |seed, threads| {
+        let filters =
+            Filters { user_core: 2, sample_users: Some(5), sample_seed: seed, ..Filters::default() };
+        let data = load(&rows, &filters, threads).unwrap();
+        assert!(data.sequences.iter().all(|items| items.len() == 3), "whole sequences of the core");
+        assert_eq!(data.users.len(), 5);
+        data.users.ids().to_vec()
+    };
+    assert_eq!(drawn(1, 1), drawn(1, 3));
+    assert_ne!(drawn(1, 1), drawn(2, 1));
+    let all = Filters { sample_users: Some(100), ..Filters::default() };
+    assert_eq!(load(&rows, &all, 2).unwrap().users.len(), 40, "no more than there are");
+    assert_eq!(all.to_string(), "sample_users = 100, sample_seed = 0");
+}
+
+#[test]
 fn one_user_and_one_item_are_a_data_set() {
     let data = load(&[(1, 1, 0)], &Filters::default(), 2).unwrap();
     let description = describe(&data);

@@ -37,6 +37,7 @@ fn the_built_in_manifests_name_licence_citation_and_expected_numbers() {
         [
             "amazon-beauty",
             "amazon-books",
+            "amazon-books-10k",
             "amazon-musical-instruments",
             "assistments-2009",
             "assistments-2015",
@@ -64,7 +65,7 @@ fn an_unknown_name_is_answered_with_the_nearest() {
     assert!(error.contains("unknown data set \"ml100k\" (did you mean ml-100k"), "{error}");
     assert!(
         error.contains(
-            "known: amazon-beauty, amazon-books, amazon-musical-instruments, assistments-2009, assistments-2015, assistments-2015-runs, goodreads-poetry"
+            "known: amazon-beauty, amazon-books, amazon-books-10k, amazon-musical-instruments, assistments-2009, assistments-2015, assistments-2015-runs, goodreads-poetry"
         ),
         "{error}"
     );

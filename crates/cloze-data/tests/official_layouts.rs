@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::fmt::Write as _;
 use std::io::{Cursor, Write as _};
 use std::path::Path;
 
@@ -107,6 +108,29 @@ fn amazon_books_are_reviews_as_json() {
         assert_eq!(data.sequences.iter().collect::<Vec<_>>(), [&[1, 0][..], &[0]], "{name}");
         assert_eq!(data.sequences.times(0).unwrap(), [1_071_100_800, 1_355_616_000]);
     }
+}
+
+/// Twelve users with the same 21 books, one of them with a book of its own; and one user with 19.
+#[test]
+fn the_sample_of_books_has_users_and_items_with_enough_reviews() {
+    let mut text = String::new();
+    let mut add = |user: usize, item: usize| {
+        let _ = writeln!(
+            text,
+            "{{\"reviewerID\": \"U{user}\", \"asin\": \"B{item}\", \"reviewText\": \"Good.\", \"overall\": 4.0, \
+             \"unixReviewTime\": {}}}",
+            1_300_000_000 + 100 * item
+        );
+    };
+    for user in 0..12 {
+        (0..21).for_each(|item| add(user, item));
+    }
+    add(3, 99);
+    (0..19).for_each(|item| add(12, item));
+    let data =
+        filtered("amazon-books-10k", &[("amazon-books/reviews_Books_5.json", text.as_bytes())]).unwrap();
+    assert_eq!((data.users.len(), data.items.len()), (12, 21));
+    assert!(data.sequences.iter().all(|items| items.len() == 21));
 }
 
 /// Five users with five places each: one more user is not in the core.

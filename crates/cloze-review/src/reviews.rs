@@ -34,14 +34,15 @@ impl Reviews {
         items: &Vocabulary,
     ) -> Result<Self, ReviewError> {
         let path = find(source)?;
-        let texts = read_review_file(&path, columns)?;
-        let (found, example) = (texts.len(), texts.keys().next().cloned());
+        let is_known = |user: &str, item: &str| users.get(user).is_some() && items.get(item).is_some();
+        let read = read_review_file(&path, columns, &is_known)?;
         let dense = |((user, item), text): ((String, String), String)| {
             Some(((users.get(&user)?, items.get(&item)?), text))
         };
-        let mut known: Vec<((u32, u32), String)> = texts.into_iter().filter_map(dense).collect();
+        let mut known: Vec<((u32, u32), String)> = read.texts.into_iter().filter_map(dense).collect();
         if known.is_empty() {
-            return Err(ReviewError::Strangers { path, found, example: example.unwrap_or_default() });
+            let (found, example) = (read.found, read.first.unwrap_or_default());
+            return Err(ReviewError::Strangers { path, found, example });
         }
         known.sort_by_key(|(pair, _)| *pair);
         let (pairs, texts) = known.into_iter().unzip();

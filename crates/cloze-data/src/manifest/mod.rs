@@ -173,6 +173,7 @@ static BUILT_IN: LazyLock<Vec<Manifest>> = LazyLock::new(|| {
     let texts = [
         ("amazon-beauty", include_str!("../../../../datasets/amazon-beauty.toml")),
         ("amazon-books", include_str!("../../../../datasets/amazon-books.toml")),
+        ("amazon-books-10k", include_str!("../../../../datasets/amazon-books-10k.toml")),
         ("amazon-musical-instruments", include_str!("../../../../datasets/amazon-musical-instruments.toml")),
         ("assistments-2009", include_str!("../../../../datasets/assistments-2009.toml")),
         ("assistments-2015", include_str!("../../../../datasets/assistments-2015.toml")),

@@ -46,13 +46,17 @@ impl ReviewColumns {
 ///
 /// # Errors
 /// As [`read_reviews`]; [`DataError::Malformed`] where none of the usual columns is there.
-pub fn read_review_file(path: &Path, columns: Option<&ReviewColumns>) -> Result<ReviewTexts, DataError> {
+pub fn read_review_file(
+    path: &Path,
+    columns: Option<&ReviewColumns>,
+    keep: &dyn Fn(&str, &str) -> bool,
+) -> Result<ReviewTexts, DataError> {
     if let Some(columns) = columns {
-        return read_reviews(path, &cutting(path, columns)?, columns);
+        return read_reviews(path, &cutting(path, columns)?, columns, keep);
     }
     for names in USUAL {
         let columns = ReviewColumns::named(names);
-        match read_reviews(path, &cutting(path, &columns)?, &columns) {
+        match read_reviews(path, &cutting(path, &columns)?, &columns, keep) {
             Err(DataError::Header { .. }) => {}
             read => return read,
         }
@@ -73,10 +77,18 @@ fn cutting(path: &Path, columns: &ReviewColumns) -> Result<Cutting, DataError> {
     })
 }
 
-/// Texts by user and item, as external ids.
-pub type ReviewTexts = HashMap<(String, String), String>;
+/// What a file of reviews has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReviewTexts {
+    /// The texts that were kept, by user and item, as external ids.
+    pub texts: HashMap<(String, String), String>,
+    /// Number of reviews with a text, kept or not.
+    pub found: usize,
+    /// User and item of the first of them.
+    pub first: Option<(String, String)>,
+}
 
-/// Reads reviews. Entities of HTML (`&#34;`, `&amp;`) become their characters; a review without a text is left out; of two of a
+/// Reads the reviews whose user and item `keep` wants; others take no memory. Entities of HTML (`&#34;`, `&amp;`) become their characters; a review without a text is left out; of two of a
 /// user about an item the later one in the file counts.
 ///
 /// # Errors
@@ -85,13 +97,14 @@ pub fn read_reviews(
     path: &Path,
     cutting: &Cutting,
     columns: &ReviewColumns,
+    keep: &dyn Fn(&str, &str) -> bool,
 ) -> Result<ReviewTexts, DataError> {
     let asked = [
         Asked { column: columns.user.clone(), role: "user" },
         Asked { column: columns.item.clone(), role: "item" },
         Asked { column: columns.text.clone(), role: "text" },
     ];
-    let mut texts = HashMap::new();
+    let mut read = ReviewTexts::default();
     // A column that is absent altogether is told before the rows that lack it.
     let mut without = None;
     each(path, cutting, &asked, &mut |records, line, cells| {
@@ -102,12 +115,19 @@ pub fn read_reviews(
         }
         let text = cells[2].join(" ");
         let text = html_escape::decode_html_entities(text.trim());
-        if !text.is_empty() {
-            texts.insert((user, item), text.into_owned());
+        if text.is_empty() {
+            return Ok(());
+        }
+        read.found += 1;
+        if read.first.is_none() {
+            read.first = Some((user.clone(), item.clone()));
+        }
+        if keep(&user, &item) {
+            read.texts.insert((user, item), text.into_owned());
         }
         Ok(())
     })?;
-    without.map_or(Ok(texts), Err)
+    without.map_or(Ok(read), Err)
 }
 
 #[cfg(test)]
@@ -122,7 +142,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("reviews.jsonl");
         std::fs::write(&path, lines).unwrap();
-        read_reviews(&path, &Cutting::JsonLines, &columns())
+        read_reviews(&path, &Cutting::JsonLines, &columns(), &|_, _| true)
     }
 
     #[test]
@@ -133,7 +153,8 @@ mod tests {
             "{\"u\": \"B\", \"i\": 7, \"t\": \"first\"}\n",
             "{\"u\": \"B\", \"i\": 7, \"t\": \"second\"}\n",
         );
-        let texts = read(lines).unwrap();
+        let ReviewTexts { texts, found, first } = read(lines).unwrap();
+        assert_eq!((found, first), (3, Some(("A".to_owned(), "7".to_owned()))));
         let of = |user: &str, item: &str| texts.get(&(user.to_owned(), item.to_owned())).map(String::as_str);
         assert_eq!(of("A", "7"), Some("a 12\" & loud \u{1f3b8}"));
         assert_eq!((of("A", "8"), of("B", "7"), texts.len()), (None, Some("second"), 2));
@@ -145,7 +166,7 @@ mod tests {
         let read = |name: &str, content: &str| {
             let path = folder.path().join(name);
             std::fs::write(&path, content).unwrap();
-            read_review_file(&path, None)
+            read_review_file(&path, None, &|_, _| true).map(|read| read.texts)
         };
         let amazon = "{\"reviewerID\": \"A\", \"asin\": \"7\", \"reviewText\": \"good\"}\n";
         let csv = "text,user_id,item_id\n\"good, indeed\",A,7\n";
@@ -153,6 +174,16 @@ mod tests {
         assert_eq!(read("a.csv", csv).unwrap().values().collect::<Vec<_>>(), ["good, indeed"]);
         let error = read("b.jsonl", "{\"who\": 1}\n").unwrap_err().to_string();
         assert!(error.contains("reviewerID, asin, reviewText") && error.contains("name them"), "{error}");
+    }
+
+    #[test]
+    fn what_nobody_wants_is_counted_and_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.csv");
+        std::fs::write(&path, "user,item,text\na,x,one\nb,x,two\na,y,three\n").unwrap();
+        let read = read_review_file(&path, None, &|user, item| user == "a" && item == "y").unwrap();
+        assert_eq!(read.texts.into_values().collect::<Vec<_>>(), ["three"]);
+        assert_eq!((read.found, read.first), (3, Some(("a".to_owned(), "x".to_owned()))));
     }
 
     #[test]

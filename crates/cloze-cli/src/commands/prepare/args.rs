@@ -105,6 +105,12 @@ pub(super) struct FilterArgs {
     /// The same with a number of its own for items
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     item_core: u64,
+    /// Keep N users, drawn at random from those that are left
+    #[arg(long, value_name = "N")]
+    sample_users: Option<u64>,
+    /// Which users are drawn
+    #[arg(long, value_name = "SEED", default_value_t = 0, requires = "sample_users")]
+    sample_seed: u64,
     /// Drop users with fewer interactions
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     min_length: u64,
@@ -216,6 +222,8 @@ impl FilterArgs {
             min_item_interactions: self.min_item_interactions,
             user_core: self.k_core.unwrap_or(self.user_core),
             item_core: self.k_core.unwrap_or(self.item_core),
+            sample_users: self.sample_users,
+            sample_seed: self.sample_seed,
             min_length: self.min_length,
             max_length: self.max_length,
         }
