@@ -81,18 +81,18 @@ pub fn open(
             let engine = ReferenceEngine::new(config, parameters, options, seed, Device::Cpu, DType::F32)?;
             Ok(Box::new(engine))
         }
-        _ => Err(EncoderError::environment(
-            ENGINE_VARIABLE,
-            asked.to_owned(),
-            &["auto", "cpu", "cuda", "reference"],
-        )),
+        _ => Err(unknown(asked.to_owned())),
     }
 }
 
-/// [`open`] for inference in `precision`.
+fn unknown(name: String) -> EncoderError {
+    EncoderError::environment(ENGINE_VARIABLE, name, &["auto", "cpu", "cuda", "reference"])
+}
+
+/// [`open`] for inference in `precision`. [`AUTO`] leaves to the processor what the GPU's engine does not compute in.
 ///
 /// # Errors
-/// As [`open`]; [`EncoderError::Precision`] of an engine that does not have it.
+/// As [`open`]; [`EncoderError::Precision`] of an engine that is named and does not have it.
 pub fn open_for_inference(
     config: EncoderConfig,
     parameters: Parameters,
@@ -101,16 +101,19 @@ pub fn open_for_inference(
     if precision == InferencePrecision::Float32 {
         return open(config, parameters, AdamWOptions::default(), 0);
     }
-    let engine = asked();
-    if engine != "cpu" {
-        return Err(EncoderError::Precision { engine, precision: precision.name() });
+    let name = named();
+    if ["cuda", "reference"].contains(&&name[..]) {
+        return Err(EncoderError::Precision { engine: name, precision: precision.name() });
+    }
+    if name != "cpu" && name != AUTO {
+        return Err(unknown(name));
     }
     let mut engine = CpuEngine::new(config, parameters, AdamWOptions::default(), 0, Level::chosen()?)?;
     engine.set_inference_precision(precision)?;
     Ok(Box::new(engine))
 }
 
-/// What the linear layers multiply at inference. Everything else is in float32 either way.
+/// What the linear layers multiply at inference, all but the output layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InferencePrecision {

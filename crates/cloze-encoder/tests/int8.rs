@@ -36,11 +36,16 @@ fn hidden_states_are_near_those_in_float32_at_every_level() {
             let mut of = |precision| {
                 engine.set_inference_precision(precision).unwrap();
                 engine.forward(&batch, Mode::Inference).unwrap();
-                engine.hidden().unwrap()
+                let head = (engine.transformed().unwrap(), engine.logits().unwrap());
+                let loss = engine.cloze_loss(&batch).unwrap();
+                (engine.hidden().unwrap(), head, vec![loss as f32])
             };
             let (floats, integers) = (of(InferencePrecision::Float32), of(InferencePrecision::Int8));
-            assert_ne!(floats, integers, "{level}: integers were computed with");
-            assert_close(level.name(), &integers, &floats, BOUND);
+            assert_ne!(floats.0, integers.0, "{level}: integers were computed with");
+            assert_close(level.name(), &integers.0, &floats.0, BOUND);
+            assert_close(level.name(), &integers.1.0, &floats.1.0, BOUND);
+            assert_close(level.name(), &integers.1.1, &floats.1.1, BOUND);
+            assert_close(level.name(), &integers.2, &floats.2, BOUND);
             assert_eq!(of(InferencePrecision::Float32), floats, "{level}: and back");
         }
     }
@@ -52,22 +57,28 @@ fn training_stays_as_it_was_and_other_parameters_are_rounded_anew() {
     let batch = batches::drawn(&config, &[50, 1, 33], 3);
     let (mut plain, mut rounded) = (engine(&config, Level::detect(), 2), engine(&config, Level::detect(), 2));
     rounded.set_inference_precision(InferencePrecision::Int8).unwrap();
-    let mut hidden = Vec::new();
+    let anew = |parameters: Parameters| {
+        let options = AdamWOptions::default();
+        let mut engine = CpuEngine::new(config.clone(), parameters, options, 9, Level::detect()).unwrap();
+        engine.set_inference_precision(InferencePrecision::Int8).unwrap();
+        engine.forward(&batch, Mode::Inference).unwrap();
+        engine.logits().unwrap()
+    };
     for _ in 0..2 {
         assert_eq!(plain.cloze_step(&batch).unwrap(), rounded.cloze_step(&batch).unwrap());
         rounded.forward(&batch, Mode::Inference).unwrap();
-        hidden.push(rounded.hidden().unwrap());
+        assert_eq!(rounded.logits().unwrap(), anew(rounded.parameters().unwrap()));
         plain.optimizer_step(0.1).unwrap();
         rounded.optimizer_step(0.1).unwrap();
         assert_eq!(plain.parameters().unwrap().values(), rounded.parameters().unwrap().values());
     }
-    assert_ne!(hidden[0], hidden[1], "after a step");
     let other = engine(&config, Level::detect(), 5).parameters().unwrap();
     rounded.load(&other).unwrap();
     plain.load(&other).unwrap();
     rounded.forward(&batch, Mode::Inference).unwrap();
     plain.forward(&batch, Mode::Inference).unwrap();
     assert_close("loaded", &rounded.hidden().unwrap(), &plain.hidden().unwrap(), BOUND);
+    assert_eq!(rounded.logits().unwrap(), anew(other));
 }
 
 #[test]

@@ -71,8 +71,10 @@ impl TextModel {
         if pooling == Pooling::Pooler && stored.pooler.is_none() {
             return Err(ReviewError::NoPooler { folder });
         }
-        let fingerprint = fingerprint(&folder, pooling, length, precision)?;
         let engine = engine::open_for_inference(stored.config, stored.parameters, precision)?;
+        // A GPU computes in bfloat16.
+        let computed = if engine.name() == "cuda" { "bfloat16" } else { precision.name() };
+        let fingerprint = fingerprint(&folder, pooling, length, computed)?;
         Ok(Self { folder, tokenizer, engine, pooler: stored.pooler, pooling, fingerprint })
     }
 
@@ -186,7 +188,7 @@ fn fingerprint(
     folder: &Path,
     pooling: Pooling,
     length: usize,
-    precision: InferencePrecision,
+    computed: &str,
 ) -> Result<String, ReviewError> {
     let mut hash = Sha256::new();
     for file in ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt"] {
@@ -201,8 +203,9 @@ fn fingerprint(
         }
     }
     hash.update(format!("{} {length}", pooling.name()));
-    if precision != InferencePrecision::Float32 {
-        hash.update(precision.name());
+    // Vectors in float32 were kept before there was another precision.
+    if computed != InferencePrecision::Float32.name() {
+        hash.update(computed);
     }
     Ok(hex(&hash.finalize()))
 }

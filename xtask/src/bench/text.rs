@@ -25,7 +25,8 @@ pub(super) fn measure(shell: &Shell, arguments: &Arguments) -> Result<Vec<Row>> 
         let found = cmd!(shell, "{python} {script} {model} {texts} {threads} {vectors...}").quiet().read()?;
         for peer in parse(&found)? {
             // What the peer says of our vectors belongs to our row.
-            match rows.iter_mut().find(|row| row.get("engine") == peer.get("engine")) {
+            let engine = peer.get("engine").context("the peer names no engine")?;
+            match rows.iter_mut().find(|row| row.get("engine") == Some(engine)) {
                 Some(row) => row.extend(peer),
                 None => rows.push(peer),
             }

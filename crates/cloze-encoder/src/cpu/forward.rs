@@ -2,7 +2,7 @@
 
 use super::integer::Integers;
 use super::kernels::{
-    activate, activation, add, draw_factors, layer_norm, mark_dropped, scale_by, softmax, unmarked,
+    activate, activate_with_slope, add, draw_factors, layer_norm, mark_dropped, scale_by, softmax, unmarked,
 };
 use super::level::Level;
 use super::matrix::{Matrix, Packed};
@@ -182,11 +182,7 @@ impl Context<'_> {
         self.linear(s.feed_input(), &layer.intermediate, width, &mut slope);
         s.slope = slope;
         s.activated.resize(s.slope.len(), 0.0);
-        if self.training {
-            activate(self.level, &mut s.slope, self.config.activation, &mut s.activated);
-        } else {
-            activation(self.level, &s.slope, self.config.activation, &mut s.activated);
-        }
+        self.activate(&mut s.slope, &mut s.activated);
         self.linear(&s.activated, &layer.output, self.config.intermediate, z);
         self.drop(z, Dropout::output_site(number), |row| rows.first + row, &mut s.output_factors);
         add(z, &s.middle);
@@ -285,6 +281,15 @@ impl Context<'_> {
         out.resize(x.rows * bias.len(), 0.0);
         let weight = &self.weights.of(linear).forward;
         multiply_packed(self.level, out, bias.len(), x, weight, 1.0, Onto::Bias(bias));
+    }
+
+    /// `out ← act(x)`; in training x becomes the slope there.
+    pub(super) fn activate(&self, x: &mut [f32], out: &mut [f32]) {
+        if self.training {
+            activate_with_slope(self.level, x, self.config.activation, out);
+        } else {
+            activate(self.level, x, self.config.activation, out);
+        }
     }
 
     pub(super) fn norm(&self, x: &[f32], range: &Range<usize>, state: &mut NormState, out: &mut [f32]) {

@@ -1,7 +1,7 @@
 //! The head over the output rows of a group of sequences: transform, output layer, loss.
 
 use super::forward::{Context, Sequence};
-use super::kernels::{activate, add_column_sums, cross_entropy, scale_by};
+use super::kernels::{add_column_sums, cross_entropy, scale_by};
 use super::matrix::Matrix;
 use super::product::{Onto, multiply, multiply_packed};
 use super::state::HeadState;
@@ -27,7 +27,7 @@ impl Context<'_> {
         };
         self.linear(hidden, linear, self.config.hidden, &mut head.slope);
         head.transformed.resize(hidden.len(), 0.0);
-        activate(self.level, &mut head.slope, self.config.activation, &mut head.transformed);
+        self.activate(&mut head.slope, &mut head.transformed);
         if let Some(norm) = &self.plan.transform_norm {
             let activated = head.transformed.clone();
             self.norm(&activated, norm, &mut head.norm, &mut head.transformed);

@@ -164,7 +164,7 @@ for_every_level! {
 
 for_every_level! {
     /// The activation of x into `out`; x becomes its slope there.
-    pub(super) fn activate(x: &mut [f32], activation: Activation, out: &mut [f32]) {
+    pub(super) fn activate_with_slope(x: &mut [f32], activation: Activation, out: &mut [f32]) {
         match activation {
             Activation::Relu => map(x, out, |x| (x.max(0.0), if x > 0.0 { 1.0 } else { 0.0 })),
             Activation::GeluErf => map(x, out, |x| {
@@ -183,7 +183,7 @@ for_every_level! {
 
 for_every_level! {
     /// The activation alone.
-    pub(super) fn activation(x: &[f32], activation: Activation, out: &mut [f32]) {
+    pub(super) fn activate(x: &[f32], activation: Activation, out: &mut [f32]) {
         match activation {
             Activation::Relu => each(x, out, |x| x.max(0.0)),
             Activation::GeluErf => each(x, out, |x| x * normal_share(x)),

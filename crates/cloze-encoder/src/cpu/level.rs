@@ -27,8 +27,11 @@ impl Level {
 
     /// The fastest level of this processor.
     pub fn detect() -> Self {
-        let highest = Self::highest();
-        if highest == Self::Avx512Bf16 && !multiplies_pairs_fast() { Self::Avx512 } else { highest }
+        static FASTEST: OnceLock<Level> = OnceLock::new();
+        *FASTEST.get_or_init(|| {
+            let highest = Self::highest();
+            if highest == Self::Avx512Bf16 && !multiplies_pairs_fast() { Self::Avx512 } else { highest }
+        })
     }
 
     /// The highest level of this processor.
@@ -124,8 +127,8 @@ impl Level {
     }
 }
 
-/// Whether AVX-512 BF16 multiplies faster than AVX-512 does in float32. Intel's processors have it beside AMX, which is what
-/// they are fast with; where a virtual machine hides AMX, it takes 1.5 times as long as float32 (Sapphire Rapids).
+/// Whether AVX-512 BF16 multiplies faster than AVX-512 does in float32: AMD's does (Zen 4). Of Intel's processors most have AMX
+/// beside it; where a virtual machine hides that, a step takes 1.5 times as long as in float32 (Sapphire Rapids).
 #[cfg(target_arch = "x86_64")]
 fn multiplies_pairs_fast() -> bool {
     use std::arch::x86_64::__cpuid;

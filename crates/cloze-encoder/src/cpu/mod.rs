@@ -124,13 +124,10 @@ impl CpuEngine {
                 "only a transformer's inference can be int8",
             );
         }
-        let widest = self.config.hidden.max(self.config.intermediate);
-        if integers && widest > integer::LONGEST {
-            return refused(
-                "intermediate",
-                widest.to_string(),
-                "must be at most 65,536 for inference in int8",
-            );
+        for (key, width) in [("hidden", self.config.hidden), ("intermediate", self.config.intermediate)] {
+            if integers && width > integer::LONGEST {
+                return refused(key, width.to_string(), "must be at most 65,536 for inference in int8");
+            }
         }
         self.precision = precision;
         self.pass = None;
@@ -178,6 +175,10 @@ impl CpuEngine {
 
     fn pack(&mut self) {
         self.matrices.update(&self.plan, self.parameters.values(), self.level);
+        if self.pass.is_some() {
+            // Its head may still be asked for.
+            self.prepare(Mode::Inference);
+        }
     }
 
     /// Makes the matrices that `mode` computes with.

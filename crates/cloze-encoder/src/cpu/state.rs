@@ -48,7 +48,7 @@ pub(super) struct LayerState {
     pub(super) middle: Vec<f32>,
     /// What the feed-forward block reads: `middle`, or in pre-norm its norm. Empty where it is `middle` itself.
     pub(super) feed_input: Vec<f32>,
-    /// The activation's slope where it was taken, `[m, intermediate]`.
+    /// What the activation takes, `[m, intermediate]`; in training then its slope there.
     pub(super) slope: Vec<f32>,
     /// Its result.
     pub(super) activated: Vec<f32>,
@@ -72,7 +72,7 @@ impl LayerState {
 /// The head over the output rows of a group of sequences.
 #[derive(Default)]
 pub(super) struct HeadState {
-    /// The activation's slope where it was taken, `[m, hidden]`.
+    /// What the activation takes, `[m, hidden]`; in training then its slope there.
     pub(super) slope: Vec<f32>,
     pub(super) norm: NormState,
     /// Input of the output layer, `[m, hidden]`.

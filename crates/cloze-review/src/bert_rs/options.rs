@@ -55,7 +55,10 @@ const TEXT_HELP: [Help; TEXT_LINES] = [
     ("text-model", "The BERT that reads the reviews: a folder, or an id of the model hub"),
     ("pooling", "How hidden states become one vector: mean, cls or pooler (as BERT-RS prints it)"),
     ("text-length", "Word pieces of a review that are read at most"),
-    ("text-precision", "What the BERT computes in: float32, or int8, which is faster and nearly the same"),
+    (
+        "text-precision",
+        "What the BERT computes in on a processor: float32, or int8, nearly the same and with AVX-512 VNNI twice as fast",
+    ),
 ];
 
 impl TextOptions {

@@ -128,9 +128,10 @@ impl Integers {
     }
 }
 
-/// A word of two halves, the first in its lower one.
+/// A word of two halves, in the order in which they stand in memory on the left side.
 fn pair(first: i16, second: i16) -> u32 {
-    u32::from(first as u16) | (u32::from(second as u16) << 16)
+    let ([a, b], [c, d]) = (first.to_ne_bytes(), second.to_ne_bytes());
+    u32::from_ne_bytes([a, b, c, d])
 }
 
 /// The left side of a product, rounded, row by row.

@@ -14,7 +14,7 @@ const ROUND: f32 = 12_582_912.0;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Step {
     pub(super) scale: f32,
-    /// From −255 to 0.
+    /// From −254 to 0.
     pub(super) offset: i32,
 }
 
