@@ -32,7 +32,7 @@ struct Cli {
 enum Command {
     /// Check the repository's own rules: layering, file lengths, build settings, unfinished code
     Tidy,
-    /// Run what continuous integration runs, cheapest check first
+    /// Run the checks of continuous integration, cheapest first, cheapest check first
     Ci(ci::Arguments),
     /// Train, evaluate and compare every row of a paper's experiment file
     Reproduce(reproduce::Arguments),

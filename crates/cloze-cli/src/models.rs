@@ -60,6 +60,8 @@ const VECTORS: &str = "Folder of a trained model on the same data and fit, whose
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
+    /// Flags of an example.
+    pub(crate) example: Option<&'static str>,
     /// Each option with a line of help.
     pub(crate) help: &'static [(&'static str, &'static str)],
     /// Help of the flag that names a trained model to reuse, for a model that can.
@@ -81,6 +83,7 @@ impl Entry {
         Self {
             name: M::NAME,
             about: M::ABOUT,
+            example: M::EXAMPLE,
             help: M::HELP,
             reuse: None,
             defaults: || plain(&M::Options::default()),

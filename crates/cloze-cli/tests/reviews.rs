@@ -116,6 +116,29 @@ fn texts_alone_tell_the_tastes_apart_and_reasons_quote_them() {
 }
 
 #[test]
+fn int8_is_the_processor_s_whatever_is_chosen_automatically() {
+    let (world, text_model) = world("r.csv", "good.");
+    let int8 = [&SMALL[..], &["--text-precision", "int8"]].concat();
+    train(&world, "bert-rs", "rs", &[&int8[..], &["--device", "auto"]].concat());
+    let written: Value =
+        serde_json::from_slice(&std::fs::read(world.path("rs/config.json")).unwrap()).unwrap();
+    assert_eq!(written["options"]["text-precision"], "int8", "{written}");
+    let text = world.ok(&["recommend", "rs", "--user", "u3", "--explain", "--top", "2"]);
+    assert!(text.contains("was bad."), "{text}");
+    let base = ["train", "bert-rs", "--data", "data", "--reviews", "r.csv", "--text-model", &text_model];
+    for (engine, said) in [
+        ("reference", "engine reference: it has no inference in int8"),
+        ("typo", "CLOZE_ENGINE=typo: must be one of"),
+    ] {
+        let mut command = world.command();
+        command.args(base).args(["--output", "other"]).args(&int8).env("CLOZE_ENGINE", engine);
+        let output = command.output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && message.contains(said), "{message}");
+    }
+}
+
+#[test]
 fn reviews_that_cannot_be_read_are_refused_with_what_to_do() {
     let (world, text_model) = world("r.csv", "good.");
     let base = ["train", "bert-rs", "--data", "data", "--text-model", &text_model, "--output", "out"];

@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --release -p cloze-data --example ingest -- generate /tmp/log.csv 25000000
 //! cargo run --release -p cloze-data --example ingest -- read /tmp/log.csv 2
-//! python benches/peer_polars.py /tmp/log.csv 2
+//! python crates/cloze-data/benches/peer_polars.py /tmp/log.csv 2
 //! ```
 #![allow(clippy::print_stdout, reason = "an example talks")]
 

@@ -144,7 +144,7 @@ fn towers(
 impl Model for HybridBert4Rec {
     const NAME: &'static str = "hybridbert4rec";
     const ABOUT: &'static str =
-        "HybridBERT4Rec: BERT4Rec over a user's items with a collaborative side, by default EASE";
+        "HybridBERT4Rec: BERT4Rec over a user's items with a collaborative side, by default EASE and SLIT";
     const HELP: &'static [(&'static str, &'static str)] = HybridOptions::HELP;
     type Options = HybridOptions;
 

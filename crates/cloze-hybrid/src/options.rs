@@ -87,7 +87,7 @@ pub struct HybridOptions {
     /// The collaborative side.
     pub variant: Variant,
     /// `fused`: weight of each score that is added to the log-probability, for each of `ease_decays`, then of `slit_decays`; `None`
-    /// for the most likely on validation items. What was chosen stands in the model's folder.
+    /// for those chosen on validation items. What was chosen stands in the model's folder.
     pub alpha: Option<Vec<f64>>,
     /// `fused`: every weight, that of the log-probability too, changes with the logarithm of the history's length; `alpha` then has
     /// by how much as well, for the log-probability and for each of the scores.
@@ -168,11 +168,11 @@ const USUAL_PREFIXES: usize = 16;
 const OWN_HELP: [(&str, &str); 19] = [
     (
         "variant",
-        "Collaborative side: fused (EASE); as the paper may be read: paper, as-printed (with its leak), hidden, trained-projections, end-to-end",
+        "Collaborative side: fused (EASE and SLIT); as the paper may be read: paper, as-printed (with its leak), hidden, trained-projections, end-to-end",
     ),
     (
         "alpha",
-        "fused: weights of the scores that are added, for each of ease-decays, then slit-decays, such as [5.5, 25, 64]; none for the most likely on validation items",
+        "fused: weights of the scores that are added, for each of ease-decays, then slit-decays, such as [5.5, 25, 64]; none: chosen on validation items",
     ),
     ("gate", "fused: let every weight change with the logarithm of the history's length"),
     ("lambda", "fused: EASE's and SLIT's weight of the squared norm"),

@@ -1,4 +1,4 @@
-//! BERT4Rec that starts from the item vectors of matrix factorization.
+//! BERT4Rec that starts from other item vectors: of matrix factorization, a trained model or titles.
 
 use crate::help::{lines, with_bert4rec};
 use crate::{reused, titles};
@@ -173,7 +173,8 @@ pub struct MfBert4Rec {
 
 impl Model for MfBert4Rec {
     const NAME: &'static str = "mf-bert4rec";
-    const ABOUT: &'static str = "BERT4Rec that starts from the item vectors of matrix factorization";
+    const ABOUT: &'static str =
+        "BERT4Rec that starts from other item vectors: of matrix factorization, a trained model or titles";
     const HELP: &'static [(&'static str, &'static str)] = MfBert4RecOptions::HELP;
     type Options = MfBert4RecOptions;
 

@@ -75,6 +75,8 @@ pub trait Model: Recommender + Sized {
     const NAME: &'static str;
     /// One line for the help text.
     const ABOUT: &'static str;
+    /// Flags of an example, where it needs more than data: what it reads, or data of its kind.
+    const EXAMPLE: Option<&'static str> = None;
     /// Each option with one line of help, in the order in which they are to be listed.
     const HELP: &'static [(&'static str, &'static str)];
     /// The options; unknown keys are refused, absent ones take their defaults.

@@ -10,7 +10,7 @@ use crate::commands::compare;
 const EXAMPLES: &str = "\
 Examples:
   cloze archive runs/bert/evaluation --output supplement/bert
-  cloze compare supplement/bert supplement/knn   (the same table and tests as of the evaluations)";
+  cloze compare supplement/bert supplement/knn   # the same table and tests as of the evaluations";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

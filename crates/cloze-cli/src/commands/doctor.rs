@@ -71,7 +71,9 @@ fn found(name: &str, options: &DataOptions) -> String {
             Some(file) => file.display().to_string(),
             None => "generated, needs no file".to_owned(),
         },
-        Err(DataError::Unobtainable { .. }) => format!("not here: `cloze data fetch {name}` obtains it"),
+        Err(DataError::Unobtainable { .. }) => {
+            format!("not here: `cloze data fetch {name}` obtains it, or says how")
+        }
         Err(error) => error.to_string(),
     }
 }

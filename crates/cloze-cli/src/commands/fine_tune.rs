@@ -23,7 +23,7 @@ Examples:
       --text-model bert-base-uncased --output runs/bert-music
   cloze train bert-rs --data amazon-musical-instruments --reviews amazon-musical-instruments \\
       --text-model runs/bert-music --output runs/bert-rs
-  cloze fine-tune --data mydata --reviews reviews.jsonl.gz --text-model DIR --output DIR --resume   goes on after Ctrl-C
+  cloze fine-tune --data mydata --reviews reviews.jsonl.gz --text-model DIR --output DIR --resume   # goes on after Ctrl-C
 
 Only reviews of the training part are read. One in twenty is not learned from: perplexity and pairs are measured on these.";
 

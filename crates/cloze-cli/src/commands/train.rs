@@ -1,6 +1,5 @@
 //! `cloze train`: a subcommand for each model, made from the registry.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -28,8 +27,8 @@ Examples:
   cloze train item-knn --data ml-100k --output runs/knn
   cloze train item-knn --data ml-100k --output runs/knn --neighbours 50
   cloze train item-knn --data ml-100k --output runs/knn-time --split global-time:0.8,0.9
-  cloze train bert4rec --data ml-1m --output runs/bert --resume   goes on after Ctrl-C or a crash
-  cloze train item-knn --help   the model's options";
+  cloze train bert4rec --data ml-1m --output runs/bert --resume   # goes on after Ctrl-C or a crash
+  cloze train item-knn --help   # the model's options";
 
 /// The flag that names a trained model to reuse.
 const REUSE: &str = "reuse";
@@ -146,11 +145,15 @@ fn subcommand(entry: &'static Entry) -> Command {
         Arg::new(REUSE).long(REUSE).value_name("DIR").help(help).value_parser(value_parser!(PathBuf))
     });
     let name = entry.name;
-    let mut examples = format!("Examples:\n  cloze train {name} --data ml-100k --output runs/{name}");
-    if let Some((option, _)) = entry.help.first() {
-        let value = shown(defaults.get(*option));
-        let _ = write!(examples, " --{option} {value}");
-    }
+    let first = || {
+        let (option, _) = entry.help.first()?;
+        Some(format!(" --{option} {}", shown(defaults.get(*option))))
+    };
+    let flags = match entry.example {
+        Some(flags) => flags.to_owned(),
+        None => format!("--data ml-100k{}", first().unwrap_or_default()),
+    };
+    let examples = format!("Examples:\n  cloze train {name} --output runs/{name} {flags}");
     Common::augment_args(Command::new(name)).about(entry.about).args(options).args(reuse).after_help(examples)
 }
 

@@ -92,11 +92,10 @@ impl CpuEngine {
             return Err(EncoderError::Level { level: level.name(), present: present.join(", ") });
         }
         let plan = Plan::new(&config, &layout);
-        let matrices = Matrices::new(&plan, parameters.values(), level);
         let workers = (0..rayon::current_num_threads().max(1)).map(|_| Worker::default()).collect();
         Ok(Self {
             plan,
-            matrices,
+            matrices: Matrices::default(),
             precision: InferencePrecision::Float32,
             optimizer: AdamW::new(&layout, options),
             gradients: vec![0.0; layout.len()],
@@ -183,8 +182,10 @@ impl CpuEngine {
 
     /// Makes the matrices that `mode` computes with.
     fn prepare(&mut self, mode: Mode) {
-        if mode == Mode::Inference {
-            self.matrices.prepare(&self.plan, self.parameters.values(), self.level, self.precision);
+        let (plan, parameters, level) = (&self.plan, self.parameters.values(), self.level);
+        match mode {
+            Mode::Training => self.matrices.prepare_training(plan, parameters, level),
+            Mode::Inference => self.matrices.prepare_inference(plan, parameters, level, self.precision),
         }
     }
 

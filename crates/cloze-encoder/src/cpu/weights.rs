@@ -22,18 +22,27 @@ pub(super) struct Weights {
     linear: Vec<Weight>,
     /// The output layer's matrix.
     pub(super) outputs: Weight,
+    directions: Directions,
+}
+
+/// Which products the weights are packed for: those of inference know no gradients.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Directions {
+    Both,
+    Forward,
 }
 
 impl Weights {
-    pub(super) fn new(plan: &Plan, parameters: &[f32], level: Level) -> Self {
+    fn new(plan: &Plan, parameters: &[f32], level: Level, directions: Directions) -> Self {
         let linear = plan.linears().map(|_| Weight::default()).collect();
-        let mut weights = Self { linear, outputs: Weight::default() };
+        let mut weights = Self { linear, outputs: Weight::default(), directions };
         weights.update(plan, parameters, level);
         weights
     }
 
     /// Follows a change of the parameters.
-    pub(super) fn update(&mut self, plan: &Plan, parameters: &[f32], level: Level) {
+    fn update(&mut self, plan: &Plan, parameters: &[f32], level: Level) {
+        let backward = self.directions == Directions::Both;
         let output_layer = std::iter::once((&mut self.outputs, plan.output.clone(), plan.output_bias.len()));
         let linear = self.linear.iter_mut().zip(plan.linears());
         let linear = linear.map(|(weight, linear)| (weight, linear.weight.clone(), linear.bias.len()));
@@ -42,6 +51,7 @@ impl Weights {
             .flat_map(|(weight, range, out)| {
                 [(&mut weight.forward, range.clone(), out, true), (&mut weight.backward, range, out, false)]
             })
+            .filter(|(.., forward)| *forward || backward)
             .collect();
         jobs.into_par_iter().for_each(|(packed, range, out, transposed)| {
             let matrix = Matrix::new(&parameters[range.clone()], out, range.len() / out);
@@ -54,37 +64,43 @@ impl Weights {
     }
 }
 
-/// The parameters' matrices as each mode computes with them: to be updated whenever the parameters change.
+/// The parameters' matrices as each mode computes with them, made when a mode is first asked for: a model that only serves holds
+/// none for gradients. To be updated whenever the parameters change.
+#[derive(Default)]
 pub(super) struct Matrices {
-    training: Weights,
-    /// For inference, where the level has another one for that.
-    exact: Option<Weights>,
+    training: Option<Weights>,
+    /// For inference, where those for training are not there or of another level.
+    inference: Option<Weights>,
     /// The linear layers in integers, for inference where that is asked for, in the order of [`Plan::linears`].
     integers: Option<Vec<Integers>>,
 }
 
 impl Matrices {
-    pub(super) fn new(plan: &Plan, parameters: &[f32], level: Level) -> Self {
-        Self { training: Weights::new(plan, parameters, level), exact: None, integers: None }
-    }
-
     /// Follows a change of the parameters.
     pub(super) fn update(&mut self, plan: &Plan, parameters: &[f32], level: Level) {
-        self.training.update(plan, parameters, level);
-        self.exact = None;
+        if let Some(training) = &mut self.training {
+            training.update(plan, parameters, level);
+        }
+        self.inference = None;
         self.integers = None;
     }
 
-    /// Makes what inference needs beside, unless it is there.
-    pub(super) fn prepare(
+    /// Makes what training needs, unless it is there.
+    pub(super) fn prepare_training(&mut self, plan: &Plan, parameters: &[f32], level: Level) {
+        self.training.get_or_insert_with(|| Weights::new(plan, parameters, level, Directions::Both));
+    }
+
+    /// Makes what inference needs, unless it is there.
+    pub(super) fn prepare_inference(
         &mut self,
         plan: &Plan,
         parameters: &[f32],
         level: Level,
         precision: InferencePrecision,
     ) {
-        if level.rounds() && self.exact.is_none() {
-            self.exact = Some(Weights::new(plan, parameters, level.exact()));
+        if level.rounds() || self.training.is_none() {
+            let new = || Weights::new(plan, parameters, level.exact(), Directions::Forward);
+            self.inference.get_or_insert_with(new);
         }
         match precision {
             InferencePrecision::Float32 => self.integers = None,
@@ -100,11 +116,17 @@ impl Matrices {
     }
 
     /// The mode's weights, packed for the level that comes with them, and integers.
+    ///
+    /// # Panics
+    /// If the mode was not prepared since the last change of the parameters.
     pub(super) fn of(&self, mode: Mode, level: Level) -> (&Weights, Level, Option<&[Integers]>) {
-        let integers = self.integers.as_deref().filter(|_| mode == Mode::Inference);
-        match &self.exact {
-            Some(exact) if mode == Mode::Inference => (exact, level.exact(), integers),
-            _ => (&self.training, level, integers),
+        match (mode, &self.training, &self.inference) {
+            (Mode::Inference, _, Some(weights)) => (weights, level.exact(), self.integers.as_deref()),
+            (Mode::Inference, Some(weights), None) if !level.rounds() => {
+                (weights, level, self.integers.as_deref())
+            }
+            (Mode::Training, Some(weights), _) => (weights, level, None),
+            _ => panic!("matrices of a mode that was not prepared"),
         }
     }
 }

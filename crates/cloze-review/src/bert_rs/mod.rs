@@ -118,6 +118,8 @@ fn reduced(vectors: Vec<f32>, width: usize, count: usize) -> Result<(Vec<f32>, u
 impl Model for BertRs {
     const NAME: &'static str = <BertRsKind as cloze_cf::Kind>::NAME;
     const ABOUT: &'static str = <BertRsKind as cloze_cf::Kind>::ABOUT;
+    const EXAMPLE: Option<&'static str> =
+        Some("--data mydata --reviews reviews.jsonl.gz --text-model bert-base-uncased");
     const HELP: &'static [(&'static str, &'static str)] = BertRsOptions::HELP;
     type Options = BertRsOptions;
 

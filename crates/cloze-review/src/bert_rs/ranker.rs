@@ -44,6 +44,8 @@ fn normalize(row: &mut [f32]) {
 impl Model for ReviewProfiles {
     const NAME: &'static str = "review-profiles";
     const ABOUT: &'static str = "By texts alone: items whose reviews read like those of the history's items";
+    const EXAMPLE: Option<&'static str> =
+        Some("--data mydata --reviews reviews.jsonl.gz --text-model bert-base-uncased");
     const HELP: &'static [(&'static str, &'static str)] = TextOptions::HELP;
     type Options = TextOptions;
 

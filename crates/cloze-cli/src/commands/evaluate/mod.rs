@@ -30,8 +30,8 @@ Examples:
   cloze evaluate runs/knn
   cloze evaluate runs/knn --target validation --protocols full
   cloze evaluate runs/knn --protocols full,uniform-1000 --json
-  cloze evaluate runs/next --protocols within-genre --history-within-genre   (what a learner did for the objective alone)
-  cloze evaluate runs/next --success runs/pfa --success-target 0.7   (are exercises neither too easy nor too hard?)
+  cloze evaluate runs/next --protocols within-genre --history-within-genre   # what a learner did for the objective alone
+  cloze evaluate runs/next --success runs/pfa --success-target 0.7   # are exercises neither too easy nor too hard?
   cloze evaluate --predictions theirs.parquet --data ml-100k
   cloze evaluate --predictions theirs.csv --score-column prediction --data ml-100k --split global-time";
 

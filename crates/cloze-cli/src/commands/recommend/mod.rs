@@ -28,8 +28,8 @@ Examples:
   cloze recommend runs/hybrid --user 196 --explain
   cloze recommend runs/hybrid --user 196 --genre Animation
   cloze recommend runs/hybrid --learner 123 --objective 'Pythagorean theorem' --success runs/pfa --explain
-  cloze recommend runs/bert runs/knn --user 196 --held-out --top 5   (beside each other, against what the user took next)
-  cloze recommend runs/hybrid --user 196 --store profiles.redb   (see cloze profiles)
+  cloze recommend runs/bert runs/knn --user 196 --held-out --top 5   # beside each other, against what the user took next
+  cloze recommend runs/hybrid --user 196 --store profiles.redb   # see cloze profiles
   cloze recommend runs/learners --learner 123 --objective 'Pythagorean theorem' --store profiles.redb";
 
 /// How many different items of the history, the latest, may explain a recommendation.

@@ -142,7 +142,8 @@ impl LearnerHybrid {
 
 impl Model for LearnerHybrid {
     const NAME: &'static str = "hybridbert4rec-learners";
-    const ABOUT: &'static str = "HybridBERT4Rec for learners: exercises taken by those who find the objective as hard (needs values and genres)";
+    const ABOUT: &'static str = "HybridBERT4Rec for learners: exercises taken by those who find the objective as hard (genres are objectives)";
+    const EXAMPLE: Option<&'static str> = Some("--data school --profiles users");
     const HELP: &'static [(&'static str, &'static str)] = LearnerHybridOptions::HELP;
     type Options = LearnerHybridOptions;
 

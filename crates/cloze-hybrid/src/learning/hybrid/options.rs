@@ -13,7 +13,7 @@ pub enum LearnerVariant {
     /// `ln P(x | u) + Σ α · f(u, x)`: the content tower's log-probability with EASE's and SLIT's scores, how much more often learners of
     /// the same difficulty take the exercise than all who work on the objective, and the score of `trained-projections`.
     Fused,
-    /// The text as it stands: generalized matrix factorization of the two towers' profiles, of whole histories.
+    /// The description as it stands: generalized matrix factorization of the two towers' profiles, of whole histories.
     Paper,
     /// As `paper`, with a trained linear map on either profile; each exercise is predicted from the history before it.
     TrainedProjections,
@@ -61,7 +61,7 @@ pub struct LearnerHybridOptions {
     /// A table of learner, objective and difficulty (1 easy, 2 medium, 3 hard), where somebody knows it; `None`: from the answers.
     pub difficulties: Option<String>,
     /// `fused`: weight of each score that is added, for each of `ease_decays`, then of `slit_decays`, then for how often
-    /// neighbours take it, then for the targets'; `None` for the most likely on validation items.
+    /// neighbours take it, then for the targets'; `None` for those chosen on validation items.
     pub alpha: Option<Vec<f64>>,
     /// `fused`: EASE's and SLIT's weight of the squared norm.
     pub lambda: f64,
@@ -128,7 +128,7 @@ const OWN_HELP: [(&str, &str); 16] = [
     ),
     (
         "alpha",
-        "fused: weights of the scores that are added, for each of ease-decays, then slit-decays, then for how often neighbours take it, then for the targets; none for the most likely on validation items",
+        "fused: weights of the scores that are added, for each of ease-decays, then slit-decays, then for how often neighbours take it, then for the targets; none: chosen on validation items",
     ),
     ("lambda", "fused: EASE's and SLIT's weight of the squared norm"),
     ("ease-decays", "fused: decays of EASE, for each a score; none for no EASE"),

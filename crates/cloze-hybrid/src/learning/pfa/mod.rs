@@ -88,7 +88,8 @@ impl Pfa {
 
 impl Model for Pfa {
     const NAME: &'static str = "pfa";
-    const ABOUT: &'static str = "Performance factors analysis: how likely a learner answers an exercise right (needs values and genres)";
+    const ABOUT: &'static str = "Performance factors analysis: how likely a learner answers an exercise right (needs values; genres are objectives)";
+    const EXAMPLE: Option<&'static str> = Some("--data school --right-from 1");
     const HELP: &'static [(&'static str, &'static str)] = &[
         ("right-from", "From which value on an answer is right"),
         ("epochs", "Passes over the answers"),
