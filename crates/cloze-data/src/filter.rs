@@ -131,7 +131,7 @@ impl Filters {
         rule("core", users > 1 || items > 1, rows, &|rows| core(rows, users, items));
         let (sample, seed) = (self.sample_users, self.sample_seed);
         rule("sample_users", sample.is_some(), rows, &|rows| {
-            sample_users(rows, sample.unwrap_or(u64::MAX), seed)
+            sample_users(rows, sample.unwrap_or(u64::MAX), seed);
         });
         let (least, most) = (self.min_length, self.max_length);
         rule("min_length", least > 1, rows, &|rows| min_length(rows, least));

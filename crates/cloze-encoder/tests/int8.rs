@@ -1,5 +1,6 @@
 //! Inference in integers of 8 bits is near that in float32, and nothing else changes with it.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::float_cmp, reason = "what has to be the same bits")]
 
 use cloze_encoder::cpu::{CpuEngine, Level};
 use cloze_encoder::engine::InferencePrecision;

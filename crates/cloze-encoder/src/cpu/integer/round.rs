@@ -72,6 +72,7 @@ fn step(x: &[f32]) -> (Step, f32) {
 
 /// From 0 or the lowest value to 0 or the highest one; NaN if a value is not finite.
 #[inline(always)]
+#[expect(clippy::eq_op, reason = "the difference tells what is not finite")]
 fn range(x: &[f32]) -> (f32, f32) {
     let (blocks, rest) = x.as_chunks::<16>();
     let (mut lowest, mut highest, mut strange) = ([0.0f32; 16], [0.0f32; 16], [0.0f32; 16]);
