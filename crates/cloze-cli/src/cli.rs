@@ -17,8 +17,8 @@ Examples:
   cloze train item-knn --data ml-100k --output runs/knn
   cloze evaluate runs/knn
   cloze recommend runs/knn --history 'Toy Story (1995)' --history 'Aladdin (1992)'
-  cloze train --help            the models
-  cloze train item-knn --help   a model's options";
+  cloze train --help            # the models
+  cloze train item-knn --help   # a model's options";
 
 const DEVICE_HELP: &str = "\
 What transformers compute on: the processor (cpu), the first NVIDIA GPU (cuda), or the GPU where one can be used and
@@ -137,5 +137,26 @@ mod tests {
             assert!(help.contains("Example"), "{} has no examples", command.get_name());
         }
         check(&Cli::command());
+    }
+
+    /// As a shell takes them, with comments and continued lines.
+    #[test]
+    fn examples_are_commands() {
+        fn check(command: &clap::Command, checked: &mut usize) {
+            for subcommand in command.get_subcommands() {
+                check(subcommand, checked);
+            }
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.replace("\\\n", " ").lines().filter(|line| line.starts_with("  cloze ")) {
+                let words = shlex::split(line).expect("quotes are closed");
+                if let Err(error) = Cli::command().try_get_matches_from(words) {
+                    assert_eq!(error.kind(), clap::error::ErrorKind::DisplayHelp, "{line}: {error}");
+                }
+                *checked += 1;
+            }
+        }
+        let mut checked = 0;
+        check(&Cli::command(), &mut checked);
+        assert!(checked > 60, "{checked}: the examples begin otherwise");
     }
 }
