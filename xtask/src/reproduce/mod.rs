@@ -138,7 +138,8 @@ impl Arguments {
             Some(program) => absolute(program)?,
             None => cloze::build()?,
         };
-        Ok(Cloze { program, data_dir: self.data_dir.as_deref().map(absolute).transpose()? })
+        let data_dir = self.data_dir.as_deref().map(absolute).transpose()?;
+        Ok(Cloze { program, given: self.cloze.is_some(), data_dir })
     }
 
     /// Of the whole experiment, trained here: a part of it, or a table of what was measured before, is asked for in a hurry.

@@ -32,7 +32,8 @@ pub(crate) struct Record {
 /// By what a row was measured.
 #[derive(Deserialize, Serialize)]
 struct Measured {
-    /// The commit of the source code, with a plus where files differed from it.
+    /// The commit of the source code, with a plus where files differed from it; of a binary that was given it is only that
+    /// of the work tree, and says so.
     commit: String,
     processor: String,
     cores: usize,
@@ -108,8 +109,8 @@ impl Record {
 ///
 /// # Errors
 /// If it cannot be written.
-pub(crate) fn note_measured(folder: &Path) -> Result<()> {
-    write_json(&folder.join(MEASURED), &Measured::here())
+pub(crate) fn note_measured(folder: &Path, given: bool) -> Result<()> {
+    write_json(&folder.join(MEASURED), &Measured::here(given))
 }
 
 fn read(folder: &Path) -> Result<Measured> {
@@ -119,9 +120,13 @@ fn read(folder: &Path) -> Result<Measured> {
 }
 
 impl Measured {
-    fn here() -> Self {
+    fn here(given: bool) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { commit: commit().unwrap_or_else(|_| "unknown".to_owned()), processor: processor(), cores }
+        let mut commit = commit().unwrap_or_else(|_| "unknown".to_owned());
+        if given {
+            commit.push_str(" (binary given)");
+        }
+        Self { commit, processor: processor(), cores }
     }
 }
 

@@ -124,7 +124,7 @@ fn run_or_keep(
                 .with_context(|| format!("cannot remove {}", evaluation.display()))?;
         }
         cloze.evaluate(&row.configuration, &folder.join("model"), success.as_deref(), evaluation)?;
-        record::note_measured(&folder)
+        record::note_measured(&folder, cloze.given)
     })?;
     Ok(trained + evaluated)
 }
