@@ -87,7 +87,9 @@ fn sums(groups: &[Vec<usize>], added: usize) -> Vec<Vec<bool>> {
     let without = |left_out: usize| {
         let mut summed = vec![true; 1 + added];
         for (_, group) in groups.iter().enumerate().filter(|(group, _)| left_out >> group & 1 == 1) {
-            group.iter().for_each(|&place| summed[1 + place] = false);
+            for place in group {
+                summed[1 + place] = false;
+            }
         }
         summed
     };

@@ -96,7 +96,7 @@ fn an_answer_that_cannot_be_written_leaves_all_as_it_was() {
         let taken = exchange(&mut store, exercise, None);
         let error = store.answer(learner, exercise, time, value).unwrap_err();
         assert!(error.to_string().contains("sequence"), "{error}");
-        exchange(&mut store, exercise, Some(taken));
+        exchange(&mut store, exercise, Some(&taken));
         assert_eq!(everything(&store), before);
         // Credit that the failed answer left behind would move the learner at another moment.
         let done = store.answer(learner, exercise, time, value).unwrap();
@@ -108,13 +108,13 @@ fn an_answer_that_cannot_be_written_leaves_all_as_it_was() {
 }
 
 /// Takes the learners' sequences of an exercise out of the file, or puts them back.
-fn exchange(store: &mut LearnerStore<'_>, exercise: u32, back: Option<Vec<Vec<u8>>>) -> Vec<Vec<u8>> {
+fn exchange(store: &mut LearnerStore<'_>, exercise: u32, back: Option<&[Vec<u8>]>) -> Vec<Vec<u8>> {
     let targets = &store.targets;
     let of = |&objective: &u32| (0..3).filter_map(move |level| targets.at(exercise, objective, level));
     let rows: Vec<u32> = targets.objectives(exercise).iter().flat_map(of).collect();
     let exchanged = store.store.transaction(|_, writing| {
         let mut table = writing.open_table(crate::store::Side::Item.sequences()).unwrap();
-        if let Some(back) = &back {
+        if let Some(back) = back {
             for (row, bytes) in rows.iter().zip(back) {
                 table.insert(row, bytes.as_slice()).unwrap();
             }
