@@ -11,8 +11,8 @@ const TOGETHER: usize = 256;
 const ENOUGH: usize = 4096;
 /// The content tower's weight in the search is at least this: the others are given in its units.
 const SOME: f64 = 1e-3;
-/// Multiples of the most likely weights that are tried: from content alone to next to none of it.
-const SHARES: [f64; 8] = [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0];
+/// Multiples of the most likely weights that are tried beside content alone: the last leaves next to none of it.
+const SHARES: [f64; 7] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0];
 
 /// Weights with what they are worth.
 pub(crate) struct Choice {
@@ -26,49 +26,74 @@ pub(crate) struct Choice {
 
 /// In which proportion scores are added is what makes the validation items most likely (a conditional logit), and how much of
 /// the sum is what gives the highest NDCG@10 on them: a likelihood wants to be right about every item, a ranking about ten, and
-/// where little is known of an item, that is not the same. Where the first score alone is not worse, nothing is added.
+/// where little is known of an item, that is not the same. For the same reason a group of scores is left out where the others rank
+/// better without it. Where the first score alone is not worse, nothing is added.
 ///
-/// `features` gives the scores of cases, `[cases, 1 + alpha, items]`; the search begins at `start`.
+/// `features` gives the scores of cases, `[cases, 1 + alpha, items]`; the search begins at `start`. `groups` are places in alpha; a
+/// score that is in none of them is never left out alone.
 ///
 /// # Errors
 /// Those of `features`.
 pub(crate) fn choose(
     cases: &Cases<'_>,
     start: &[f64],
+    groups: &[Vec<usize>],
     run: &mut Run<'_>,
     mut features: impl FnMut(&Cases<'_>) -> Result<Vec<f32>, TrainError>,
 ) -> Result<Choice, TrainError> {
     let parts = parts(cases)?;
     let users: usize = parts.iter().map(Cases::len).sum();
-    run.reporter.start("alpha", (users * LOOKS) as u64, "users");
+    let sums = sums(groups, start.len());
+    run.reporter.start("alpha", (users * LOOKS * sums.len()) as u64, "users");
     let mut done = 0;
-    let start: Vec<f64> = [1.0].into_iter().chain(start.iter().copied()).collect();
-    let found = most_likely(start, |weights| {
-        let mut sum = Likelihood::zero(weights.len());
-        for part in &parts {
-            let features = features(part)?;
-            let of_user = |(user, features): (usize, &[f32])| {
-                Likelihood::of(features, weights, part.histories()[user], part.targets()[user])
-            };
-            let rows = features.par_chunks_exact((features.len() / part.len()).max(1));
-            // In the order of users, whatever the threads do.
-            let each: Vec<Likelihood> = rows.enumerate().map(of_user).collect();
-            for one in &each {
-                sum.add(one);
+    let mut candidates = vec![vec![0.0; start.len()]];
+    // The first sum is of all scores: the others begin where it ends.
+    let mut from: Vec<f64> = [1.0].into_iter().chain(start.iter().copied()).collect();
+    for summed in &sums {
+        let found = most_likely(from.clone(), summed, |weights| {
+            let mut sum = Likelihood::zero(weights.len());
+            for part in &parts {
+                let features = features(part)?;
+                let of_user = |(user, features): (usize, &[f32])| {
+                    Likelihood::of(features, weights, part.histories()[user], part.targets()[user])
+                };
+                let rows = features.par_chunks_exact((features.len() / part.len()).max(1));
+                // In the order of users, whatever the threads do.
+                let each: Vec<Likelihood> = rows.enumerate().map(of_user).collect();
+                for one in &each {
+                    sum.add(one);
+                }
+                done += each.len();
+                run.reporter.advance_to(done as u64, String::new);
             }
-            done += each.len();
-            run.reporter.advance_to(done as u64, String::new);
+            Ok::<_, TrainError>(sum.mean(users, weights))
+        })?;
+        let content = found[0].max(SOME);
+        let share = |share: &f64| found[1..].iter().map(|weight| share * (weight / content)).collect();
+        candidates.extend(SHARES.iter().map(share));
+        if candidates.len() == 1 + SHARES.len() {
+            from = found;
         }
-        Ok::<_, TrainError>(sum.mean(users, weights))
-    })?;
-    let content = found[0].max(SOME);
-    let likely: Vec<f64> = found[1..].iter().map(|weight| weight / content).collect();
-    let candidates: Vec<Vec<f64>> =
-        SHARES.iter().map(|share| likely.iter().map(|weight| share * weight).collect()).collect();
+    }
     let found = quality(&parts, &candidates, features)?;
-    // The first of equals: content alone, if nothing is better.
+    // The first of equals: content alone, if nothing is better, and then what leaves out nothing.
     let best = (0..found.len()).fold(0, |best, one| if found[one] > found[best] { one } else { best });
     Ok(Choice { alpha: candidates[best].clone(), quality: found[best], alone: found[0] })
+}
+
+/// Which scores are summed, the first one always: all of them, and then all without one or more of the groups, but not without every
+/// group.
+fn sums(groups: &[Vec<usize>], added: usize) -> Vec<Vec<bool>> {
+    let without = |left_out: usize| {
+        let mut summed = vec![true; 1 + added];
+        for (_, group) in groups.iter().enumerate().filter(|(group, _)| left_out >> group & 1 == 1) {
+            for place in group {
+                summed[1 + place] = false;
+            }
+        }
+        summed
+    };
+    (0..(1 << groups.len()).max(2) - 1).map(without).collect()
 }
 
 /// Mean NDCG@10 under each of the weightings.

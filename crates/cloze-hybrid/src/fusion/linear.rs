@@ -3,6 +3,7 @@
 use crate::options::HybridOptions;
 use cloze_cf::{Ease, EaseOptions, Slit, SlitOptions};
 use cloze_train::{ModelFolder, NamedTensor, TrainError, TrainingData};
+use std::ops::Range;
 
 const EASE: &str = "ease.";
 const SLIT: &str = "slit.";
@@ -38,6 +39,12 @@ impl Linear {
     /// Rows of scores.
     pub(crate) fn rows(&self) -> usize {
         self.ease_decays.len() + self.slit_decays.len()
+    }
+
+    /// Those of EASE, and those of SLIT.
+    pub(super) fn rows_of_each(&self) -> [Range<usize>; 2] {
+        let of_ease = self.ease_decays.len();
+        [0..of_ease, of_ease..self.rows()]
     }
 
     /// Writes the scores of a history, `[rows, items]`: EASE's by decay, then SLIT's.

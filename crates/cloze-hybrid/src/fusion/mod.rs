@@ -11,6 +11,7 @@ use cloze_sequential::Tower;
 use cloze_train::{ModelFolder, NamedTensor, Run, TrainError, TrainingData, validation_cases};
 pub(crate) use linear::Linear;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// `s(u, v) = ln P(v | u) + Σ_k α_k · f_k(u, v)`: P is the content tower's softmax over all items, `f_k` a score of [`Linear`].
 ///
@@ -48,9 +49,9 @@ impl Fusion {
             ));
             return Ok(this);
         };
-        let start = this.alpha.clone();
+        let (start, groups) = (this.alpha.clone(), this.groups());
         let Choice { alpha, quality, alone } =
-            choose(&cases, &start, run, |part| this.features(part.histories(), cbf))?;
+            choose(&cases, &start, &groups, run, |part| this.features(part.histories(), cbf))?;
         run.reporter.finish(&format!(
             "{} weigh {alpha:.2?}: validation NDCG@10 {quality:.4}, content alone {alone:.4}",
             this.linear.described(),
@@ -62,6 +63,14 @@ impl Fusion {
     /// Weight of each score that is added: EASE's by decay, then SLIT's; with a gate, its share in the weights of all.
     pub(crate) fn alpha(&self) -> &[f64] {
         &self.alpha
+    }
+
+    /// Places in alpha of EASE's scores and of SLIT's: either model can be left out.
+    fn groups(&self) -> Vec<Vec<usize>> {
+        // With a gate, β of ln P stands between.
+        let gated = |row| self.gate.then_some(self.linear.rows() + 1 + row);
+        let places = |rows: Range<usize>| rows.flat_map(|row| [Some(row), gated(row)]).flatten().collect();
+        self.linear.rows_of_each().into_iter().filter(|rows| !rows.is_empty()).map(places).collect()
     }
 
     /// What is summed, `[histories, 1 + added, items]`: ln P, the scores of EASE and those of SLIT; with a gate, all of them again,

@@ -9,6 +9,8 @@ use cloze_data::Sequences;
 use cloze_eval::Cases;
 use cloze_sequential::Bert4RecOptions;
 use cloze_train::{Reporter, TrainedOn, validation_cases};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 
 const ITEMS: usize = 24;
 const USERS: usize = 60;
@@ -154,11 +156,45 @@ fn each_score_has_a_weight_of_its_own() {
     let mut reporter = Reporter::quiet();
     let cases = validation_cases(&sequences, Some(&next), ITEMS).unwrap().unwrap();
     let mut tower = tower();
-    let Choice { alpha, .. } = choose(&cases, fusion.alpha(), &mut Run::new(3, &mut reporter), |part| {
-        fusion.features(part.histories(), &mut tower)
-    })
-    .unwrap();
+    let mut run = Run::new(3, &mut reporter);
+    let Choice { alpha, .. } =
+        choose(&cases, fusion.alpha(), &[], &mut run, |part| fusion.features(part.histories(), &mut tower))
+            .unwrap();
     assert!(alpha[2] > alpha[0], "here an item follows on another: {alpha:?}");
+}
+
+/// Half of the cases are drawn by content and the first score added; in the others the second is 1 for the item that is taken and for
+/// a half of the catalogue, which makes it likelier and leaves it far from the top.
+#[test]
+fn a_score_that_makes_items_likelier_and_ranks_worse_is_left_out() {
+    const ITEMS: usize = 300;
+    const CASES: usize = 400;
+    let mut generator = ChaCha8Rng::seed_from_u64(5);
+    let (mut rows, mut targets) = (vec![0.0_f32; CASES * 3 * ITEMS], Vec::new());
+    for (case, row) in rows.chunks_exact_mut(3 * ITEMS).enumerate() {
+        row[..2 * ITEMS].fill_with(|| 5.0 * generator.random_range(-1.0..1.0_f32));
+        row[2 * ITEMS..].fill_with(|| f32::from(u8::from(generator.random_bool(0.5))));
+        let sum = |item: &usize| row[*item] + row[ITEMS + *item];
+        let best = (0..ITEMS).max_by(|a, b| sum(a).total_cmp(&sum(b))).unwrap();
+        let target = if case % 2 == 0 { best } else { generator.random_range(0..ITEMS) };
+        if case % 2 == 1 {
+            row[2 * ITEMS + target] = 1.0;
+        }
+        targets.push(target as u32);
+    }
+    let users: Vec<u32> = (0..CASES as u32).collect();
+    let cases = Cases::new(users, vec![&[]; CASES], targets, vec![1; ITEMS]).unwrap();
+    let choose = |groups: &[Vec<usize>]| {
+        let of_part = |part: &Cases<'_>| {
+            let row = |user: &u32| &rows[*user as usize * 3 * ITEMS..][..3 * ITEMS];
+            Ok(part.users().iter().flat_map(row).copied().collect())
+        };
+        super::choose(&cases, &[1.0, 1.0], groups, &mut Run::new(3, &mut Reporter::quiet()), of_part).unwrap()
+    };
+    let (all, some) = (choose(&[]), choose(&[vec![0], vec![1]]));
+    assert!(all.alpha[1] > 0.0, "{:?}", all.alpha);
+    assert!(some.alpha[0] > 0.0 && some.alpha[1] == 0.0, "{:?}", some.alpha);
+    assert!(some.quality > all.quality && all.quality > all.alone, "{} {}", some.quality, all.quality);
 }
 
 #[test]
@@ -200,7 +236,8 @@ fn a_gate_changes_all_weights_with_the_length_of_the_history() {
     let shorter = Sequences::from_lists(&lists, None).unwrap();
     let cases = validation_cases(&shorter, Some(&next), ITEMS).unwrap().unwrap();
     let (fusion, mut tower, mut reporter) = (gated(&[5.0, 0.0, 0.0]), tower(), Reporter::quiet());
-    let chosen = choose(&cases, fusion.alpha(), &mut Run::new(3, &mut reporter), |part| {
+    assert_eq!(fusion.groups(), [[0, 2]]);
+    let chosen = choose(&cases, fusion.alpha(), &[], &mut Run::new(3, &mut reporter), |part| {
         fusion.features(part.histories(), &mut tower)
     })
     .unwrap();

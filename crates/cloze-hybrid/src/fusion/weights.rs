@@ -84,6 +84,20 @@ impl Likelihood {
         self
     }
 
+    /// The same where some weights stay as they are: as if nothing depended on them.
+    fn along(mut self, free: &[bool]) -> Self {
+        let count = free.len();
+        for fixed in (0..count).filter(|&k| !free[k]) {
+            self.gradient[fixed] = 0.0;
+            for k in 0..count {
+                let one = if k == fixed { 1.0 } else { 0.0 };
+                self.hessian[fixed * count + k] = one;
+                self.hessian[k * count + fixed] = one;
+            }
+        }
+        self
+    }
+
     /// Newton's step, to be subtracted, and what it would gain if the loss were the parabola that it looks like here.
     fn step(&self) -> Option<(Vec<f64>, f64)> {
         let count = self.gradient.len();
@@ -96,15 +110,19 @@ impl Likelihood {
     }
 }
 
-/// The weights of the largest likelihood, by Newton's method from `start`; `look` goes through the data.
+/// The weights of the largest likelihood, by Newton's method from `start`; those that are not `free` are 0. `look` goes through the
+/// data.
 ///
 /// # Errors
 /// Those of `look`.
 pub(super) fn most_likely<E>(
     start: Vec<f64>,
+    free: &[bool],
     mut look: impl FnMut(&[f64]) -> Result<Likelihood, E>,
 ) -> Result<Vec<f64>, E> {
     let mut weights = start;
+    weights.iter_mut().zip(free).filter(|(_, free)| !**free).for_each(|(weight, _)| *weight = 0.0);
+    let mut look = |weights: &[f64]| Ok(look(weights)?.along(free));
     let mut here = look(&weights)?;
     let mut scale = 1.0;
     for _ in 1..LOOKS {
@@ -189,7 +207,7 @@ mod tests {
         let truth = [0.8, 3.0, -1.0];
         let cases = drawn(&truth, 4000);
         let mut looks = 0;
-        let found = most_likely(vec![1.0, 0.0, 0.0], |weights| {
+        let found = most_likely(vec![1.0, 0.0, 0.0], &[true; 3], |weights| {
             looks += 1;
             Ok::<_, ()>(look(&cases, weights))
         });
@@ -201,9 +219,28 @@ mod tests {
     }
 
     #[test]
+    fn without_a_score_the_weights_are_those_of_the_others_alone() {
+        let cases = drawn(&[0.8, 3.0, -1.0], 500);
+        let free = [true, false, true];
+        let found = most_likely(vec![1.0; 3], &free, |weights| Ok::<_, ()>(look(&cases, weights))).unwrap();
+        let without = |(features, seen, target): &(Vec<f32>, Vec<u32>, u32)| {
+            ([&features[..ITEMS], &features[2 * ITEMS..]].concat(), seen.clone(), *target)
+        };
+        let others: Vec<_> = cases.iter().map(without).collect();
+        let expected =
+            most_likely(vec![1.0; 2], &[true; 2], |weights| Ok::<_, ()>(look(&others, weights))).unwrap();
+        assert_eq!(found[1], 0.0);
+        assert!(
+            (found[0] - expected[0]).abs() + (found[2] - expected[1]).abs() < 1e-6,
+            "{found:?}, {expected:?}"
+        );
+    }
+
+    #[test]
     fn a_step_that_goes_too_far_is_taken_back() {
         let cases = drawn(&[6.0, -6.0], 500);
-        let found = most_likely(vec![-30.0, 30.0], |weights| Ok::<_, ()>(look(&cases, weights))).unwrap();
+        let found =
+            most_likely(vec![-30.0, 30.0], &[true; 2], |weights| Ok::<_, ()>(look(&cases, weights))).unwrap();
         let there = look(&cases, &found).loss;
         assert!(there < look(&cases, &[0.0, 0.0]).loss, "{found:?}: {there}");
     }
@@ -215,7 +252,8 @@ mod tests {
             features[ITEMS..].fill(0.25);
             seen.push(*target);
         }
-        let found = most_likely(vec![1.0, 5.0], |weights| Ok::<_, ()>(look(&cases, weights))).unwrap();
+        let found =
+            most_likely(vec![1.0, 5.0], &[true; 2], |weights| Ok::<_, ()>(look(&cases, weights))).unwrap();
         assert!(found[1].abs() < 1e-3 && found[0] > 1.0, "{found:?}");
     }
 }

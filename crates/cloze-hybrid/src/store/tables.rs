@@ -34,7 +34,7 @@ pub(super) struct Origin {
 
 impl Side {
     /// Each one's sequence, by number.
-    pub(super) const fn sequences(self) -> TableDefinition<'static, u32, &'static [u8]> {
+    pub(crate) const fn sequences(self) -> TableDefinition<'static, u32, &'static [u8]> {
         TableDefinition::new(match self {
             Self::User => "user-sequences",
             Self::Item => "item-sequences",

@@ -100,7 +100,7 @@ impl LearnerHybrid {
             self.options.alpha = Some(start);
             return Ok(());
         };
-        let Choice { alpha, quality, alone } = choose(&cases, &start, run, |part| {
+        let Choice { alpha, quality, alone } = choose(&cases, &start, &[], run, |part| {
             let learners: Vec<Option<u32>> = part.users().iter().copied().map(Some).collect();
             self.features(&learners, part.histories())
         })?;

@@ -82,6 +82,49 @@ fn answers_leave_what_a_new_store_of_all_answers_has_and_touch_nothing_else() {
     assert_eq!(everything(&LearnerStore::open(&path, &mut model).unwrap()), expected, "opened again");
 }
 
+#[test]
+fn an_answer_that_cannot_be_written_leaves_all_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut model, mut again) = (fitted(&stored()), fitted(&stored()));
+    let mut store = build(&folder.path().join("p"), &mut model, &answers());
+    let mut spared = build(&folder.path().join("q"), &mut again, &answers());
+    let mut moves = 0;
+    for step in 0..30_u32 {
+        let (learner, exercise) = (step * 7 % 4, step * 11 % EXERCISES as u32);
+        let (time, value) = (Some(100 + i64::from(step)), if step % 5 == 0 { 1.0 } else { 0.0 });
+        let before = everything(&store);
+        let taken = exchange(&mut store, exercise, None);
+        let error = store.answer(learner, exercise, time, value).unwrap_err();
+        assert!(error.to_string().contains("sequence"), "{error}");
+        exchange(&mut store, exercise, Some(&taken));
+        assert_eq!(everything(&store), before);
+        // Credit that the failed answer left behind would move the learner at another moment.
+        let done = store.answer(learner, exercise, time, value).unwrap();
+        assert_eq!(done, spared.answer(learner, exercise, time, value).unwrap());
+        moves += done.moved;
+    }
+    assert!(moves > 0, "the answers make some objective easier or harder");
+    assert_eq!(everything(&store), everything(&spared));
+}
+
+/// Takes the learners' sequences of an exercise out of the file, or puts them back.
+fn exchange(store: &mut LearnerStore<'_>, exercise: u32, back: Option<&[Vec<u8>]>) -> Vec<Vec<u8>> {
+    let targets = &store.targets;
+    let of = |&objective: &u32| (0..3).filter_map(move |level| targets.at(exercise, objective, level));
+    let rows: Vec<u32> = targets.objectives(exercise).iter().flat_map(of).collect();
+    let exchanged = store.store.transaction(|_, writing| {
+        let mut table = writing.open_table(crate::store::Side::Item.sequences()).unwrap();
+        if let Some(back) = back {
+            for (row, bytes) in rows.iter().zip(back) {
+                table.insert(row, bytes.as_slice()).unwrap();
+            }
+            return Ok(Vec::new());
+        }
+        Ok(rows.iter().map(|row| table.remove(row).unwrap().unwrap().value().to_vec()).collect())
+    });
+    exchanged.unwrap()
+}
+
 fn profile(store: &LearnerStore<'_>, target: u32) -> Vec<f32> {
     store.store.profile(crate::store::Side::Item, target).unwrap()
 }
