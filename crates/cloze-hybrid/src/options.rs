@@ -87,7 +87,7 @@ pub struct HybridOptions {
     /// The collaborative side.
     pub variant: Variant,
     /// `fused`: weight of each score that is added to the log-probability, for each of `ease_decays`, then of `slit_decays`; `None`
-    /// for those chosen on validation items. What was chosen stands in the model's folder.
+    /// for those chosen on validation items, 0 for EASE or SLIT where it is left out. What was chosen stands in the model's folder.
     pub alpha: Option<Vec<f64>>,
     /// `fused`: every weight, that of the log-probability too, changes with the logarithm of the history's length; `alpha` then has
     /// by how much as well, for the log-probability and for each of the scores.

@@ -163,7 +163,7 @@ fn each_score_has_a_weight_of_its_own() {
     assert!(alpha[2] > alpha[0], "here an item follows on another: {alpha:?}");
 }
 
-/// Half of the cases are drawn by content and the first score added; in the others the second is 1 for the item that is taken and for
+/// In half of the cases what content and the first score rank first is taken; in the others the second is 1 for the item that is taken and for
 /// a half of the catalogue, which makes it likelier and leaves it far from the top.
 #[test]
 fn a_score_that_makes_items_likelier_and_ranks_worse_is_left_out() {
