@@ -34,6 +34,10 @@ pub(crate) fn lasting(name: &str) -> Result<String> {
 
 impl DataArgs {
     pub(crate) fn options(&self) -> DataOptions {
+        if self.offline {
+            // Text models are found where models are trained and loaded, far from any flag.
+            cloze_review::stay_offline();
+        }
         let default = DataOptions::default();
         DataOptions {
             data_dir: self.data_dir.clone().or(default.data_dir),

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::fmt::Write as _;
+
 use common::World;
 use serde_json::Value;
 
@@ -152,4 +154,28 @@ fn the_numbers_of_a_split_are_shown() {
     {
         assert!(shown.contains(part), "no {part} in\n{shown}");
     }
+}
+
+#[test]
+fn what_a_user_had_before_is_looked_for_among_all_items_or_not_at_all() {
+    let world = World::new();
+    let mut log = "user,item\n".to_owned();
+    for user in 0..20 {
+        // Every fourth user ends with the item of the beginning.
+        let last = if user % 4 == 0 { user } else { user + 3 };
+        for item in [user, user + 1, user + 2, last] {
+            writeln!(log, "u{user},i{}", item % 10).unwrap();
+        }
+    }
+    std::fs::write(world.path("log.csv"), log).unwrap();
+    world.ok(&["prepare", "--input", "log.csv", "--user", "user", "--item", "item", "--output", "shop"]);
+    world.ok(&["train", "popularity", "--data", "shop", "--output", "pop"]);
+    let call = world.run(&["evaluate", "pop", "--protocols", "full"]);
+    assert_eq!(call.code, Some(0), "{}", call.stderr);
+    assert!(call.stderr.contains("5 of 20 users are left out"), "{}", call.stderr);
+    assert!(call.stdout.contains("test items of 15 users (5 more are left out"), "{}", call.stdout);
+    let meta = || world.json("pop/evaluation/evaluation.json")["meta"].clone();
+    assert_eq!((meta()["users"].as_u64(), meta()["repeats"].as_u64()), (Some(15), Some(5)));
+    world.ok(&["evaluate", "pop", "--keep-seen"]);
+    assert_eq!((meta()["users"].as_u64(), meta()["repeats"].as_u64()), (Some(20), None));
 }

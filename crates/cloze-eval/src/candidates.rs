@@ -12,7 +12,7 @@ const PATIENCE: usize = 64;
 
 /// Draws the negatives of one sampled protocol.
 ///
-/// - never an item of the user's history, never the target, never the same item twice;
+/// - never an item of the history that it is given, never the target, never the same item twice;
 /// - a user's negatives depend only on (seed, protocol, user, history, target, training counts): not on the
 ///   model, on the order or batch of users, on threads or on the machine;
 /// - [`Protocol::Popularity`] draws one after another in proportion to the training counts of what is left,

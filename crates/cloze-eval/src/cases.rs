@@ -66,6 +66,24 @@ impl<'a> Cases<'a> {
         Ok(Self { categories: Some(categories), ..self })
     }
 
+    /// The same cases without the users whose target is in their history: whoever recommends what a user has not had, cannot be
+    /// asked for it. And how many these users are.
+    ///
+    /// # Errors
+    /// [`EvalError::OnlyRepeats`] where nobody is left.
+    pub fn without_repeats(mut self) -> Result<(Self, usize), EvalError> {
+        let users = self.len();
+        let kept: Vec<usize> =
+            (0..users).filter(|&at| !self.histories[at].contains(&self.targets[at])).collect();
+        if kept.is_empty() {
+            return Err(EvalError::OnlyRepeats { users });
+        }
+        self.users = kept.iter().map(|&at| self.users[at]).collect();
+        self.histories = kept.iter().map(|&at| self.histories[at]).collect();
+        self.targets = kept.iter().map(|&at| self.targets[at]).collect();
+        Ok((self, users - kept.len()))
+    }
+
     fn check_items(&self) -> Result<(), EvalError> {
         let catalogue = self.catalogue();
         for ((&user, history), &target) in self.users.iter().zip(&self.histories).zip(&self.targets) {
@@ -126,6 +144,17 @@ impl<'a> Cases<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn users_who_had_their_target_before_can_be_left_out() {
+        let histories: Vec<&[u32]> = vec![&[0, 1], &[2], &[]];
+        let cases = Cases::new(vec![4, 5, 6], histories, vec![1, 1, 2], vec![1; 3]).unwrap();
+        let (kept, repeats) = cases.without_repeats().unwrap();
+        assert_eq!((kept.users(), kept.targets(), repeats), (&[5, 6][..], &[1, 2][..], 1));
+        assert_eq!(kept.histories(), [&[2][..], &[]]);
+        let all = Cases::new(vec![4], vec![&[0]], vec![0], vec![1; 3]).unwrap();
+        assert!(matches!(all.without_repeats(), Err(EvalError::OnlyRepeats { users: 1 })));
+    }
 
     #[test]
     fn bad_cases_are_refused_with_their_user() {

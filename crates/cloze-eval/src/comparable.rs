@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use serde_json::Value;
+
 use crate::error::EvalError;
 use crate::evaluation::Evaluation;
 use crate::protocol::Protocol;
@@ -59,7 +61,23 @@ fn check_candidates(
     Ok(())
 }
 
-/// Evaluations of one model: every seed once, all under the same protocols.
+/// Options that training chooses: seeds need not have the same.
+const CHOSEN: [&str; 1] = ["alpha"];
+
+/// The first option that two runs of a model do not share. Evaluations of earlier versions know no options, and files have none.
+fn differing(a: &Evaluation, b: &Evaluation) -> Option<(String, String)> {
+    let (Some(Value::Object(a)), Some(Value::Object(b))) = (&a.meta.options, &b.meta.options) else {
+        return None;
+    };
+    let key = a.keys().chain(b.keys()).find(|key| !CHOSEN.contains(&key.as_str()) && a.get(*key) != b.get(*key))?;
+    let shown = |of: &serde_json::Map<String, Value>| match of.get(key) {
+        Some(value) => format!("{key} {value}"),
+        None => format!("no {key}"),
+    };
+    Some((shown(a), shown(b)))
+}
+
+/// Evaluations of one model: every seed once, with the same options, all under the same protocols.
 pub(crate) fn check_seeds(seeds: &[&Evaluation]) -> Result<(), EvalError> {
     let protocols = |evaluation: &Evaluation| {
         let names: Vec<String> =
@@ -75,6 +93,9 @@ pub(crate) fn check_seeds(seeds: &[&Evaluation]) -> Result<(), EvalError> {
                 model: meta.model.clone(),
                 seed: meta.seed,
             });
+        }
+        if let Some((first, this)) = differing(seeds[0], evaluation) {
+            return Err(not_comparable(seeds[0], evaluation, "options, as seeds of one model,", first, this));
         }
         let (first, this) = (protocols(seeds[0]), protocols(evaluation));
         if first != this {

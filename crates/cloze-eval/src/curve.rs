@@ -77,9 +77,12 @@ pub(crate) struct NearBest<'a> {
     pub(crate) near: &'a CurvePoint,
 }
 
-/// None of a curve that was never measured.
+/// None of a curve that was never measured. Of a training in phases the last is looked at: what those before it train are parts, and
+/// a part alone may rank better than the model.
 pub(crate) fn near_best(points: &[CurvePoint]) -> Option<NearBest<'_>> {
-    let measured = || points.iter().filter_map(|point| Some((point, point.ndcg?)));
+    let phase = &points.last()?.phase;
+    let of_phase = || points.iter().filter(|point| point.phase == *phase);
+    let measured = || of_phase().filter_map(|point| Some((point, point.ndcg?)));
     let (best, highest) = measured().reduce(|a, b| if b.1 > a.1 { b } else { a })?;
     let (near, _) = measured().find(|(_, ndcg)| *ndcg >= NEAR * highest)?;
     Some(NearBest { best, highest, near })
@@ -113,5 +116,14 @@ mod tests {
         let found = mean(&[&one, &two]);
         assert_eq!(found, [point(100, 3.0, Some(0.2)), point(200, 6.0, None)]);
         assert_eq!(mean(&[&one]), one);
+    }
+
+    #[test]
+    fn a_part_that_ranks_better_than_the_model_is_not_its_best() {
+        let head = |step, ndcg| CurvePoint { phase: "head".to_owned(), ..point(step, 9.0, Some(ndcg)) };
+        let points = [point(100, 1.0, Some(0.4)), head(50, 0.1), head(100, 0.2)];
+        let found = near_best(&points).unwrap();
+        assert_eq!((found.highest, found.best, found.near), (0.2, &points[2], &points[2]));
+        assert!(near_best(&points[..1]).is_some() && near_best(&[]).is_none());
     }
 }

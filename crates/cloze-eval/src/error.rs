@@ -81,6 +81,26 @@ pub enum EvalError {
     /// Nothing to evaluate.
     #[error("no users to evaluate")]
     NoUsers,
+    /// The target is an item that is no candidate.
+    #[error(
+        "the target of user {user}, item {item}, is in its history, whose items are no candidates: leave such users out \
+         (Cases::without_repeats), or rank seen items too (exclude_seen: false)"
+    )]
+    RepeatedTarget {
+        /// The user.
+        user: u32,
+        /// The target.
+        item: u32,
+    },
+    /// Every target is an item that the user had before.
+    #[error(
+        "the held-out item of all {users} users is one that they had before, so that nothing new is to be found: rank seen \
+         items too (--keep-seen)"
+    )]
+    OnlyRepeats {
+        /// Number of users.
+        users: usize,
+    },
     /// An option outside its range.
     #[error("option {option}: {problem}")]
     Option {

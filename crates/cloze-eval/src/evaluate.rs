@@ -25,8 +25,8 @@ pub struct EvaluationOptions {
     /// Users scored at a time; default 256. Memory is 4 bytes times batch times catalogue. Has no effect on
     /// ranks, unless the model's own arithmetic depends on it.
     pub batch: usize,
-    /// Whether items of the history are no candidates of the full catalogue; default true. The target stays a
-    /// candidate even if the user has had it before. Sampled negatives never come from the history.
+    /// Whether items of the history are no candidates, under any protocol; default true. A target that the user had before is then
+    /// an error: if it alone of all seen items stood among the candidates, whoever knows the history would find it.
     pub exclude_seen: bool,
 }
 
@@ -67,7 +67,8 @@ impl EvaluationOptions {
 /// negative infinity, whichever protocols are asked for.
 ///
 /// # Errors
-/// [`EvalError::Option`], [`EvalError::CatalogueMismatch`], [`EvalError::Model`] or [`EvalError::BadScore`].
+/// [`EvalError::Option`], [`EvalError::CatalogueMismatch`], [`EvalError::Model`], [`EvalError::BadScore`], or with `exclude_seen`
+/// [`EvalError::RepeatedTarget`]: see [`Cases::without_repeats`].
 pub fn evaluate(
     model: &mut dyn Recommender,
     cases: &Cases<'_>,

@@ -69,10 +69,16 @@ pub struct Meta {
     pub model: String,
     /// Seed of the model's training.
     pub seed: u64,
+    /// The model's options, every one resolved, where they are known. Seeds of one model have the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<serde_json::Value>,
     /// Training and scoring, in seconds.
     pub seconds: f64,
     /// Number of evaluated users.
     pub users: usize,
+    /// Users who are left out: their held-out item is one that they had before, and seen items are no candidates.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeats: usize,
     /// For scores that came from a file: what they cover.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
@@ -85,6 +91,11 @@ pub struct Meta {
     /// How quality grew, for a model that learns by steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<CurvePoint>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What the scores of a file cover of an evaluation.
@@ -118,6 +129,15 @@ pub(crate) fn coverage_lines(evaluations: &[&Evaluation]) -> Vec<String> {
 }
 
 impl Meta {
+    /// Whose items were looked for, in words.
+    pub(crate) fn users_line(&self) -> String {
+        let left_out = match self.repeats {
+            0 => String::new(),
+            users => format!(" ({} more are left out: theirs is an item that they had before)", count(users)),
+        };
+        format!("{} items of {} users{left_out}", self.target, count(self.users))
+    }
+
     fn coverage_line(&self, name: &str) -> Option<String> {
         let Coverage { scores, users, targets, unknown } = self.coverage?;
         let left_out = match unknown {

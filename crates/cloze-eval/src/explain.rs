@@ -1,6 +1,7 @@
 //! Why a model recommends an item: what its score is made of, and which items of the history it rests on.
 
 use crate::error::EvalError;
+use crate::marks::Marks;
 use crate::recommender::{Query, Recommender, check_scores};
 
 /// Why an item has its score. All figures are lifts: how far a score is above the mean score of all items, which is
@@ -46,7 +47,7 @@ pub fn explain(
     let mut scores = vec![f32::NAN; queries.len() * catalogue];
     let failed = |model: &dyn Recommender, source| EvalError::Model { model: model.name(), source };
     model.score(&queries, &mut scores).map_err(|source| failed(model, source))?;
-    check_scores(&model.name(), user, &scores, None)?;
+    check_scores(&model.name(), user, &scores, &Marks::new(catalogue))?;
     let parts = model.parts(query).map_err(|source| failed(model, source))?;
     let rows: Vec<&[f32]> = scores.chunks_exact(catalogue.max(1)).collect();
     Ok(items

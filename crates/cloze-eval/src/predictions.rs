@@ -11,7 +11,8 @@ use crate::recommender::{ModelError, Query, Recommender};
 /// Scores that another system gave to pairs of user and item.
 ///
 /// An item without a score ranks below every item with one, and is tied with the others that have none: a target
-/// without a score comes last. Takes 8 bytes a score.
+/// without a score comes last. Of the scores only each user's order is kept, exactly: rounded to `f32`, near scores would become ties,
+/// which count against the system. Takes 8 bytes a score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Predictions {
     name: String,
@@ -19,6 +20,7 @@ pub struct Predictions {
     /// The scores of user u are at `offsets[u]..offsets[u + 1]`, in the order of items.
     offsets: Vec<usize>,
     items: Vec<u32>,
+    /// The place of each score among the user's distinct ones, from 0 for the lowest; negative infinity as it is.
     scores: Vec<f32>,
 }
 
@@ -32,7 +34,7 @@ impl Predictions {
         name: &str,
         users: usize,
         catalogue: usize,
-        triples: &[(u32, u32, f32)],
+        triples: &[(u32, u32, f64)],
     ) -> Result<Self, EvalError> {
         let mut counts = vec![0_usize; users + 1];
         for &(user, item, score) in triples {
@@ -43,8 +45,9 @@ impl Predictions {
                 let place = "predictions";
                 return Err(EvalError::ItemOutOfRange { user: Some(user), item, place, catalogue });
             }
-            if score.is_nan() || score == f32::INFINITY {
-                return Err(EvalError::BadScore { model: name.to_owned(), user: Some(user), item, score });
+            if score.is_nan() || score == f64::INFINITY {
+                let (model, score) = (name.to_owned(), score as f32);
+                return Err(EvalError::BadScore { model, user: Some(user), item, score });
             }
             counts[user as usize + 1] += 1;
         }
@@ -52,7 +55,7 @@ impl Predictions {
             counts[user + 1] += counts[user];
         }
         let offsets = counts.clone();
-        let mut pairs = vec![(0_u32, 0.0_f32); triples.len()];
+        let mut pairs = vec![(0_u32, 0.0_f64); triples.len()];
         for &(user, item, score) in triples {
             let place = &mut counts[user as usize];
             pairs[*place] = (item, score);
@@ -65,7 +68,8 @@ impl Predictions {
                 return Err(EvalError::DuplicateScore { user: user as u32, item: twice[0].0 });
             }
         }
-        let (items, scores) = pairs.into_iter().unzip();
+        let scores = offsets.array_windows().flat_map(|&[from, to]| places(&pairs[from..to])).collect();
+        let items = pairs.into_iter().map(|(item, _)| item).collect();
         Ok(Self { name: name.to_owned(), catalogue, offsets, items, scores })
     }
 
@@ -102,6 +106,18 @@ impl Predictions {
             covered.items().len() == self.catalogue
         })
     }
+}
+
+/// The place of each score of a user among the distinct ones. There are fewer than 2^24 items with different scores, so that a place
+/// is exact.
+fn places(of_user: &[(u32, f64)]) -> Vec<f32> {
+    let mut distinct: Vec<f64> =
+        of_user.iter().map(|(_, score)| *score).filter(|score| score.is_finite()).collect();
+    distinct.sort_unstable_by(f64::total_cmp);
+    // -0 and 0 are one score.
+    distinct.dedup();
+    let place = |score: f64| distinct.partition_point(|other| *other < score) as f32;
+    of_user.iter().map(|&(_, score)| if score.is_finite() { place(score) } else { f32::NEG_INFINITY }).collect()
 }
 
 impl Recommender for Predictions {

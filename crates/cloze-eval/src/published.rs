@@ -35,8 +35,8 @@ pub struct Published {
     /// is shown without a verdict. Default true.
     #[serde(default = "yes")]
     pub comparable: bool,
-    /// What the model of the figure was fitted on. Beside a model of another fit the figure is shown without a verdict.
-    /// Default: not known, and taken to be ours.
+    /// What the model of the figure was fitted on. Beside a model of another fit the figure is shown without a verdict, and so is one
+    /// whose fit is not known. Default: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fit: Option<Fit>,
     /// Anything that a reader has to know, e.g. what makes it not comparable. Default none.
@@ -61,7 +61,7 @@ impl Published {
     }
 
     fn is_of_other_fit(&self, fit: Fit) -> bool {
-        self.fit.is_some_and(|theirs| theirs != fit)
+        self.fit != Some(fit)
     }
 }
 
@@ -78,6 +78,8 @@ pub enum Verdict {
     NotComparable,
     /// The published figure is of a model fitted on another part.
     OtherFit,
+    /// Nobody says what the model of the published figure was fitted on.
+    UnknownFit,
     /// The published figure is quoted from memory.
     Unverified,
 }
@@ -87,6 +89,8 @@ impl Verdict {
     pub fn of(low: f64, high: f64, fit: Fit, published: &Published) -> Self {
         if !published.comparable {
             Self::NotComparable
+        } else if published.fit.is_none() {
+            Self::UnknownFit
         } else if published.is_of_other_fit(fit) {
             Self::OtherFit
         } else if published.from_memory {
@@ -109,6 +113,7 @@ impl fmt::Display for Verdict {
             Self::Below => "ours below",
             Self::NotComparable => "not comparable",
             Self::OtherFit => "other fit",
+            Self::UnknownFit => "fit unknown",
             Self::Unverified => "-",
         })
     }
@@ -123,6 +128,10 @@ mod tests {
 
     fn minimal(rest: &str) -> Result<Published, serde_json::Error> {
         serde_json::from_str(&format!("{MINIMAL}{rest}}}"))
+    }
+
+    fn of_train() -> Published {
+        minimal(r#", "fit": "train""#).unwrap()
     }
 
     #[test]
@@ -141,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_verdict_follows_the_interval() {
-        let figure = minimal("").unwrap();
+        let figure = of_train();
         let of = |low, high, figure: &Published| Verdict::of(low, high, Fit::Train, figure);
         assert_eq!(of(0.47, 0.49, &figure), Verdict::Agrees);
         assert_eq!(of(0.49, 0.50, &figure), Verdict::Above);
@@ -158,5 +167,8 @@ mod tests {
         assert_eq!(Verdict::of(0.49, 0.50, Fit::Train, &figure), Verdict::OtherFit);
         assert!(figure.is_comparable(Fit::TrainAndValidation) && !figure.is_comparable(Fit::Train));
         assert!(minimal(r#", "fit": "all""#).is_err());
+        let unknown = minimal("").unwrap();
+        assert_eq!(Verdict::of(0.49, 0.50, Fit::Train, &unknown), Verdict::UnknownFit);
+        assert!(!unknown.is_comparable(Fit::Train));
     }
 }

@@ -1,7 +1,5 @@
 //! Questions that pairs of models answer, such as: does a start from matrix factorization help?
 
-use std::fmt::Write;
-
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Analysis, list_row};
@@ -206,16 +204,12 @@ within 5 % of its best.\n"
 /// What the pairs of one protocol say together.
 fn verdict(answers: &[&Answer]) -> String {
     let of = |finding| answers.iter().filter(|answer| answer.comparison.finding == finding).count();
-    let mut text = format!(
+    format!(
         "{}: of {} pairs {} better, {} worse, {} without a difference shown",
         answers[0].comparison.protocol,
         answers.len(),
         of(Finding::Better),
         of(Finding::Worse),
         of(Finding::NoDifferenceShown)
-    );
-    if of(Finding::Contradictory) > 0 {
-        let _ = write!(text, ", {} where ranks and mean disagree", of(Finding::Contradictory));
-    }
-    text
+    )
 }

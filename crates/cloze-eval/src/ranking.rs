@@ -55,25 +55,22 @@ impl Ranker<'_> {
         places: &mut [Place],
     ) -> Result<List, EvalError> {
         let Case { user, history, target } = case;
-        for &item in history.iter().filter(|&&item| item != target) {
-            marks.insert(item);
+        if self.exclude_seen {
+            for &item in history {
+                marks.insert(item);
+            }
+            if marks.contains(target) {
+                marks.truncate(0);
+                return Err(EvalError::RepeatedTarget { user, item: target });
+            }
         }
         let ranked = self.rank_marked(marks, user, target, scores, places);
-        let list = if self.lists { self.list(marks, history, target, scores) } else { List::default() };
+        let list = if self.lists { best(scores, K, |item| marks.contains(item)) } else { List::default() };
         marks.truncate(0);
         ranked.map(|()| list)
     }
 
-    /// What the user would be shown: a target had before is hidden here, although it stays a candidate.
-    fn list(&self, seen: &Marks, history: &[u32], target: u32, scores: &[f32]) -> List {
-        if !self.exclude_seen {
-            return best(scores, K, |_| false);
-        }
-        let repeated = history.contains(&target);
-        best(scores, K, |item| seen.contains(item) || (repeated && item == target))
-    }
-
-    /// `seen` holds the history without the target: a repeated target stays a candidate.
+    /// `seen` holds what is no candidate.
     fn rank_marked(
         &self,
         seen: &mut Marks,
@@ -82,11 +79,11 @@ impl Ranker<'_> {
         scores: &[f32],
         places: &mut [Place],
     ) -> Result<(), EvalError> {
-        check_scores(self.model, Some(user), scores, self.exclude_seen.then_some(&*seen))?;
+        check_scores(self.model, Some(user), scores, seen)?;
         for (place, candidates) in places.iter_mut().zip(self.candidates) {
             let before = seen.items().len();
             *place = match candidates {
-                Candidates::All => self.full(seen, target, scores),
+                Candidates::All => full(seen, target, scores),
                 Candidates::Drawn(sampler) => {
                     seen.insert(target);
                     let first = seen.items().len();
@@ -107,15 +104,16 @@ impl Ranker<'_> {
         Ok(())
     }
 
-    fn full(&self, seen: &Marks, target: u32, scores: &[f32]) -> Place {
-        let bar = scores[target as usize];
-        let at_least = scores.iter().filter(|&&score| score >= bar).count();
-        let (mut candidates, mut rank) = (scores.len(), at_least); // the target itself is the "1 +" of the rank
-        if self.exclude_seen {
-            candidates -= seen.items().len();
-            rank -= seen.items().iter().filter(|&&item| scores[item as usize] >= bar).count();
-        }
-        Place { candidates: candidates as u32, rank: rank as u32 }
+}
+
+fn full(seen: &Marks, target: u32, scores: &[f32]) -> Place {
+    let bar = scores[target as usize];
+    let at_least = |score: &f32| *score >= bar;
+    let ahead_and_itself = scores.iter().filter(|score| at_least(score)).count();
+    let seen_ahead = seen.items().iter().filter(|&&item| at_least(&scores[item as usize])).count();
+    Place {
+        candidates: (scores.len() - seen.items().len()) as u32,
+        rank: (ahead_and_itself - seen_ahead) as u32,
     }
 }
 

@@ -168,7 +168,7 @@ pub fn recommend(
     model
         .score(std::slice::from_ref(query), &mut scores)
         .map_err(|source| EvalError::Model { model: model.name(), source })?;
-    check_scores(&model.name(), query.user, &scores, Some(&seen))?;
+    check_scores(&model.name(), query.user, &scores, &seen)?;
 
     let mut items: Vec<(u32, f32)> = (0_u32..)
         .zip(scores)
@@ -189,7 +189,7 @@ pub(crate) fn check_scores(
     model: &str,
     user: Option<u32>,
     scores: &[f32],
-    ignored: Option<&Marks>,
+    ignored: &Marks,
 ) -> Result<(), EvalError> {
     // Written without a branch, so that the pass that every user pays is vectorized.
     let bad = |score: f32| score.is_nan() || score == f32::INFINITY;
@@ -198,7 +198,7 @@ pub(crate) fn check_scores(
     }
     match (0_u32..)
         .zip(scores)
-        .find(|&(item, &score)| bad(score) && !ignored.is_some_and(|marks| marks.contains(item)))
+        .find(|&(item, &score)| bad(score) && !ignored.contains(item))
     {
         Some((item, &score)) => Err(EvalError::BadScore { model: model.to_owned(), user, item, score }),
         None => Ok(()),

@@ -90,12 +90,7 @@ fn section(
     let synthetic = if meta.is_some_and(|meta| meta.synthetic) { "SYNTHETIC data: " } else { "" };
     let _ = writeln!(text, "\n## {synthetic}{}\n", part.title());
     if let Some(meta) = meta {
-        let users = count(meta.users);
-        let _ = writeln!(
-            text,
-            "Split {}, hash {}; {} items of {users} users.\n",
-            meta.split, meta.split_hash, meta.target
-        );
+        let _ = writeln!(text, "Split {}, hash {}; {}.\n", meta.split, meta.split_hash, meta.users_line());
     }
     text.push_str(&runs(rows).to_string());
     for line in coverage_lines(evaluations).into_iter().chain(rating_lines(evaluations)) {

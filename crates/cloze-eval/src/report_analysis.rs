@@ -60,14 +60,14 @@ fn comparison_tables(text: &mut String, rows: &[&Comparison]) {
     for protocol in protocols {
         let rows: Vec<_> = rows.iter().filter(|row| row.protocol == protocol).collect();
         let _ = writeln!(text, "\n### NDCG@10 against {}, {protocol}\n", rows[0].baseline);
-        let mut table = Table::new(&["<model", "difference", "p", "p (Holm)", "p (t)", "<verdict"]);
+        let mut table = Table::new(&["<model", "difference", "p", "p (Holm)", "p (Wilcoxon)", "<verdict"]);
         for row in rows {
             table.row(vec![
                 row.model.clone(),
                 format!("{} [{}, {}]", signed(row.difference), signed(row.low), signed(row.high)),
-                p_value(row.wilcoxon),
-                p_value(row.holm),
                 p_value(row.t),
+                p_value(row.holm),
+                row.wilcoxon.map_or_else(|| "-".to_owned(), p_value),
                 row.finding.to_string(),
             ]);
         }
@@ -189,12 +189,11 @@ pub(crate) fn analysis_footer(analysis: &Analysis) -> &'static str {
         return "";
     }
     "\
-Against the baseline (named, or the best by mean NDCG@10): p of the two-sided Wilcoxon signed-rank test on users,\n\
-zeros by Pratt, ties and continuity corrected; Holm adjusts over the models of a table; t is the paired t test.\n\
-A verdict needs p (Holm) below .05, and signed ranks that point the way of the mean: otherwise few large differences\n\
-outweigh many small ones, or the reverse (\"ranks and mean disagree\"). \"no difference shown\" does not say that\n\
-models are equally good. A baseline that is chosen for being the best is favoured by the choice: name one\n\
-beforehand where it matters.\n\
+Against the baseline (named, or the best by mean NDCG@10): p of the two-sided paired t test on users, each with the\n\
+mean over a model's seeds; Holm adjusts over the models of a table. A verdict needs p (Holm) below .05. \"no\n\
+difference shown\" does not say that models are equally good. Wilcoxon: the signed-rank test, zeros by Pratt, of models\n\
+with one seed; means over seeds are not of a kind with single values, and ranks would take that for a difference.\n\
+A baseline that is chosen for being the best is favoured by the choice: name one beforehand where it matters.\n\
 Beyond accuracy: coverage = share of the catalogue in any list; popularity = mean training count; novelty = mean\n\
 self-information; Gini of how often items are listed (0 even, 1 all on one); distance = mean of 1 - cosine within\n\
 a list, of the users who have both items in training unless item vectors were given; unfamiliar = mean of 1 -\n\

@@ -58,11 +58,25 @@ fn one_user_and_one_item_have_a_defined_rank() {
 }
 
 #[test]
+fn scores_that_differ_by_less_than_a_float_can_tell_are_no_ties() {
+    let score = |item: u32| if item == 2 { f64::NEG_INFINITY } else { 1.0 - 1e-12 * f64::from(item) };
+    let triples: Vec<(u32, u32, f64)> =
+        (0..5).map(|item| (0, item, score(item))).chain([(0, 5, -0.0), (0, 6, 0.0)]).collect();
+    let mut predictions = Predictions::new("theirs", 1, 7, &triples).unwrap();
+    let mut rank = |target: u32| {
+        let cases = Cases::new(vec![0], vec![&[]], vec![target], vec![1; 7]).unwrap();
+        run(&mut predictions, &cases)[0].ranks[0]
+    };
+    assert_eq!([0, 1, 3, 4].map(&mut rank), [1, 2, 3, 4]);
+    assert_eq!([5, 6, 2].map(&mut rank), [6, 6, 7], "equal ones are tied, and never is last");
+}
+
+#[test]
 fn what_orders_nothing_is_refused() {
-    let refused = |triples: &[(u32, u32, f32)]| Predictions::new("theirs", 2, 3, triples).unwrap_err();
+    let refused = |triples: &[(u32, u32, f64)]| Predictions::new("theirs", 2, 3, triples).unwrap_err();
     let twice = refused(&[(1, 2, 0.5), (0, 2, 0.5), (1, 2, 0.5)]);
     assert!(matches!(twice, EvalError::DuplicateScore { user: 1, item: 2 }), "{twice}");
-    for bad in [f32::NAN, f32::INFINITY] {
+    for bad in [f64::NAN, f64::INFINITY] {
         let error = refused(&[(0, 1, bad)]).to_string();
         assert!(error.contains("theirs gave item 1") && error.contains("user 0"), "{error}");
     }
@@ -80,17 +94,19 @@ proptest! {
         items in 2_usize..60,
         step in 1_usize..97,
     ) {
-        let histories: Vec<Vec<u32>> = (0..users as u32).map(|user| vec![user % items as u32]).collect();
+        let target = |user: u32| (user * 5 + 1) % items as u32;
+        let histories: Vec<Vec<u32>> =
+            (0..users as u32).map(|user| vec![(target(user) + 1) % items as u32]).collect();
         let cases = Cases::new(
             (0..users as u32).collect(),
             histories.iter().map(Vec::as_slice).collect(),
-            (0..users as u32).map(|user| (user * 5 + 1) % items as u32).collect(),
+            (0..users as u32).map(target).collect(),
             vec![2; items],
         ).unwrap();
         let options = EvaluationOptions::default();
         let ours = evaluate(&mut Fixed::pseudo_random(items), &cases, &options, &mut |_, _| {}).unwrap();
-        let mut triples: Vec<(u32, u32, f32)> = (0..users as u32)
-            .flat_map(|user| (0..items as u32).map(move |item| (user, item, ((user * 31 + item * 17) % 41) as f32)))
+        let mut triples: Vec<(u32, u32, f64)> = (0..users as u32)
+            .flat_map(|user| (0..items as u32).map(move |item| (user, item, f64::from((user * 31 + item * 17) % 41))))
             .collect();
         let length = triples.len();
         for place in 0..length {

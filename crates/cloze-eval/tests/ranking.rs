@@ -58,13 +58,17 @@ fn within_its_genre_a_target_is_ranked_against_items_that_share_one_with_it() {
 }
 
 #[test]
-fn a_target_that_the_user_has_had_before_stays_a_candidate() {
-    let mut model = Fixed::row(&[0.1, 0.9, 0.5, 0.2]);
+fn a_target_that_the_user_has_had_before_is_found_among_seen_items_or_not_at_all() {
+    // Whoever scores by the history alone must not find it.
+    let mut model = Fixed::row(&[0.0, 1.0, 1.0, 0.0]);
     let cases = one_case(&[1, 2], 2, 4);
-    let options = EvaluationOptions { protocols: Protocol::STANDARD.to_vec(), ..full() };
-    for ranks in run(&mut model, &cases, &options).unwrap() {
-        assert_eq!((ranks.candidates[0], ranks.ranks[0]), (3, 1), "{}", ranks.protocol);
+    let protocols = vec![Protocol::Full, Protocol::Uniform(10), Protocol::Popularity(10)];
+    let with_seen = EvaluationOptions { exclude_seen: false, protocols, ..full() };
+    for ranks in run(&mut model, &cases, &with_seen).unwrap() {
+        assert_eq!((ranks.candidates[0], ranks.ranks[0]), (4, 2), "{}", ranks.protocol);
     }
+    let error = run(&mut model, &cases, &full()).unwrap_err();
+    assert!(matches!(error, EvalError::RepeatedTarget { user: 0, item: 2 }), "{error}");
 }
 
 #[test]
@@ -175,6 +179,10 @@ proptest! {
     ) {
         let users: Vec<u32> = (0..histories.len() as u32).map(|user| user * 3).collect();
         let targets: Vec<u32> = users.iter().map(|user| (user * 7 + 1) % 150).collect();
+        let mut histories = histories;
+        for (history, target) in histories.iter_mut().zip(&targets) {
+            history.retain(|item| item != target);
+        }
         let popularity: Vec<u64> = (0..150).map(|item| item % 13).collect();
         let options = EvaluationOptions {
             protocols: vec![Protocol::Full, Protocol::Uniform(20), Protocol::Popularity(20)],
@@ -223,11 +231,12 @@ proptest! {
     ) {
         let items = scores.len();
         let target = (target % items) as u32;
-        let history: Vec<u32> = history.iter().map(|item| (item % items) as u32).collect();
+        let history: Vec<u32> =
+            history.iter().map(|item| (item % items) as u32).filter(|item| *item != target).collect();
         let mut model = Fixed::row(&scores.iter().map(|&score| f32::from(score)).collect::<Vec<_>>());
         let ranks = run(&mut model, &one_case(&history, target, items), &full()).unwrap();
         let mut sorted: Vec<u8> = (0..items as u32)
-            .filter(|item| *item == target || !history.contains(item))
+            .filter(|item| !history.contains(item))
             .map(|item| scores[item as usize])
             .collect();
         sorted.sort_unstable_by(|a, b| b.cmp(a));

@@ -19,7 +19,7 @@ fn figure(value: f64, metric: Metric) -> Published {
         source: "Sun et al. 2019".to_owned(),
         from_memory: false,
         comparable: true,
-        fit: None,
+        fit: Some(Fit::Train),
         note: None,
     }
 }
@@ -243,4 +243,20 @@ fn coverage_is_told_once_for_all_seeds_unless_it_differs() {
     assert_eq!(told(&seeds), (1, false));
     seeds[1].meta.coverage = Some(Coverage { scores: 8, users: 2, targets: 1, unknown: 0 });
     assert_eq!(told(&seeds), (2, true));
+}
+
+#[test]
+fn runs_with_different_options_are_no_seeds_of_one_model() {
+    let with = |seed, options: &str| {
+        let mut run = evaluation("knn", seed, &[1, 20]);
+        run.meta.options = Some(serde_json::from_str(options).unwrap());
+        run
+    };
+    let both = [with(0, r#"{"neighbours": 5, "shrinkage": 0}"#), with(1, r#"{"neighbours": 100, "shrinkage": 0}"#)];
+    let error = results(&both, &[]).unwrap_err().to_string();
+    assert!(error.contains("neighbours 5 for knn") && error.contains("neighbours 100 for knn"), "{error}");
+    let chosen = [with(0, r#"{"alpha": [1.0]}"#), with(1, r#"{"alpha": [2.0]}"#)];
+    assert_eq!(results(&chosen, &[]).unwrap()[0].seeds, 2, "training chose it");
+    let unknown = [with(0, r#"{"neighbours": 5}"#), evaluation("knn", 1, &[1, 20])];
+    assert_eq!(results(&unknown, &[]).unwrap()[0].seeds, 2);
 }

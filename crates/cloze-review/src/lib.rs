@@ -20,5 +20,5 @@ pub use embeddings::Embeddings;
 pub use error::ReviewError;
 pub use fine_tuning::{FineTuned, FineTuningOptions, Provenance, TextQuality, fine_tune, fine_tuned};
 pub use reviews::Reviews;
-pub use source::resolve;
+pub use source::{resolve, stay_offline};
 pub use text_model::{Pooling, TextModel};

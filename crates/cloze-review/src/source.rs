@@ -1,17 +1,36 @@
 //! Where a text model's files come from.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hf_hub::api::sync::ApiBuilder;
 use hf_hub::{Cache, Repo};
 
 use crate::error::ReviewError;
 
+static OFFLINE: AtomicBool = AtomicBool::new(false);
+
+/// From now on models come from folders and from the hub's cache alone, in all of the process: what the hub's own variable
+/// `HF_HUB_OFFLINE` asks for.
+pub fn stay_offline() {
+    OFFLINE.store(true, Ordering::Relaxed);
+}
+
+fn is_offline() -> bool {
+    let set = std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| is_yes(&value));
+    set || OFFLINE.load(Ordering::Relaxed)
+}
+
+/// As the hub's own programs read their variables.
+fn is_yes(value: &str) -> bool {
+    ["1", "true", "yes", "on"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
+}
+
 /// The files of a model.
 const FILES: [&str; 3] = ["config.json", "model.safetensors", "tokenizer.json"];
 
 /// The folder of a model: `name` itself if it is one, else that of the hub's model of this id (`bert-base-uncased`), downloaded
-/// unless it is in the hub's cache (`HF_HOME`), which needs no network. An interrupted download goes on where it stopped.
+/// unless it is in the hub's cache (`HF_HOME`), which needs no network. After [`stay_offline`] nothing is downloaded. An interrupted download goes on where it stopped.
 ///
 /// # Errors
 /// [`ReviewError::Unavailable`] saying which file could not be had, and what to do.
@@ -36,6 +55,9 @@ pub fn resolve(name: &str) -> Result<PathBuf, ReviewError> {
     for file in FILES {
         let path = if let Some(path) = cached.get(file) {
             path
+        } else if is_offline() {
+            let reason = "it is not in the cache, and the network is not to be used (--offline, HF_HUB_OFFLINE)";
+            return Err(unavailable(file, reason.to_owned()));
         } else {
             let api = ApiBuilder::from_env().with_progress(true).with_retries(3).build();
             let got = api.and_then(|api| api.model(name.to_owned()).get(file));

@@ -4,7 +4,7 @@ use crate::model::TrainError;
 use cloze_data::Sequences;
 use cloze_eval::Cases;
 
-/// The users with a validation item, each with the whole training sequence as history; `None` where no user has one.
+/// The users whose validation item is new to them, each with the whole training sequence as history; `None` where no user has one.
 ///
 /// # Errors
 /// No such user, or an item beyond the catalogue.
@@ -14,8 +14,12 @@ pub fn validation_cases<'a>(
     catalogue: usize,
 ) -> Result<Option<Cases<'a>>, TrainError> {
     let targets = validation.into_iter().flatten().enumerate();
-    let held: Vec<(u32, u32)> =
-        targets.filter_map(|(user, target)| Some((user as u32, (*target)?))).collect();
+    let new = |user: usize, target: u32| !sequences.get(user).contains(&target);
+    let held: Vec<(u32, u32)> = targets
+        .filter_map(|(user, target)| Some((user, (*target)?)))
+        .filter(|&(user, target)| new(user, target))
+        .map(|(user, target)| (user as u32, target))
+        .collect();
     if held.is_empty() {
         return Ok(None);
     }

@@ -16,8 +16,8 @@ use crate::workspace;
 /// The binary and the folder of raw data that it is pointed to.
 pub(crate) struct Cloze {
     pub(crate) program: PathBuf,
-    /// Whether it was given, and not built here: nothing says from which source code.
-    pub(crate) given: bool,
+    /// What source code it is of, as far as that is known.
+    pub(crate) code: String,
     pub(crate) data_dir: Option<PathBuf>,
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     /// Name of a file in xtask/experiments, without .toml
     paper: String,
     /// Run on this data set instead of the experiment's own; several: comma-separated, or the option again
-    #[arg(long = "dataset", value_name = "NAME", value_delimiter = ',')]
+    #[arg(long = "dataset", value_name = "NAME", value_delimiter = ',', value_parser = dataset)]
     datasets: Vec<String>,
     /// Run only this row of the table, and those whose models it uses; several: comma-separated, or the option again
     #[arg(long = "row", value_name = "NAME", value_delimiter = ',')]
@@ -115,6 +115,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let record = Record::new(absolute(&measured)?.join(&arguments.paper));
     let outcome = rows::run_all(&cloze, &plan, Some(&record).filter(|_| arguments.from_record), &output);
     missing.extend(record.note(&outcome.finished)?);
+    missing.extend(record::kept_note(&outcome.finished, &output)?);
     let costs = experiment.costs.filter(|_| arguments.measures_costs());
     missing.extend(costs.map(|costs| costs.paragraph(&output, arguments.fresh)));
     let notes: Vec<String> = missing.into_iter().chain(outcome.failures.iter().cloned()).collect();
@@ -134,12 +135,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 impl Arguments {
     fn cloze(&self) -> Result<Cloze> {
+        // Before it is built: the work tree may have changed when the rows are done.
+        let code = record::source_code(self.cloze.is_some());
         let program = match &self.cloze {
             Some(program) => absolute(program)?,
             None => cloze::build()?,
         };
         let data_dir = self.data_dir.as_deref().map(absolute).transpose()?;
-        Ok(Cloze { program, given: self.cloze.is_some(), data_dir })
+        Ok(Cloze { program, code, data_dir })
     }
 
     /// Of the whole experiment, trained here: a part of it, or a table of what was measured before, is asked for in a hurry.
@@ -168,6 +171,16 @@ impl Arguments {
             quick: self.quick,
         }
     }
+}
+
+/// The name of a data set. Rows are kept under it, and found by it again in what is compared.
+fn dataset(text: &str) -> Result<String, String> {
+    if text.contains(['/', '\\']) || Path::new(text).exists() {
+        return Err("expected the name of a data set that `cloze data list` shows, not a path: train and evaluate on a folder of \
+                    your own with `cloze train`, `cloze evaluate` and `cloze compare`"
+            .to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// A folder from wherever rows are run; an id as it is.
@@ -255,6 +268,10 @@ mod tests {
             Arguments::from_arg_matches(&matches).unwrap().measures_costs()
         };
         assert!(measures(&[]) && measures(&["--seeds", "1"]) && measures(&["--record"]));
+        let refused = Arguments::augment_args(Command::new("reproduce"))
+            .try_get_matches_from(["reproduce", "elearning", "--dataset", "../mydata"])
+            .unwrap_err();
+        assert!(refused.to_string().contains("not a path"), "{refused}");
         for part in [&["--quick"][..], &["--row", "slit"], &["--dataset", "oulad"], &["--from-record"]] {
             assert!(!measures(part), "{part:?}");
         }

@@ -32,8 +32,7 @@ pub(crate) struct Record {
 /// By what a row was measured.
 #[derive(Deserialize, Serialize)]
 struct Measured {
-    /// The commit of the source code, with a plus where files differed from it; of a binary that was given it is only that
-    /// of the work tree, and says so.
+    /// What [`source_code`] said when the model was trained, and when it was evaluated, if that was another time.
     commit: String,
     processor: String,
     cores: usize,
@@ -56,7 +55,7 @@ impl Record {
     /// If a file cannot be read or written, or a row was trained by a version that did not note by what it measures.
     pub(crate) fn keep(&self, cloze: &Cloze, finished: &[Finished<'_>], output: &Path) -> Result<usize> {
         let mut count = 0;
-        for Finished { row, evaluation } in finished.iter().filter(|row| !self.has(row)) {
+        for Finished { row, evaluation, .. } in finished.iter().filter(|row| !self.has(row)) {
             let measured = read(&row.folder(output))
                 .with_context(|| format!("{} can't be recorded: train it again with --fresh", row.label()))?;
             let folder = row.folder_in(&self.folder);
@@ -105,12 +104,47 @@ impl Record {
     }
 }
 
-/// Notes in a row's folder by what it was measured just now.
+/// A line for the report on the rows that an earlier run finished; none if there are none.
+///
+/// # Errors
+/// If a row's `measured.json` cannot be read.
+pub(crate) fn kept_note(finished: &[Finished<'_>], output: &Path) -> Result<Option<String>> {
+    let kept: Vec<_> = finished.iter().filter(|row| row.kept).collect();
+    let mut commits = BTreeSet::new();
+    for row in &kept {
+        let folder = row.row.folder(output);
+        // Rows of versions that noted nothing have no such file.
+        let noted = folder.join(MEASURED).is_file();
+        commits.insert(if noted { read(&folder)?.commit } else { "unknown".to_owned() });
+    }
+    let commits: Vec<String> = commits.into_iter().collect();
+    Ok((!kept.is_empty()).then(|| {
+        format!(
+            "{} of {} rows were kept from earlier runs, commit {}; --fresh trains them again.",
+            kept.len(),
+            finished.len(),
+            commits.join(", ")
+        )
+    }))
+}
+
+/// Notes in a row's folder by what it was measured just now; `of_model` is the code that trained its model, where that is known.
 ///
 /// # Errors
 /// If it cannot be written.
-pub(crate) fn note_measured(folder: &Path, given: bool) -> Result<()> {
-    write_json(&folder.join(MEASURED), &Measured::here(given))
+pub(crate) fn note_measured(folder: &Path, of_model: Option<&str>, code: &str) -> Result<()> {
+    let commit = match of_model {
+        Some(trained) if trained != code => format!("{trained}, evaluated by {code}"),
+        _ => code.to_owned(),
+    };
+    write_json(&folder.join(MEASURED), &Measured::here(commit))
+}
+
+/// The commit of the source code that is built now, with a plus where files differ from it; of a program that was `given` it is
+/// only that of the work tree, and says so.
+pub(crate) fn source_code(given: bool) -> String {
+    let commit = commit().unwrap_or_else(|_| "unknown".to_owned());
+    if given { commit + " (binary given)" } else { commit }
 }
 
 fn read(folder: &Path) -> Result<Measured> {
@@ -120,12 +154,8 @@ fn read(folder: &Path) -> Result<Measured> {
 }
 
 impl Measured {
-    fn here(given: bool) -> Self {
+    fn here(commit: String) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let mut commit = commit().unwrap_or_else(|_| "unknown".to_owned());
-        if given {
-            commit.push_str(" (binary given)");
-        }
         Self { commit, processor: processor(), cores }
     }
 }

@@ -31,12 +31,17 @@ pub(crate) struct Outcome<'a> {
 pub(crate) struct Finished<'a> {
     pub(crate) row: &'a PlannedRow,
     pub(crate) evaluation: PathBuf,
+    /// Whether an earlier run finished it.
+    pub(crate) kept: bool,
 }
 
 /// What a marker file holds.
 #[derive(Deserialize, Serialize)]
 struct Marker {
     seconds: f64,
+    /// The source code of the program that made the part.
+    #[serde(default)]
+    code: Option<String>,
 }
 
 /// Trains and evaluates all rows, but for those that are recorded, where there is a record to take them from. A row that
@@ -56,7 +61,7 @@ pub(crate) fn run_all<'a>(
         if let Some(evaluation) = recorded[place].clone() {
             eprintln!("{head}: from the record");
             clock.drop_row(row.weight);
-            outcome.finished.push(Finished { row, evaluation });
+            outcome.finished.push(Finished { row, evaluation, kept: false });
             continue;
         }
         let tower = row.uses.map(|used| &plan[used]);
@@ -67,9 +72,10 @@ pub(crate) fn run_all<'a>(
             continue;
         }
         match run_or_keep(cloze, row, tower, &mut success, output, (&head, &clock)) {
-            Ok(seconds) => {
+            Ok((seconds, kept)) => {
                 clock.finish(row.weight, seconds);
-                outcome.finished.push(Finished { row, evaluation: row.folder(output).join("evaluation") });
+                let evaluation = row.folder(output).join("evaluation");
+                outcome.finished.push(Finished { row, evaluation, kept });
             }
             Err(error) => {
                 failed[place] = true;
@@ -95,7 +101,7 @@ fn recorded(plan: &[PlannedRow], record: Option<&Record>) -> Vec<Option<PathBuf>
     recorded
 }
 
-/// Returns the seconds that the row took, now or when it was run.
+/// Returns the seconds that the row took, now or when it was run, and whether that was an earlier run.
 fn run_or_keep(
     cloze: &Cloze,
     row: &PlannedRow,
@@ -103,13 +109,13 @@ fn run_or_keep(
     success: &mut SuccessModels,
     output: &Path,
     (head, clock): (&str, &Clock),
-) -> Result<f64> {
+) -> Result<(f64, bool)> {
     let folder = row.folder(output);
     if let (Some(model), Some(evaluation)) = (marker(&folder, "model")?, marker(&folder, "evaluation")?) {
         let seconds = model.seconds + evaluation.seconds;
         let took = clock_time(Duration::try_from_secs_f64(seconds).unwrap_or_default());
         eprintln!("{head}: kept from an earlier run, which took {took}");
-        return Ok(seconds);
+        return Ok((seconds, true));
     }
     eprintln!("{head} ({})", clock.describe());
     // Before the row is trained: without it the row could not be evaluated.
@@ -117,20 +123,26 @@ fn run_or_keep(
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     write_json(&folder.join("row.json"), &row.configuration)?;
     let tower = tower.map(|tower| tower.folder(output).join("model"));
-    let trained = make(&folder, "model", |model| cloze.train(row, model, tower.as_deref()))?;
-    let evaluated = make(&folder, "evaluation", |evaluation| {
+    let trained = make(&folder, "model", &cloze.code, |model| cloze.train(row, model, tower.as_deref()))?;
+    let of_model = marker(&folder, "model")?.and_then(|marker| marker.code);
+    let evaluated = make(&folder, "evaluation", &cloze.code, |evaluation| {
         if evaluation.exists() {
             fs::remove_dir_all(evaluation)
                 .with_context(|| format!("cannot remove {}", evaluation.display()))?;
         }
         cloze.evaluate(&row.configuration, &folder.join("model"), success.as_deref(), evaluation)?;
-        record::note_measured(&folder, cloze.given)
+        record::note_measured(&folder, of_model.as_deref(), &cloze.code)
     })?;
-    Ok(trained + evaluated)
+    Ok((trained + evaluated, false))
 }
 
 /// Makes one part of a row, unless it is complete.
-pub(crate) fn make(folder: &Path, part: &str, run: impl FnOnce(&Path) -> Result<()>) -> Result<f64> {
+pub(crate) fn make(
+    folder: &Path,
+    part: &str,
+    code: &str,
+    run: impl FnOnce(&Path) -> Result<()>,
+) -> Result<f64> {
     if let Some(marker) = marker(folder, part)? {
         return Ok(marker.seconds);
     }
@@ -139,7 +151,7 @@ pub(crate) fn make(folder: &Path, part: &str, run: impl FnOnce(&Path) -> Result<
     run(&target)?;
     ensure!(target.is_dir(), "cloze reported success, but wrote no {}", target.display());
     let seconds = started.elapsed().as_secs_f64();
-    write_json(&marker_path(folder, part), &Marker { seconds })?;
+    write_json(&marker_path(folder, part), &Marker { seconds, code: Some(code.to_owned()) })?;
     Ok(seconds)
 }
 

@@ -45,7 +45,7 @@ fn train(cloze: &Cloze, needed: &PlannedRow, output: &Path) -> Result<PathBuf> {
     let folder = needed.folder(output);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     write_json(&folder.join("row.json"), &needed.configuration)?;
-    make(&folder, "model", |model| cloze.train(needed, model, None))?;
+    make(&folder, "model", &cloze.code, |model| cloze.train(needed, model, None))?;
     Ok(folder.join("model"))
 }
 

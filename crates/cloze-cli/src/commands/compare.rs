@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use cloze_eval::{
     Analysis, Bootstrap, Evaluation, Heading, Published, Question, analyse, answers, html, report_with,
@@ -58,6 +58,14 @@ impl Compare {
     pub(crate) fn run(self) -> Result<()> {
         let evaluations = self.folders.iter().map(|folder| load(folder)).collect::<Result<Vec<_>>>()?;
         let published: Vec<Published> = read(self.published.as_deref(), "published figures")?;
+        for (place, figure) in (1..).zip(&published) {
+            let Published { dataset, model, metric, value, .. } = figure;
+            ensure!(
+                (0.0..=1.0).contains(value),
+                "published figures, entry {place} ({dataset}, {model}, {metric}): value {value}: expected a number from 0 to 1, not \
+                 percent"
+            );
+        }
         let questions: Vec<Question> = read(self.questions.as_deref(), "questions")?;
         let bootstrap = Bootstrap::default();
         let rows = results_with(&evaluations, &published, &bootstrap)?;

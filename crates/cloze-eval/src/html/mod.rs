@@ -22,7 +22,6 @@ use crate::ratings::rating_lines;
 use crate::report::{describe, footer};
 use crate::report_analysis::analysis_footer;
 use crate::results::ResultRow;
-use crate::table::count;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -128,12 +127,8 @@ impl<'a> Section<'a> {
             if meta.synthetic {
                 page.push_str("<p><span class=\"synthetic\">SYNTHETIC: generated data</span></p>\n");
             }
-            let (split, hash, users) = (escape(&meta.split), escape(&meta.split_hash), count(meta.users));
-            let target = meta.target;
-            let _ = writeln!(
-                page,
-                "<p class=\"soft\">Split {split}, hash <code>{hash}</code>; {target} items of {users} users.</p>"
-            );
+            let (split, hash, users) = (escape(&meta.split), escape(&meta.split_hash), meta.users_line());
+            let _ = writeln!(page, "<p class=\"soft\">Split {split}, hash <code>{hash}</code>; {users}.</p>");
         }
         let lines = coverage_lines(&self.evaluations);
         for line in lines.into_iter().chain(rating_lines(&self.evaluations)) {

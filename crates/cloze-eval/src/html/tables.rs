@@ -61,7 +61,7 @@ fn finding_class(finding: Finding) -> &'static str {
     match finding {
         Finding::Better => "text better",
         Finding::Worse => "text worse",
-        Finding::Contradictory | Finding::NoDifferenceShown => "text",
+        Finding::NoDifferenceShown => "text",
     }
 }
 
@@ -161,7 +161,7 @@ impl<'a> Section<'a> {
         let caption = format!("NDCG@10 against {}, user by user", first.baseline);
         let all: Vec<&crate::Comparison> = rows.clone().collect();
         self.differences_plot(page, &all);
-        open(page, &caption, &["<model", "difference", "p", "p (Holm)", "p (t)", "<verdict"]);
+        open(page, &caption, &["<model", "difference", "p", "p (Holm)", "p (Wilcoxon)", "<verdict"]);
         for one in rows {
             let class = finding_class(one.finding);
             row(
@@ -169,9 +169,9 @@ impl<'a> Section<'a> {
                 &one.model,
                 &[
                     interval(&signed(one.difference), &signed(one.low), &signed(one.high)),
-                    escape(&p_value(one.wilcoxon)),
-                    escape(&p_value(one.holm)),
                     escape(&p_value(one.t)),
+                    escape(&p_value(one.holm)),
+                    one.wilcoxon.map_or_else(|| "-".to_owned(), |p| escape(&p_value(p))),
                     format!("<td class=\"{class}\">{}", one.finding),
                 ],
             );

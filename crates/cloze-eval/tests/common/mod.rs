@@ -64,6 +64,8 @@ pub(crate) fn evaluation(model: &str, seed: u64, ranks: &[u32]) -> Evaluation {
             seed,
             seconds: 2.0 + seed as f64,
             users: ranks.len(),
+            repeats: 0,
+            options: None,
             coverage: None,
             rating_error: None,
             success: None,

@@ -14,7 +14,11 @@ pub(super) fn within_genre(
     targets: &[Option<u32>],
     genres: &[Vec<String>],
 ) -> Result<Sequences, cloze_data::DataError> {
-    let shared = |a: u32, b: u32| genres[a as usize].iter().any(|genre| genres[b as usize].contains(genre));
+    // Items without a genre are of one kind, as they are among the candidates.
+    let shared = |a: u32, b: u32| {
+        let (a, b) = (&genres[a as usize], &genres[b as usize]);
+        (a.is_empty() && b.is_empty()) || a.iter().any(|genre| b.contains(genre))
+    };
     let kept = histories.iter().zip(targets).map(|(history, target)| {
         let Some(target) = *target else { return Vec::new() };
         history.iter().copied().filter(|&item| shared(item, target)).collect()

@@ -64,7 +64,8 @@ pub(crate) struct Evaluate {
     /// Seed of the sampled candidates; the same for all models that are compared
     #[arg(long, default_value_t = EvaluationOptions::default().seed)]
     seed: u64,
-    /// Also rank items that the user had before (full catalogue only)
+    /// Rank among all items, those that the user had before too. Otherwise users whose held-out item is one of these are left
+    /// out
     #[arg(long)]
     keep_seen: bool,
     /// Folder for the evaluation [default: evaluation, or evaluation-validation, in the model folder; beside the file
@@ -104,6 +105,7 @@ struct Subject {
     fit: Fit,
     name: String,
     seed: u64,
+    options: Option<serde_json::Value>,
     /// Seconds that it has taken so far.
     seconds: f64,
     coverage: Option<Coverage>,
@@ -117,6 +119,8 @@ struct Setting<'a> {
     spec: SplitSpec,
     split: &'a dyn Split,
     cases: &'a Cases<'a>,
+    /// Users who are left out: their held-out item is not new to them.
+    repeats: usize,
 }
 
 /// The model's name, with the share of users that it has learned from, unless they are all.
@@ -152,6 +156,7 @@ impl Evaluate {
             fit,
             name: self.predictions.name.clone().unwrap_or_else(|| named(&folder, model.as_ref())),
             seed: folder.card.seed,
+            options: Some(folder.card.options.clone()),
             seconds: folder.card.seconds,
             coverage: None,
             curve: curve(&folder.records()?),
@@ -159,20 +164,25 @@ impl Evaluate {
         };
         let histories = self.histories(parts.as_ref(), &dataset)?;
         let categories = dataset.details.genres.as_deref().map(Categories::new);
-        let cases = self.cases(parts.as_ref(), &histories, &dataset, categories.as_ref())?;
-        let setting =
-            Setting { dataset: &dataset, spec: subject.split.clone(), split: parts.as_ref(), cases: &cases };
+        let (cases, repeats) = self.cases(parts.as_ref(), &histories, &dataset, categories.as_ref())?;
+        let (spec, split) = (subject.split.clone(), parts.as_ref());
+        let setting = Setting { dataset: &dataset, spec, split, cases: &cases, repeats };
         self.evaluate(&self.options(), model.as_mut(), subject, &setting, reporter)
     }
 
     fn of_file(&self, reporter: &mut Reporter) -> Result<()> {
         let name = self.dataset.as_deref().context("--predictions needs --data")?;
+        ensure!(
+            self.target == TargetArg::Test || self.predictions.fit() == Fit::Train,
+            "--fitted-on train+validation: the system has seen the validation items, so that finding them says nothing. Use \
+             --target test"
+        );
         let dataset = load(name, &self.data.options(), reporter)?;
         let split = self.split.clone().unwrap_or_default();
         let parts = split.of(&dataset.sequences)?;
         let histories = self.histories(parts.as_ref(), &dataset)?;
         let categories = dataset.details.genres.as_deref().map(Categories::new);
-        let cases = self.cases(parts.as_ref(), &histories, &dataset, categories.as_ref())?;
+        let (cases, repeats) = self.cases(parts.as_ref(), &histories, &dataset, categories.as_ref())?;
         let began = Instant::now();
         let (mut predictions, unknown) = self.predictions.load(&dataset, reporter)?;
         let coverage = Coverage { unknown, ..predictions.coverage(&cases) };
@@ -187,6 +197,7 @@ impl Evaluate {
             fit: self.predictions.fit(),
             name: predictions.name(),
             seed: self.predictions.run_seed(),
+            options: None,
             seconds: began.elapsed().as_secs_f64(),
             coverage: Some(coverage),
             curve: Vec::new(),
@@ -200,8 +211,8 @@ impl Evaluate {
             );
             options.protocols = vec![Protocol::Full];
         }
-        let setting =
-            Setting { dataset: &dataset, spec: subject.split.clone(), split: parts.as_ref(), cases: &cases };
+        let (spec, split) = (subject.split.clone(), parts.as_ref());
+        let setting = Setting { dataset: &dataset, spec, split, cases: &cases, repeats };
         self.evaluate(&options, &mut predictions, subject, &setting, reporter)
     }
 
@@ -231,14 +242,14 @@ impl Evaluate {
         Ok(within_genre(&histories, targets, genres)?)
     }
 
-    /// The users who are held out, with the popularity of items in the training part.
+    /// The users who are held out, with the popularity of items in the training part; and how many are left out.
     fn cases<'a>(
         &self,
         split: &dyn Split,
         histories: &'a Sequences,
         dataset: &Dataset,
         categories: Option<&'a Categories>,
-    ) -> Result<Cases<'a>> {
+    ) -> Result<(Cases<'a>, usize)> {
         let targets = match self.target {
             TargetArg::Test => split.test(),
             TargetArg::Validation => split.validation(),
@@ -251,10 +262,23 @@ impl Evaluate {
             held().map(|(_, target)| target).collect(),
             split.train().counts(dataset.items.len()),
         )?;
-        Ok(match categories {
+        let cases = match categories {
             Some(categories) => cases.with_categories(categories)?,
             None => cases,
-        })
+        };
+        if self.keep_seen {
+            return Ok((cases, 0));
+        }
+        let (cases, repeats) = cases.without_repeats()?;
+        if repeats > 0 {
+            note(&format!(
+                "{} of {} users are left out: their held-out item is one that they had before, and what they had is not ranked \
+                 (--keep-seen ranks it)",
+                count(repeats),
+                count(repeats + cases.len())
+            ));
+        }
+        Ok((cases, repeats))
     }
 
     /// What the model was fitted on; refuses to look for items that it was fitted on.
@@ -286,7 +310,7 @@ impl Evaluate {
         setting: &Setting<'_>,
         reporter: &mut Reporter,
     ) -> Result<()> {
-        let Setting { dataset, split, cases, .. } = setting;
+        let Setting { dataset, split, cases, repeats, .. } = setting;
         let of_validation = self.target == TargetArg::Validation;
         let mut success = self.success.open(setting, options, of_validation)?;
         let began = Instant::now();
@@ -313,8 +337,10 @@ impl Evaluate {
                 subject.name
             },
             seed: subject.seed,
+            options: subject.options,
             seconds,
             users: cases.len(),
+            repeats: *repeats,
             coverage: subject.coverage,
             rating_error,
             success: success.map(|success| success.measured),

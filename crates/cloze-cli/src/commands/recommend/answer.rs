@@ -53,9 +53,10 @@ pub(super) struct HeldOut {
 }
 
 impl HeldOut {
-    /// Its place among the candidates, best first.
+    /// Its place among the candidates: behind those with the same score, as in an evaluation.
     pub(super) fn among(candidates: &[(u32, f32)], item: u32) -> Self {
-        let rank = candidates.iter().position(|&(other, _)| other == item).map(|place| place + 1);
+        let own = candidates.iter().find(|(other, _)| *other == item).map(|(_, score)| *score);
+        let rank = own.map(|own| candidates.iter().filter(|(_, score)| *score >= own).count());
         Self { item, rank, candidates: candidates.len() }
     }
 

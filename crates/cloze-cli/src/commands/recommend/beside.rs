@@ -45,14 +45,15 @@ fn name(answer: &Answer) -> String {
     }
 }
 
-/// An item with its genres and its score.
+/// An item with its genres, how likely the learner answers it right where that was asked for, and its score.
 fn cell(answer: &Answer, place: usize) -> String {
     let Some(&(item, score)) = answer.best.get(place) else { return String::new() };
     let genres = answer.genres_of(item).filter(|genres| !genres.is_empty());
     let genres = genres.map_or_else(String::new, |genres| format!(" · {genres}"));
     let held_out = answer.held_out.as_ref().is_some_and(|held_out| held_out.item == item);
     let mark = if held_out { " ← held out" } else { "" };
-    format!("{}{genres} · {}{mark}", answer.named(item), figures(score))
+    let success = answer.success.as_ref().map(|success| format!(" · success {:.2}", success[item as usize]));
+    format!("{}{genres}{} · {}{mark}", answer.named(item), success.unwrap_or_default(), figures(score))
 }
 
 /// A score with four significant figures: those of one model are counts, of another probabilities.
