@@ -54,7 +54,7 @@ pub fn table(format: LogFormat, header: bool, encoding: Encoding) -> Option<Tabl
         LogFormat::Text => ("whitespace", false),
         LogFormat::JsonLines | LogFormat::Parquet => return None,
     };
-    Some(Table { separator: separator.to_owned(), header, encoding, quotes })
+    Some(Table { separator: separator.to_owned(), header, encoding, quotes: quotes.then_some(true) })
 }
 
 /// Reads `content` as a log, and as an item file. The first byte chooses the options.

@@ -125,7 +125,11 @@ fn finished_rows_are_kept_until_a_fresh_run() {
         (0, 0, 1)
     );
     assert!(stderr(&output).contains("kept from an earlier run"), "{}", stderr(&output));
-    assert!(stderr(&output).contains("10 of 10 rows were kept from earlier runs, commit "), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("10 of 10 rows were kept from earlier runs, commit "),
+        "{}",
+        stderr(&output)
+    );
     assert_eq!(case.results().len(), QUICK_ROWS);
     case.succeed(&["--fresh"]);
     assert_eq!(case.calls("train").len(), QUICK_ROWS);

@@ -171,4 +171,13 @@ mod tests {
         let error = Rp3Beta::fit(&train, 4, &Rp3BetaOptions { beta: -1.0, ..options }).unwrap_err();
         assert!(error.to_string().contains("option beta is -1"), "{error}");
     }
+
+    #[test]
+    fn an_item_is_met_once_however_small_the_weight_of_the_walks() {
+        let train = Sequences::from_lists(&[vec![0, 1], vec![0, 1], vec![0, 1]], None).unwrap();
+        // 2^-2000 is no number.
+        let options = Rp3BetaOptions { neighbours: 5, alpha: 2000.0, beta: 0.0 };
+        let model = Rp3Beta::fit(&train, 2, &options).unwrap();
+        assert_eq!(model.neighbours.of(0), [(1, 0.0)]);
+    }
 }

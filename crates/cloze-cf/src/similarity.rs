@@ -29,7 +29,7 @@ pub(crate) fn nearest(
     let rows: Vec<Vec<(u32, f32)>> = (0..catalogue)
         .into_par_iter()
         .map_init(
-            || Overlaps { sums: vec![0.0; catalogue], met: Vec::new() },
+            || Overlaps { sums: vec![None; catalogue], met: Vec::new() },
             |overlaps, item| {
                 overlaps.add(item, &users_of, &items_of, &weights);
                 let mut row = overlaps.take(|other, sum| {
@@ -53,7 +53,8 @@ pub(crate) fn distinct(sequence: &[u32]) -> Vec<u32> {
 
 /// Weight of the users in common between one item and all others; one per thread, emptied after each item.
 struct Overlaps {
-    sums: Vec<f64>,
+    /// None of an item that was not met: the sum of one that was may be 0, where its weights are too small for a number.
+    sums: Vec<Option<f64>>,
     met: Vec<u32>,
 }
 
@@ -63,18 +64,18 @@ impl Overlaps {
             let weight = weights[user as usize];
             for &other in items_of[user as usize].iter().filter(|&&other| other as usize != item) {
                 let sum = &mut self.sums[other as usize];
-                if *sum == 0.0 {
+                if sum.is_none() {
                     self.met.push(other);
                 }
-                *sum += weight;
+                *sum.get_or_insert(0.0) += weight;
             }
         }
     }
 
     fn take(&mut self, similarity: impl Fn(u32, f64) -> f64) -> Vec<(u32, f32)> {
         let sums = &mut self.sums;
-        let one = |other: u32| (other, similarity(other, std::mem::take(&mut sums[other as usize])) as f32);
-        self.met.drain(..).map(one).collect()
+        let one = |other: u32| Some((other, similarity(other, sums[other as usize].take()?) as f32));
+        self.met.drain(..).filter_map(one).collect()
     }
 }
 

@@ -68,8 +68,11 @@ fn loss(train: &Sequences, users: &[Vec<f64>], items: &[Vec<f64>], o: &IalsOptio
     sum
 }
 
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|value| f64::from(*value)).collect()
+}
+
 fn vectors(model: &Ials, train: &Sequences) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
-    let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<_>>();
     let users = train.iter().map(|history| wide(&model.user_vector(history).unwrap())).collect();
     (users, model.item_vectors().chunks_exact(5).map(wide).collect())
 }
@@ -138,6 +141,28 @@ fn users_get_the_items_of_their_group_whatever_the_seed() {
         assert!(other.iter().all(|score| *score < lowest), "seed {seed}: {row:?}");
     }
     assert_ne!(fit(&train, ITEMS, &options(1), 0).unwrap(), fit(&train, ITEMS, &options(1), 1).unwrap());
+}
+
+#[test]
+fn who_and_what_has_nothing_in_training_changes_nothing() {
+    let train = groups();
+    let mut lists: Vec<Vec<u32>> = train.iter().map(<[u32]>::to_vec).collect();
+    for place in [0, 7, 20, lists.len()] {
+        lists.insert(place, Vec::new());
+    }
+    let with_others = Sequences::from_lists(&lists, None).unwrap();
+    for solver in SOLVERS {
+        let options = IalsOptions { solver, ..options(3) };
+        let model = fit(&train, ITEMS, &options, 1).unwrap();
+        let same = fit(&with_others, ITEMS, &options, 1).unwrap();
+        assert_eq!(same.item_vectors(), model.item_vectors(), "{solver:?}");
+        let larger = fit(&train, ITEMS + 30, &options, 1).unwrap();
+        let (known, others) = larger.item_vectors().split_at(model.item_vectors().len());
+        assert_close(known, &wide(model.item_vectors()));
+        assert!(others.iter().all(|value| *value == 0.0), "{solver:?}");
+        let user = |model: &Ials| model.user_vector(&[0, 1]).unwrap();
+        assert_close(&user(&larger), &wide(&user(&model)));
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use cloze_cf::{
     Bpr, Ease, EaseDecay, Gmf, Ials, ItemKnn, ItemKnnDecay, Mf, Mlp, NeuMf, Popularity, PopularityRecent,
     PureSvd, Rp3Beta, Slit,
 };
+use cloze_encoder::Body;
 use cloze_eval::Recommender;
 use cloze_hybrid::{HybridBert4Rec, LearnerHybrid, MfBert4Rec, Pfa, PopularityInObjective};
 use cloze_review::{BertRs, ReviewProfiles};
@@ -66,6 +67,8 @@ pub(crate) struct Entry {
     pub(crate) help: &'static [(&'static str, &'static str)],
     /// Help of the flag that names a trained model to reuse, for a model that can.
     pub(crate) reuse: Option<&'static str>,
+    /// What it has an engine compute.
+    pub(crate) body: Option<Body>,
     defaults: fn() -> Result<Options>,
     check: fn(Options) -> serde_json::Result<()>,
     train: fn(&TrainingData<'_>, Options, &mut Run<'_>) -> Result<Trained>,
@@ -86,6 +89,7 @@ impl Entry {
             example: M::EXAMPLE,
             help: M::HELP,
             reuse: None,
+            body: M::BODY,
             defaults: || plain(&M::Options::default()),
             check: |options| serde_json::from_value::<M::Options>(Value::Object(options)).map(drop),
             train: train::<M>,

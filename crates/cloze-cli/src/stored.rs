@@ -86,7 +86,7 @@ impl Stored {
     /// Takes an interaction down; what was renewed, and in which time, without that of opening the store.
     ///
     /// # Errors
-    /// Those of the store; a score that is missing or that nothing is done with.
+    /// Those of the store; a score that is missing, or that nothing is done with.
     pub(crate) fn update(&mut self, path: &Path, one: Interaction) -> Result<(String, Duration)> {
         let Interaction { user, item, time, score } = one;
         match self {
@@ -98,7 +98,6 @@ impl Stored {
                 Ok(("both profiles renewed".to_owned(), start.elapsed()))
             }
             Self::Learners(model) => {
-                let score = score.context("--score: this model needs the score of the answer")?;
                 let mut store = LearnerStore::open(path, model)?;
                 let start = Instant::now();
                 let renewed = store.answer(user, item, time, score)?;
@@ -115,7 +114,7 @@ impl Stored {
     /// which is a learning objective there.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Those of the store; an objective that training did not have.
     pub(crate) fn recommend(
         &mut self,
         path: &Path,
@@ -137,9 +136,20 @@ impl Stored {
             }
             Self::Learners(model) => {
                 let store = LearnerStore::open(path, model)?;
-                let objective = genre.map(|genre| genre.number);
+                let objective = genre.map(|genre| objective_of(&store, genre)).transpose()?;
                 (store.recommend(user, objective, k, keep_seen)?, store.sequence(Side::User, user)?)
             }
         })
     }
+}
+
+/// The objective as the model numbers them: by its exercises, for the data may name it otherwise since training.
+fn objective_of(store: &LearnerStore<'_>, genre: &Genre) -> Result<u32> {
+    store.objective_of(&genre.items).with_context(|| {
+        format!(
+            "--genre {:?}: no objective had these exercises when the model was trained, and what it learned is of the objectives of \
+             then: train it again and build its store anew, or leave out --store",
+            genre.name
+        )
+    })
 }

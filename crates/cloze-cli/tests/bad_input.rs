@@ -86,6 +86,10 @@ fn a_value_out_of_range_is_refused_by_the_model() {
         ("bert4rec", "--batch", "1000000000000", "batch = 1000000000000"),
         ("sasrec", "--expansion", "9223372036854775808", "18446744073709551615"),
         ("hybridbert4rec", "--hidden", "100000000000", "hidden = 100000000000"),
+        ("sasrec", "--negatives", "1000000000000000", "negatives = 1000000000000000: must be at most"),
+        ("gru4rec", "--negatives", "65537", "negatives = 65537: must be at most 65536"),
+        ("caser", "--targets", "100000000000000000", "targets = 100000000000000000: must be at most"),
+        ("neumf", "--hidden", "18446744073709551552", "hidden = 18446744073709551552"),
     ] {
         let arguments = ["train", model, "--data", "synthetic", "--output", "large", option, value];
         world.fails_saying(1, &arguments, &[told]);
@@ -140,6 +144,37 @@ fn an_occupied_output_folder_is_refused_before_any_work() {
     assert!(message.contains("knn exists and is not a model folder"), "{message}");
     assert!(!message.contains("Training"), "{message}");
     assert!(world.path("knn/thesis.txt").exists());
+}
+
+/// Folders that other programs call a model, and models beside which somebody has put something.
+#[test]
+fn nobody_elses_files_are_removed_with_a_model() {
+    let world = World::new();
+    std::fs::create_dir(world.path("knn")).unwrap();
+    let theirs = world.path("knn/config.json");
+    std::fs::write(&theirs, r#"{"model_type": "bert"}"#).unwrap();
+    world.fails_saying(1, &TRAIN, &["knn exists and is not a model folder"]);
+    assert!(theirs.exists());
+    std::fs::remove_file(theirs).unwrap();
+
+    world.ok(&TRAIN);
+    world.ok(&["evaluate", "knn", "--protocols", "full"]);
+    std::fs::write(world.path("knn/thesis.txt"), "years of work").unwrap();
+    world.fails_saying(1, &TRAIN, &["knn holds thesis.txt", "did not write", "Move it elsewhere"]);
+    std::fs::rename(world.path("knn/thesis.txt"), world.path("thesis.txt")).unwrap();
+    world.ok(&TRAIN);
+    assert!(!world.path("knn/evaluation").exists(), "it was of the old model");
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_renamed_is_refused_before_any_work() {
+    let world = World::new();
+    for output in [".", "..", "absent/.."] {
+        let train = ["train", "popularity", "--data", "synthetic", "--output", output];
+        let message = world.fails(1, &train);
+        assert!(message.contains("cannot be renamed") && message.contains("/model"), "{message}");
+        assert!(!message.contains("Training"), "{message}");
+    }
 }
 
 #[test]

@@ -11,11 +11,17 @@ use serde_json::Value;
 /// 24 learners, of whom every second answers right, at ten exercises of the objectives Angles and Fractions.
 fn world() -> World {
     let world = World::new();
+    prepare(&world, |exercise| if exercise < 5 { "Angles" } else { "Fractions" });
+    world
+}
+
+/// Prepares their answers, with these objectives of the exercises.
+fn prepare(world: &World, objective_of: impl Fn(usize) -> &'static str) {
     let mut lines = "learner,exercise,objective,right,order\n".to_owned();
     for learner in 0..24 {
         for step in 0..6 {
             let exercise = (learner * 3 + step) % 10;
-            let objective = if exercise < 5 { "Angles" } else { "Fractions" };
+            let objective = objective_of(exercise);
             let right = (learner + step / 5) % 2;
             writeln!(lines, "l{learner},x{exercise},{objective},{right},{step}").unwrap();
         }
@@ -24,7 +30,6 @@ fn world() -> World {
     let columns = ["--user", "learner", "--item", "exercise", "--time", "order", "--value", "right"];
     let items = ["--items", "log.csv", "--item-id", "exercise", "--genres", "objective", "--items-repeated"];
     world.ok(&[&["prepare", "--input", "log.csv", "--output", "school"][..], &columns, &items].concat());
-    world
 }
 
 /// Trains in a second.
@@ -78,7 +83,7 @@ fn a_store_takes_answers_and_refuses_what_is_none() {
     world.fails_saying(1, &[&["recommend", "learners"][..], &unknown].concat(), &refusal);
     let update = ["profiles", "update", "learners", "--store", "p.redb", "--user", "l3", "--time", "9"];
     let item = ["--item", "x7"];
-    world.fails_saying(1, &[&update[..], &item].concat(), &["--score", "this model needs the score"]);
+    world.fails_saying(1, &[&update[..], &item].concat(), &["--score", "the score of the answer is needed"]);
     world.fails_saying(1, &[&update[..], &item, &["--score", "7"]].concat(), &["full-score"]);
     world.fails_saying(1, &[&update[..], &["--item", "x70", "--score", "1"]].concat(), &["x70"]);
     assert_eq!(ask(), before, "what failed has changed nothing");
@@ -91,6 +96,71 @@ fn a_store_takes_answers_and_refuses_what_is_none() {
     world.fails_saying(1, &none, &["has no profiles that an interaction renews"]);
     let error = ["train", "hybridbert4rec-learners", "--data", "synthetic", "--output", "none"];
     world.fails_saying(1, &error, &["--neighbours all"]);
+}
+
+#[test]
+fn an_objective_of_a_store_is_known_by_its_exercises_and_not_by_its_place_among_the_names() {
+    let world = world();
+    train(&world, "learners", &["--variant", "trained-projections"]);
+    world.ok(&["profiles", "build", "learners", "--store", "p.redb"]);
+    let ask = |objective: &'static str| {
+        [
+            "recommend",
+            "learners",
+            "--learner",
+            "l3",
+            "--keep-seen",
+            "--json",
+            "--store",
+            "p.redb",
+            "--objective",
+            objective,
+        ]
+    };
+    let ids = |objective: &'static str| -> Vec<String> {
+        let answer: Value = serde_json::from_str(&world.ok(&ask(objective))).unwrap();
+        answer["recommendations"].as_array().unwrap().iter().map(|one| one["id"].to_string()).collect()
+    };
+    let before = ids("Angles");
+    assert_eq!(before.len(), 5);
+    // What was the first of the names is the last one now.
+    prepare(&world, |exercise| if exercise < 5 { "Triangles" } else { "Fractions" });
+    assert_eq!(ids("Triangles"), before);
+    assert!(ids("Fractions").iter().all(|id| !before.contains(id)));
+    prepare(&world, |exercise| if exercise < 4 { "Angles" } else { "Fractions" });
+    world.fails_saying(1, &ask("Angles"), &["no objective had these exercises", "build its store anew"]);
+}
+
+#[test]
+fn a_score_is_asked_for_only_where_something_depends_on_it() {
+    let world = world();
+    train(&world, "all", &["--variant", "trained-projections", "--neighbours", "all"]);
+    world.ok(&["profiles", "build", "all", "--store", "p.redb"]);
+    let update =
+        ["profiles", "update", "all", "--store", "p.redb", "--user", "l3", "--time", "9", "--item", "x7"];
+    world.fails_saying(1, &[&update[..], &["--score", "7"]].concat(), &["does not read scores", "--score"]);
+    assert!(world.ok(&update).contains("renewed"));
+    let unread = ["--neighbours", "all", "--difficulties", "nowhere.csv"];
+    let base = ["train", "hybridbert4rec-learners", "--data", "school", "--output", "none"];
+    let parts = ["difficulties", "nowhere.csv", "--neighbours same-difficulty"];
+    world.fails_saying(1, &[&base[..], &unread].concat(), &parts);
+}
+
+#[test]
+fn a_run_is_not_gone_on_with_over_a_tower_that_was_replaced_meanwhile() {
+    let world = world();
+    let tower = |seed: &str| {
+        let sizes = ["--hidden", "8", "--layers", "1", "--heads", "1", "--max-length", "8", "--batch", "8"];
+        let run = ["--steps", "3", "--warmup", "1", "--seed", seed, "--output", "bert"];
+        world.ok(&[&["train", "bert4rec", "--data", "school"][..], &sizes, &run].concat());
+    };
+    tower("1");
+    let run = ["train", "hybridbert4rec-learners", "--data", "school", "--output", "run", "--reuse", "bert"];
+    let run = [&run[..], &["--cf-steps", "2", "--head-steps", "2", "--resume"]].concat();
+    world.ok(&run);
+    assert!(world.run(&run).stderr.contains("finished: nothing was trained"));
+    tower("2");
+    world.fails_saying(1, &run, &["another run", "the model in bert was replaced since"]);
 }
 
 #[test]

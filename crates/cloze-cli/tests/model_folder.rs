@@ -159,6 +159,32 @@ fn a_folder_of_the_format_before_is_refused() {
     world.fails_saying(1, &["evaluate", "bert"], &["format 1", "reads 2", "Train the model again"]);
 }
 
+/// A later version may have keys that this one does not know: the format goes first.
+#[test]
+fn a_folder_of_a_later_format_is_refused_by_its_number() {
+    let world = trained();
+    world.edit("bert/config.json", |card| {
+        card["format"] = 3.into();
+        card["since"] = "later".into();
+    });
+    world.fails_saying(1, &["evaluate", "bert"], &["folder format 3, this program reads 2"]);
+    world.edit("bert/config.json", |card| card["format"] = 2.into());
+    world.fails_saying(1, &["evaluate", "bert"], &["bert/config.json", "unknown field `since`"]);
+}
+
+/// What a process leaves that is killed while it puts a new model in the place of the old one.
+#[test]
+fn a_model_that_was_put_aside_is_found_again_by_whoever_opens_it() {
+    let world = World::new();
+    world.train("popularity", "pop");
+    let aside = world.path(".model-pop-Dead01");
+    std::fs::create_dir(&aside).unwrap();
+    std::fs::write(aside.join(".lock"), "").unwrap();
+    std::fs::rename(world.path("pop"), aside.join("old")).unwrap();
+    world.ok(&["recommend", "pop", "--history", "i1"]);
+    assert!(world.path("pop/config.json").exists() && !aside.exists());
+}
+
 #[test]
 fn another_vocabulary_is_refused() {
     let world = trained();

@@ -32,7 +32,18 @@ fn a_file_that_cannot_be_read_is_named_with_what_is_wrong() {
         ("nan.csv", b"U,I,T\na,b,NaN\n", &["nan.csv, line 2", "\"NaN\""]),
         ("huge.csv", b"U,I,T\na,b,99999999999999999999\n", &["huge.csv, line 2", "99999999999999999999"]),
         ("id.csv", b"U,I,T\n,b,1\n", &["id.csv, line 2, column 1 (user)", "an id"]),
-        ("quote.csv", b"U,I,T\n\"a,b,1\n", &["quote.csv, line 2", "a closing quotation mark"]),
+        (
+            "quote.csv",
+            b"U,I,T\n\"a,b,1\n",
+            &["quote.csv, line 2", "a closing quotation mark", "with --quotes false marks are text"],
+        ),
+        (
+            "comma.csv",
+            b"U,I,T,title\na,b,1,One\na,b,1,One, two\n",
+            &["comma.csv, line 3, column 5", "needs quotation marks"],
+        ),
+        ("zeros.csv", b"U,I,T\na\0,b,1\n", &["zeros.csv: no text, it has zero bytes", "UTF-8"]),
+        ("log.csv.xz", b"\xfd7zXZ\0\0\x04", &["log.csv.xz", "the extension tells no format"]),
         (
             "mixed.csv",
             b"U,I,T\na,b,1500000000\na,c,1500000000000\n",
@@ -110,6 +121,8 @@ fn odd_logs_have_a_defined_result() {
         ("a,x,1\r\nb,y,2\r\n", &[], [2, 2, 2]),
         (",x,1\na,x,2\n", &["--drop-without-user"], [1, 1, 1]),
         ("a,x\n\na,x,late\nb,y,1", &["--bad-rows", "skip"], [1, 1, 1]),
+        ("a,x,1\nb,\"y,2\nc,z,3\n\"d\",x,4\n", &["--bad-rows", "skip"], [3, 2, 3]),
+        ("a,\"x,1\nb,\"y\" z,2\n", &["--quotes", "false"], [2, 2, 2]),
         ("a,x,5\na,y,6\na,z,7\n", &["--from-time", "6", "--until-time", "7"], [1, 1, 1]),
     ];
     let world = World::new();
@@ -240,4 +253,38 @@ fn a_killed_preparation_leaves_no_folder_and_the_next_one_succeeds() {
     assert!(world.ok(&["data", "prepare", "own"]).contains("100,000"));
     assert_eq!(leftovers(&world), Vec::<PathBuf>::new(), "what killed processes left is gone");
     assert!(Path::new(&world.path("own/metadata.json")).exists());
+}
+
+#[test]
+fn bad_rows_of_the_item_file_are_told_where_they_are_left_out() {
+    let world = World::new();
+    std::fs::write(world.path("log.csv"), "U,I,T\na,x,1\na,y,2\n").unwrap();
+    std::fs::write(world.path("items.csv"), "I,name\nx,X\ny\n,Z\n").unwrap();
+    let items = arguments("log.csv", &["--items", "items.csv", "--title", "name"]);
+    world.fails_saying(1, &items, &["items.csv, line 3: 1 fields"]);
+    no_trace(&world);
+    let skip = [&items[..], &["--bad-rows", "skip"]].concat();
+    let call = world.run(&skip);
+    assert_eq!(call.code, Some(0), "{}", call.stderr);
+    let note = "2 bad rows of the item file were left out, the first: items.csv, line 3: 1 fields";
+    assert!(call.stderr.contains(note), "{}", call.stderr);
+    assert!(call.stdout.contains("bad items left out  2"), "{}", call.stdout);
+    let json: Value = serde_json::from_str(&world.ok(&[&skip[..], &["--json"]].concat())).unwrap();
+    assert_eq!(json["report"]["rejected_items"], 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_log_from_a_pipe_is_refused_with_what_to_do() {
+    let world = World::new();
+    let mut command = world.command();
+    command.args(arguments("/dev/stdin", &["--format", "csv"])).stdin(Stdio::piped());
+    let output = command.output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(
+        message.contains("/dev/stdin: no regular file") && message.contains("write it to a file first"),
+        "{message}"
+    );
+    no_trace(&world);
 }

@@ -177,6 +177,24 @@ fn options_that_make_no_sense_are_told() {
     world.fails_saying(2, &["prepare", "--input", "log.csv", "--output", "o"], &["--user", "--item"]);
     world.fails_saying(2, &with(&["--min-value", "3"]), &["--value"]);
     world.fails_saying(2, &with(&["--title", "name"]), &["--items"]);
+    world.fails_saying(
+        2,
+        &with(&["--items", "log.csv", "--title", "I", "--genre-separator", "/"]),
+        &["--genres <COL>"],
+    );
+    std::fs::write(world.path("log.jsonl"), "{\"U\":1,\"I\":2}\n").unwrap();
+    let json = ["prepare", "--input", "log.jsonl", "--user", "U", "--item", "I", "--output", "own"];
+    for (flag, value) in
+        [("--separator", ";"), ("--header", "true"), ("--encoding", "latin-1"), ("--quotes", "true")]
+    {
+        let parts = ["log.jsonl", "for delimited text, and this is JSON lines: leave it out", &flag[2..]];
+        world.fails_saying(1, &[&json[..], &[flag, value]].concat(), &parts);
+    }
+    world.fails_saying(
+        1,
+        &with(&["--separator", "::", "--quotes", "true"]),
+        &["quoted cells need one of one byte"],
+    );
     world.fails_saying(2, &with(&["--k-core", "2", "--user-core", "3"]), &["--k-core", "--user-core"]);
     world.fails_saying(2, &with(&["--value", "0"]), &["counted from 1"]);
     world.fails_saying(1, &with(&["--items", "log.csv"]), &["--title, --genres or --text"]);
@@ -207,6 +225,33 @@ fn options_that_make_no_sense_are_told() {
     std::fs::remove_file(world.path("own/thesis.txt")).unwrap();
     world.ok(&PREPARE);
     world.ok(&PREPARE);
+}
+
+#[test]
+fn what_is_said_of_the_log_holds_for_the_item_file_where_it_can() {
+    let world = World::new();
+    std::fs::write(world.path("log.tsv"), b"U\tI\n\"a\" \xe9\tx\n").unwrap();
+    std::fs::write(world.path("items.tsv"), "I\tname\nx\t\"One\" more\n").unwrap();
+    std::fs::write(world.path("items.jsonl"), "{\"I\":\"x\",\"name\":\"One\"}\n").unwrap();
+    let fixed =
+        ["prepare", "--input", "log.tsv", "--user", "U", "--item", "I", "--output", "own", "--title", "name"];
+    let with = |flags: &[&'static str]| [&fixed[..], &["--encoding", "latin-1"], flags].concat();
+    let title = || world.json("own/items.json")["titles"][0].clone();
+    world.ok(&with(&["--quotes", "false", "--items", "items.tsv"]));
+    assert_eq!(title(), "\"One\" more");
+    assert_eq!(world.json("own/origin.json")["quotes"], false);
+    world.ok(&with(&["--quotes", "false", "--items", "items.jsonl"]));
+    assert_eq!(title(), "One");
+    world.fails_saying(
+        1,
+        &with(&["--quotes", "false", "--items", "items.tsv", "--items-quotes", "true"]),
+        &["items.tsv, line 2, column 2 (quoted)", "with --items-quotes false marks are text"],
+    );
+    world.fails_saying(
+        1,
+        &with(&["--quotes", "false", "--items", "items.jsonl", "--items-encoding", "latin-1"]),
+        &["items.jsonl: encoding is given", "JSON lines"],
+    );
 }
 
 #[test]

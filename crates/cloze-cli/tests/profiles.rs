@@ -6,7 +6,7 @@ mod common;
 use common::World;
 use serde_json::Value;
 
-const TRAIN: [&str; 16] = [
+const TRAIN: [&str; 12] = [
     "train",
     "hybridbert4rec",
     "--data",
@@ -15,18 +15,29 @@ const TRAIN: [&str; 16] = [
     "5",
     "--warmup",
     "1",
-    "--cf-steps",
-    "5",
-    "--head-steps",
-    "5",
     "--hidden",
     "16",
     "--max-length",
     "20",
 ];
 
+/// Of the variants with two towers.
+const TWO: [&str; 4] = ["--cf-steps", "5", "--head-steps", "5"];
+
 fn train(world: &World, output: &str, variant: &str) {
-    world.ok(&[&TRAIN[..], &["--output", output, "--variant", variant]].concat());
+    let two: &[&str] = if variant == "fused" { &[] } else { &TWO };
+    world.ok(&[&TRAIN[..], two, &["--output", output, "--variant", variant]].concat());
+}
+
+#[test]
+fn an_option_that_the_variant_does_not_read_is_refused_with_the_one_that_does() {
+    let world = World::new();
+    let train = [&TRAIN[..], &["--output", "none"]].concat();
+    let fails = |more: &[&str], parts: &[&str]| world.fails_saying(1, &[&train[..], more].concat(), parts);
+    fails(&TWO, &["cf-steps = 5", "--variant fused", "trained-projections"]);
+    fails(&["--item-profiles", "users"], &["item-profiles", "--variant fused"]);
+    fails(&["--variant", "paper", "--gate", "true"], &["gate = true", "give --variant fused"]);
+    assert!(!world.path("none").join("config.json").exists());
 }
 
 fn recommended(world: &World, store: &str, user: &str) -> Value {

@@ -196,6 +196,15 @@ fn a_finished_run_is_not_trained_again_and_another_is_not_taken_for_it() {
     assert!(said.contains("finished: nothing was trained"), "{said}");
     let (message, _) = fail(&world, &with(&again, "--steps", "121"));
     assert!(message.contains("steps is 120 there and 121 here"), "{message}");
+    let (message, _) = fail(&world, &[&again[..], &["--user-share", "0.5"]].concat());
+    assert!(message.contains("user-share is 1.0 there and 0.5 here"), "{message}");
+    // Nothing is written, so that nothing can be lost.
+    std::fs::write(world.path("run/notes.txt"), "").unwrap();
+    let said = finish(&world, &again);
+    assert!(said.contains("finished: nothing was trained"), "{said}");
+    let (message, _) = fail(&world, &arguments("bert4rec", "run", &[]));
+    assert!(message.contains("run holds notes.txt"), "{message}");
+    std::fs::remove_file(world.path("run/notes.txt")).unwrap();
     assert_eq!(weights(&world, "run"), before);
     // Trained anew, it takes the old model's place with all that belonged to that.
     std::fs::create_dir(world.path("run/evaluation")).unwrap();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use arrow::array::StringArray;
 
-use crate::log::{Grouped, Maps, Numbers, Part, TimeUnit, group};
+use crate::log::{Grouped, Keep, Maps, Numbers, Part, TimeUnit, group};
 use crate::read::ItemRecord;
 use crate::{DataError, Filters, Interactions, ItemDetails, Sequences, Vocabulary};
 
@@ -112,7 +112,7 @@ fn by_appearance(first: &[u32]) -> Vec<u32> {
 
 /// The values of all rows that were kept in reading, by number of the row.
 pub(crate) fn ratings(parts: &[Part], has_values: bool) -> Option<Vec<f32>> {
-    has_values.then(|| parts.iter().flat_map(|part| &part.scores).map(|(_, value)| *value).collect())
+    has_values.then(|| parts.iter().flat_map(|part| &part.ratings).copied().collect())
 }
 
 fn sequences(
@@ -154,7 +154,7 @@ fn numbered(interactions: &Interactions, filters: &Filters) -> Result<(Part, Num
         let (user, item) = (users.value(row).as_bytes(), items.value(row).as_bytes());
         let room = part.push(&mut numbers, user, item, time);
         room.ok_or(DataError::TooManyIds { found: u32::MAX as usize })?;
-        part.keep(row, value);
+        part.keep(row, value.map(f64::from), Keep::Ratings);
     }
     Ok((part, numbers))
 }

@@ -51,10 +51,10 @@ pub enum DataError {
         /// The beginning of the line.
         text: String,
     },
-    /// A row has more or fewer cells than the first of its file.
+    /// A row has more cells than the header or first row of its file (or fewer, where runs of spaces tell cells apart).
     #[error(
         "{}, line {line}, column {}: {found} fields, the first row has {expected}: all rows have the same columns (a \
-         user and many items in a row? Make a row of each item)",
+         user and many items in a row? Make a row of each item; a cell with a separator in it needs quotation marks)",
         file.display(), found.min(expected) + 1
     )]
     Ragged {
@@ -113,9 +113,10 @@ pub enum DataError {
         /// What is wrong.
         reason: String,
     },
-    /// The times of a file have two units.
+    /// The times of a log have two units.
     #[error(
-        "{}, line {line}: the time {value:?} is in {found}, those before it in {expected}: one file has one unit",
+        "{}, line {line}: the time {value:?} is in {found}, those before it in {expected}: a log has one unit in all of \
+         its files; convert the times of one unit to the other",
         file.display()
     )]
     MixedTimes {

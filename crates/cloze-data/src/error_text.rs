@@ -22,6 +22,8 @@ impl DataError {
 
 /// What errors expect of a JSON object that lacks a field.
 pub(crate) const NO_FIELD: &str = "an object that has it";
+/// What errors expect instead of an id that seems to be quoted.
+pub(crate) const UNQUOTED: &str = "an id without quotation marks (quoting is not interpreted)";
 
 impl DataError {
     /// What is wrong with a row, without the place.
@@ -34,18 +36,21 @@ impl DataError {
                 format!("{found} fields, expected at least {expected} separated by {separator}")
             }
             Self::Ragged { found, expected, .. } => {
-                format!("{found} fields, the first row has {expected}: make a row of each item")
+                format!(
+                    "{found} fields, the first row has {expected}: make a row of each item, and put a cell with a \
+                     separator in it in quotation marks"
+                )
             }
+            Self::Encoding { byte, .. } => format!("byte {byte:#04x} is not UTF-8"),
             other => other.to_string(),
         }
     }
 
-    /// Of a row without a value, says which filter leaves such rows out.
+    /// Of a row without a value, says which filter leaves such rows out; of a wrong quotation mark, which option makes it text.
     #[must_use]
-    pub(crate) fn with_filter(mut self) -> Self {
-        if let Self::Cell { column, value, expected, .. } = &mut self
-            && column.ends_with("(value)")
-        {
+    pub(crate) fn with_option(mut self) -> Self {
+        let Self::Cell { column, value, expected, .. } = &mut self else { return self };
+        if column.ends_with("(value)") {
             // NaN is a gap in Parquet, whose columns are named in quotation marks, and a bad number in a text.
             let gap = value == "NaN" && column.starts_with("column \"");
             let absent = expected.as_str() == NO_FIELD;
@@ -53,6 +58,9 @@ impl DataError {
                 expected
                     .push_str("; the filter drop_without_value (--drop-without-value) leaves such rows out");
             }
+        }
+        if column.ends_with("(quoted)") || expected.as_str() == UNQUOTED {
+            expected.push_str("; with quotes = false marks are text");
         }
         self
     }

@@ -85,8 +85,8 @@ impl Filters {
     }
 
     /// Whether a row is dropped for its value.
-    pub(crate) fn below(&self, value: Option<f32>) -> bool {
-        matches!((value, self.min_value), (Some(value), Some(least)) if value < least)
+    pub(crate) fn below(&self, value: Option<f64>) -> bool {
+        matches!((value, self.min_value), (Some(value), Some(least)) if (value as f32) < least)
     }
 
     /// The times that are kept, where `at` says which time a moment is.

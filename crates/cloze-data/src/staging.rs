@@ -8,6 +8,8 @@ use tempfile::TempDir;
 use crate::DataError;
 
 const LOCK: &str = ".lock";
+/// Random letters and digits at the end of a temporary name.
+const RANDOM: usize = 6;
 /// What is being replaced.
 const OLD: &str = "old";
 
@@ -32,7 +34,7 @@ impl Staging {
         let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let prefix = format!(".preparing-{name}-");
         remove_abandoned(parent, &prefix, target);
-        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent);
+        let folder = tempfile::Builder::new().prefix(&prefix).rand_bytes(RANDOM).tempdir_in(parent);
         let folder = folder.map_err(DataError::io("create a folder in", parent))?;
         let path = folder.path().join(LOCK);
         let lock = File::create(&path).map_err(DataError::io("create", &path))?;
@@ -49,12 +51,18 @@ impl Staging {
     }
 
     /// Puts what was written in the target's place. What was there before goes.
-    pub(crate) fn finish(self) -> Result<(), DataError> {
-        if self.target.exists() {
-            let old = self.folder.path().join(OLD);
-            fs::rename(&self.target, old).map_err(DataError::io("replace", &self.target))?;
+    pub(crate) fn finish(mut self) -> Result<(), DataError> {
+        let old = self.folder.path().join(OLD);
+        let replaces = self.target.exists();
+        if replaces {
+            fs::rename(&self.target, &old).map_err(DataError::io("replace", &self.target))?;
         }
-        fs::rename(&self.new, &self.target).map_err(DataError::io("write", &self.target))
+        let Err(error) = fs::rename(&self.new, &self.target) else { return Ok(()) };
+        if replaces && fs::rename(&old, &self.target).is_err() {
+            // It stays where it is, and the next preparation puts it back.
+            self.folder.disable_cleanup(true);
+        }
+        Err(DataError::io("write", &self.target)(error))
     }
 }
 
@@ -62,7 +70,11 @@ impl Staging {
 /// aside without putting anything in its place comes back.
 fn remove_abandoned(parent: &Path, prefix: &str, target: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let named = entry.file_name().to_string_lossy().starts_with(prefix);
+        // What is being made beside it may have a longer name with the same beginning.
+        let name = entry.file_name();
+        let random = name.to_str().and_then(|name| name.strip_prefix(prefix));
+        let named = random
+            .is_some_and(|end| end.len() == RANDOM && end.bytes().all(|byte| byte.is_ascii_alphanumeric()));
         let lock = named.then(|| File::open(entry.path().join(LOCK)).ok()).flatten();
         if let Some(lock) = lock
             && !matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
@@ -83,7 +95,7 @@ mod tests {
     #[test]
     fn what_was_put_aside_by_a_process_killed_between_the_renames_comes_back() {
         let world = tempfile::tempdir().unwrap();
-        let (target, dead) = (world.path().join("set"), world.path().join(".preparing-set-dead"));
+        let (target, dead) = (world.path().join("set"), world.path().join(".preparing-set-dead00"));
         for there in [false, true] {
             fs::create_dir_all(dead.join("old")).unwrap();
             fs::write(dead.join("old/x"), "old").unwrap();
@@ -100,11 +112,36 @@ mod tests {
     }
 
     #[test]
+    fn what_another_preparation_left_stays_whatever_its_name_begins_with() {
+        let world = tempfile::tempdir().unwrap();
+        for other in [".preparing-set-small-dead00", ".preparing-set-dead000", ".preparing-set-dead-0"] {
+            let other = world.path().join(other);
+            fs::create_dir_all(other.join("old")).unwrap();
+            fs::write(other.join(LOCK), "").unwrap();
+            drop(Staging::new(&world.path().join("set")).unwrap());
+            assert!(other.join("old").exists(), "{}", other.display());
+        }
+    }
+
+    #[test]
+    fn what_was_put_aside_comes_back_where_nothing_takes_its_place() {
+        let world = tempfile::tempdir().unwrap();
+        let target = world.path().join("set");
+        fs::create_dir(&target).unwrap();
+        fs::write(target.join("x"), "old").unwrap();
+        let staging = Staging::new(&target).unwrap();
+        fs::remove_dir(staging.path()).unwrap();
+        let error = staging.finish().unwrap_err().to_string();
+        assert!(error.contains("cannot write"), "{error}");
+        assert_eq!(fs::read_to_string(target.join("x")).unwrap(), "old");
+    }
+
+    #[test]
     fn what_a_dead_process_left_goes_and_what_a_living_one_writes_stays() {
         let world = tempfile::tempdir().unwrap();
         let target = world.path().join("set");
         let living = Staging::new(&target).unwrap();
-        let dead = world.path().join(".preparing-set-dead");
+        let dead = world.path().join(".preparing-set-dead00");
         fs::create_dir_all(dead.join("new")).unwrap();
         fs::write(dead.join(LOCK), "").unwrap();
         let staging = Staging::new(&target).unwrap();

@@ -161,10 +161,18 @@ fn times_are_in_one_unit_or_iso_8601() {
     assert_eq!(fraction, (vec![1_513_468_800_000_000, 1_513_468_801_500_000], TimeUnit::Microseconds));
     let error = times(["1513468800", "1513468800000"]).unwrap_err().to_string();
     assert!(error.contains("line 3: the time \"1513468800000\" is in milliseconds"), "{error}");
+    assert!(error.contains("one unit in all of its files; convert"), "{error}");
     let error = times(["1513468800", "2017-12-17"]).unwrap_err().to_string();
     assert!(error.contains("line 3") && error.contains("ISO 8601, those before it in seconds"), "{error}");
     let error = times(["1", "yesterday"]).unwrap_err().to_string();
     assert!(error.contains("line 3, column 4 (time): found \"yesterday\""), "{error}");
+    for unsupported in ["1513468800000.5", "9999-12-31"] {
+        let error = times(["1", unsupported]).unwrap_err().to_string();
+        assert!(
+            error.contains("only they may have a fraction") && error.contains("before 9999-12-31"),
+            "{error}"
+        );
+    }
 }
 
 #[test]
@@ -259,8 +267,9 @@ fn rows() -> impl Strategy<Value = Vec<String>> {
     let id = || prop_oneof![4 => (0..9_u32).prop_map(|id| id.to_string()), 1 => "[a-cé0]{1,3}", 1 => Just("12345678".to_owned())];
     let time = prop_oneof![30 => (-3..4_i32).prop_map(|t| t.to_string()), 1 => Just("1e3".to_owned()), 1 => "[x.]{0,2}"];
     let value = prop_oneof![20 => (0..50_u32).prop_map(|v| format!("{}.{}", v / 10, v % 10)), 1 => Just("nan".to_owned())];
-    let row = (id(), id(), value, time)
-        .prop_map(|(user, item, value, time)| format!("{user}\t{item}\t{value}\t{time}"));
+    let more = prop_oneof![30 => Just(""), 2 => Just("\t"), 2 => Just("\tx"), 1 => Just("\t\t1")];
+    let row = (id(), id(), value, time, more)
+        .prop_map(|(user, item, value, time, more)| format!("{user}\t{item}\t{value}\t{time}{more}"));
     proptest::collection::vec(prop_oneof![40 => row, 1 => Just(String::new())], 1..60)
 }
 
@@ -274,14 +283,15 @@ proptest! {
         let at = Column::Position;
         let mut log = LogOptions::new(&path, at(1), at(2));
         (log.value, log.time, log.block_bytes, log.threads) = (Some(at(3)), Some(at(4)), size, Some(threads));
-        let table = Table { separator: "\t".to_owned(), header: false, encoding: Encoding::Utf8, quotes: false };
+        let table = Table { separator: "\t".to_owned(), header: false, encoding: Encoding::Utf8, quotes: None };
         let columns = InteractionColumns { user: at(1), item: at(2), value: Some(at(3)), time: Some(at(4)) };
         let plain = read_interactions(&path, &table, &columns)
             .and_then(|rows| Dataset::from_interactions("u", "u", &rows, None, &Filters::default()));
         match (load(&log), plain) {
             (Ok(fast), Ok(plain)) => prop_assert_eq!(fast, plain),
             (Err(fast), Err(plain)) => {
-                let any = "a number, such as Unix seconds, or an ISO 8601 date or time";
+                let any = "a whole number, such as Unix seconds (only they may have a fraction), or an ISO 8601 date or \
+                           time before 9999-12-31";
                 let numbers = "a whole number, such as Unix seconds";
                 prop_assert_eq!(fast.to_string().replace(any, numbers), plain.to_string());
             }

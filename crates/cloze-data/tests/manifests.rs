@@ -97,6 +97,7 @@ fn rules_of_manifests_are_checked() {
     let sum = "0".repeat(64);
     for (text, part) in [
         (good.replace("\"\\t\"", "\"\""), "separator = \"\""),
+        (good.replace("\"\\t\"", "\"::\", quotes = true"), "quotes = true with separator = \"::\""),
         (good.replace("user = 1", "user = 0"), "counted from 1"),
         (good.replace("user = 1", "user = \"id\""), "needs header = true"),
         (good.replace("name = \"tiny\"", "name = \"../tiny\""), "letters, digits"),

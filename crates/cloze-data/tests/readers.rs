@@ -15,7 +15,7 @@ use parquet::arrow::ArrowWriter;
 use proptest::prelude::*;
 
 fn table(separator: &str, header: bool, encoding: Encoding) -> Table {
-    Table { separator: separator.to_owned(), header, encoding, quotes: false }
+    Table { separator: separator.to_owned(), header, encoding, quotes: None }
 }
 
 fn cut(separator: &str, header: bool, encoding: Encoding) -> Cutting {
@@ -227,7 +227,7 @@ fn genres_and_text_are_read_from_a_cell_or_from_columns_of_0_and_1() {
         text: Some(named("x")),
         ..ItemColumns::of(named("id"))
     };
-    let csv = Cutting::Table(Table { quotes: true, ..table(",", true, Encoding::Utf8) });
+    let csv = Cutting::Table(Table { quotes: Some(true), ..table(",", true, Encoding::Utf8) });
     let content = b"id,g,x\n1,Film-Noir| War,\"long, long\"\n2,(none), \n";
     let items = read_items(file(content).path(), &csv, &cell).unwrap();
     assert_eq!(items["1"].genres, ["Film-Noir", "War"]);
@@ -266,7 +266,18 @@ fn json_and_parquet_items_may_have_lists() {
     let items = read_items(file(content).path(), &Cutting::JsonLines, &columns).unwrap();
     assert_eq!(items["7"].genres, ["x", "y", "z"]);
     assert_eq!((items["7"].title.as_deref(), items["8"].title.as_deref()), (Some("A"), None));
+    // A number is what the file says, however many digits it has.
+    let numbers = b"{\"id\":12345678901234567890123,\"t\":1.10,\"g\":[1e3,-0,true,\"\\u00e9\"]}\n";
+    let items = read_items(file(numbers).path(), &Cutting::JsonLines, &columns).unwrap();
+    let item = &items["12345678901234567890123"];
+    assert_eq!(
+        (item.title.as_deref(), &item.genres[..]),
+        (Some("1.10"), &["1e3", "-0", "true", "\u{e9}"].map(String::from)[..])
+    );
+    let deep = format!("{{\"id\":1,\"t\":{}}}", "[".repeat(100_000) + &"]".repeat(100_000));
     for (content, parts) in [
+        (deep.as_str(), ["line 1, field \"t\" (title)", "text, a number, or a list"]),
+        ("{\"id\":1,\"t\":[1,{\"a\":2}]}\n", ["line 1, field \"t\" (title)", "text, a number, or a list"]),
         ("{\"id\":1}\n{\"id\":1}\n", ["line 2, field \"id\" (id)", "not stood above"]),
         ("{\"id\":1}\n[]\n", ["line 2, the line", "one JSON object"]),
         ("{\"id\":null,\"t\":1}\n", ["line 1, field \"id\" (id)", "an id"]),

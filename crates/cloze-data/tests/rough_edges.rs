@@ -82,7 +82,7 @@ fn a_whole_number_with_a_point_is_one_id_with_the_plain_one_in_every_reader() {
         separator: "\t".to_owned(),
         header: false,
         encoding: cloze_data::read::Encoding::Utf8,
-        quotes: false,
+        quotes: None,
     };
     let columns = IdMapColumns { id: at(1), original: at(2) };
     assert_eq!(read_id_map(&map, &Cutting::Table(table), &columns).unwrap()["1"], "1198");
@@ -134,13 +134,22 @@ fn files_of_another_kind_are_called_by_it() {
         (wide, "UTF-16 text: convert it first, as `iconv -f UTF-16 -t UTF-8` does"),
         (parquet(vec![("user", whole)]), "a Parquet file"),
         (gzip(&gzip(b"user,item\nu,i\n")), "packed twice"),
+        (gzip(b"\x5f\x2a\x4d\x18\0\0\0\0"), "packed twice"),
+        (b"\xfd7zXZ\0\0\x04".to_vec(), "packed as xz: unpack it first"),
+        (b"BZh91AY&SY\x01\x02".to_vec(), "packed as bzip2: unpack it first"),
+        (b"7z\xbc\xaf\x27\x1c\0\x04".to_vec(), "a 7z archive: unpack it first"),
+        (b"user,item\nu,i\0\n".to_vec(), "no text, it has zero bytes: export it as CSV"),
     ];
     for (content, part) in cases {
-        for name in ["a.csv", "a.txt"] {
-            let error = refused(&log(&folder.put(name, &content), "user", "item", None));
+        for name in ["a.csv", "a.txt", "a.jsonl"] {
+            // One row a block: what tells a kind apart may stand behind the first.
+            let log = log(&folder.put(name, &content), "user", "item", None);
+            let error = refused(&LogOptions { block_bytes: 1, ..log });
             assert!(error.contains(part), "{name}: {error}");
         }
     }
+    let text = folder.put("a.csv", b"BZh9,item\nu,i\n");
+    assert_eq!(load(&log(&text, "BZh9", "item", None)).unwrap().users.ids(), ["u"], "letters are no archive");
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn read(path: &Path) -> Result<Scores, DataError> {
 }
 
 /// The rows with their ids.
-fn rows(scores: &Scores) -> Vec<(&str, &str, f32, u32)> {
+fn rows(scores: &Scores) -> Vec<(&str, &str, f64, u32)> {
     let one = |row: &cloze_data::log::ScoreRow| {
         (&*scores.users[row.user as usize], &*scores.items[row.item as usize], row.score, row.line)
     };
@@ -88,7 +88,7 @@ fn lines_are_right_in_any_number_of_blocks_and_threads() {
         let options = LogOptions { block_bytes, threads: Some(threads), ..options(&path) };
         let scores = read_scores(&options, &mut Silent).unwrap();
         for (n, row) in rows(&scores).into_iter().enumerate() {
-            assert_eq!(row, (&*format!("u{}", n % 17), &*format!("i{}", n % 23), n as f32, n as u32 + 2));
+            assert_eq!(row, (&*format!("u{}", n % 17), &*format!("i{}", n % 23), n as f64, n as u32 + 2));
         }
     }
 }
@@ -119,4 +119,21 @@ fn what_is_no_score_is_an_error_with_its_place() {
     refused("i.parquet", "PAR1 and no more", &["damaged"]);
     let error = read(&parquet(&folder, &[0.0, f64::NAN, 1.0])).unwrap_err().to_string();
     assert!(error.contains("line 2") && error.contains("NaN"), "{error}");
+}
+
+#[test]
+fn scores_keep_what_single_precision_rounds() {
+    let folder = Folder::new();
+    let near = [0.999_999_99, 0.999_999_98, 0.999_999_97];
+    let (mut csv, mut json) = ("user,item,score\n".to_owned(), String::new());
+    for (item, score) in near.iter().enumerate() {
+        csv.push_str(&format!("u,{item},{score}\n"));
+        json.push_str(&format!("{{\"user\": \"u\", \"item\": {item}, \"score\": {score}}}\n"));
+    }
+    let texts =
+        [("near.csv", csv), ("near.jsonl", json)].map(|(name, text)| folder.put(name, text.as_bytes()));
+    for path in texts.into_iter().chain([parquet(&folder, &near)]) {
+        let scores: Vec<f64> = read(&path).unwrap().rows.iter().map(|row| row.score).collect();
+        assert_eq!(scores, near, "{}", path.display());
+    }
 }

@@ -49,13 +49,13 @@ fn automatic() -> &'static (&'static str, Option<String>) {
 
 /// Why the processor computes `config` although [`AUTO`] was asked for and there is a GPU, where it does.
 pub fn fallback_for(config: &EncoderConfig) -> Option<String> {
-    (named() == AUTO && named_for(automatic().0, config) != automatic().0)
+    (named() == AUTO && named_for(automatic().0, config.body) != automatic().0)
         .then(|| EncoderError::Body { engine: automatic().0 }.to_string())
 }
 
-/// The engine that is taken where [`AUTO`] stands for `engine`.
-fn named_for(engine: &'static str, config: &EncoderConfig) -> &'static str {
-    if engine == "cuda" && config.body == Body::Gru { "cpu" } else { engine }
+/// The engine that is taken for a body where [`AUTO`] stands for `engine`.
+fn named_for(engine: &'static str, body: Body) -> &'static str {
+    if engine == "cuda" && body == Body::Gru { "cpu" } else { engine }
 }
 
 /// The best engine for this machine, around `parameters`; `seed` is the dropout's. The environment variable
@@ -73,7 +73,7 @@ pub fn open(
     seed: u64,
 ) -> Result<Box<dyn Engine>> {
     let name = named();
-    let asked = if name == AUTO { named_for(automatic().0, &config) } else { &name };
+    let asked = if name == AUTO { named_for(automatic().0, config.body) } else { &name };
     match asked {
         "cpu" => Ok(Box::new(CpuEngine::new(config, parameters, options, seed, Level::chosen()?)?)),
         "cuda" => Ok(Box::new(CudaEngine::new(config, &parameters, options, seed, Precision::Bf16, 0)?)),
@@ -140,20 +140,24 @@ fn named() -> String {
     chosen.unwrap_or_else(|| ENGINES[0].to_owned())
 }
 
-/// The engine that is asked for.
-fn asked() -> String {
-    let name = named();
-    if name == AUTO { automatic().0.to_owned() } else { name }
+/// What computes for a model with an encoder of this body, or without one: for that it is the processor, whatever was chosen. With
+/// all that two runs must share to end with the same bits: `cpu, avx2, 4 threads`.
+pub fn description(body: Option<Body>) -> String {
+    describe(body, &named(), || automatic().0)
 }
 
-/// The chosen engine, as it is for a transformer, with all that two runs must share to end with the same bits: `cpu, avx2, 4 threads`.
-pub fn description() -> String {
-    let asked = asked();
-    if asked == "cuda" {
+/// [`description`] where the engine `named` is asked for.
+fn describe(body: Option<Body>, named: &str, automatic: impl FnOnce() -> &'static str) -> String {
+    let engine = match body {
+        None => "cpu",
+        Some(body) if named == AUTO => named_for(automatic(), body),
+        Some(_) => named,
+    };
+    if engine == "cuda" {
         return "cuda, bf16".to_owned();
     }
     let level = Level::chosen().map_or("unknown instructions", Level::name);
-    format!("{asked}, {level}, {} threads", rayon::current_num_threads())
+    format!("{engine}, {level}, {} threads", rayon::current_num_threads())
 }
 
 /// Whether a forward pass is to be followed by a backward pass.
@@ -318,12 +322,29 @@ mod tests {
     #[test]
     fn recurrent_bodies_are_the_processors() {
         let gru = EncoderConfig::gru4rec(5, 4, 1, 3);
-        let taken = |engine, config: &EncoderConfig| named_for(engine, config);
-        assert_eq!([taken("cuda", &gru), taken("cpu", &gru)], ["cpu", "cpu"]);
-        assert_eq!(taken("cuda", &EncoderConfig::bert4rec(5, 4, 1, 1, 3)), "cuda");
+        assert_eq!([named_for("cuda", Body::Gru), named_for("cpu", Body::Gru)], ["cpu", "cpu"]);
+        assert_eq!(named_for("cuda", Body::Transformer), "cuda");
         let parameters = Parameters::initialize(Arc::new(ParameterLayout::new(&gru)), 0.1, 1);
         let refused = CudaEngine::new(gru, &parameters, AdamWOptions::default(), 0, Precision::F32, 0);
         let error = refused.err().expect("no kernels").to_string();
         assert!(error.contains("gated recurrent units") && error.contains("--device cpu"), "{error}");
+    }
+
+    /// A run that goes on with another number of threads must be told so, whatever else the machine has.
+    #[test]
+    fn what_the_processor_computes_is_described_with_its_threads() {
+        let threads = format!(", {} threads", rayon::current_num_threads());
+        for (body, named, engine) in [
+            (None, "cuda", "cpu, "),
+            (None, AUTO, "cpu, "),
+            (Some(Body::Gru), AUTO, "cpu, "),
+            (Some(Body::Transformer), "reference", "reference, "),
+        ] {
+            let told = describe(body, named, || "cuda");
+            assert!(told.starts_with(engine) && told.ends_with(&threads), "{body:?}, {named}: {told}");
+        }
+        for named in [AUTO, "cuda"] {
+            assert_eq!(describe(Some(Body::Transformer), named, || "cuda"), "cuda, bf16");
+        }
     }
 }

@@ -69,7 +69,8 @@ fn differing(a: &Evaluation, b: &Evaluation) -> Option<(String, String)> {
     let (Some(Value::Object(a)), Some(Value::Object(b))) = (&a.meta.options, &b.meta.options) else {
         return None;
     };
-    let key = a.keys().chain(b.keys()).find(|key| !CHOSEN.contains(&key.as_str()) && a.get(*key) != b.get(*key))?;
+    let key =
+        a.keys().chain(b.keys()).find(|key| !CHOSEN.contains(&key.as_str()) && a.get(*key) != b.get(*key))?;
     let shown = |of: &serde_json::Map<String, Value>| match of.get(key) {
         Some(value) => format!("{key} {value}"),
         None => format!("no {key}"),

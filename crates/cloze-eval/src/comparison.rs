@@ -153,7 +153,8 @@ pub(crate) fn families<'a>(
         for at in 0..seeds[0].protocols.len() {
             let ranks: Vec<&ProtocolRanks> = seeds.iter().map(|seed| &seed.protocols[at]).collect();
             let values = user_means(&ranks, METRIC);
-            let contender = Contender { of: seeds[0], seeds: seeds.len(), protocol: ranks[0].protocol, values };
+            let contender =
+                Contender { of: seeds[0], seeds: seeds.len(), protocol: ranks[0].protocol, values };
             let key = |one: &Contender<'a>| (Part::of(&one.of.meta), one.protocol);
             match families.iter_mut().find(|family| key(&family[0]) == key(&contender)) {
                 Some(family) => family.push(contender),

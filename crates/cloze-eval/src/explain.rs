@@ -18,7 +18,8 @@ pub struct Explanation {
 }
 
 /// Explains the scores of `items` for a user. An item of the history counts by leaving it out, with all its repetitions,
-/// and scoring again: that holds for every model. The `latest` different items of the history are tried.
+/// and scoring again: that holds for every model. Parts of the history are nobody's, unless the model
+/// [joins the user with it](Recommender::joins_user_and_history). The `latest` different items of the history are tried.
 ///
 /// # Errors
 /// [`EvalError::ItemOutOfRange`] for an item outside the catalogue, [`EvalError::Model`] and [`EvalError::BadScore`]
@@ -41,8 +42,9 @@ pub fn explain(
         .map(|left_out| query.history.iter().copied().filter(|item| item != left_out).collect())
         .collect();
     // A model may know a user beyond the history: it must not answer from memory.
-    let others = without.iter().map(|history| Query { user: None, history });
-    let whole = Query { user: None, history: query.history };
+    let user_of_parts = user.filter(|_| model.joins_user_and_history());
+    let others = without.iter().map(|history| Query { user: user_of_parts, history });
+    let whole = Query { user: user_of_parts, history: query.history };
     let queries: Vec<Query<'_>> = std::iter::once(whole).chain(others).collect();
     let mut scores = vec![f32::NAN; queries.len() * catalogue];
     let failed = |model: &dyn Recommender, source| EvalError::Model { model: model.name(), source };
@@ -135,6 +137,50 @@ mod tests {
             assert!((sum - lift).abs() < 1e-6, "{explanation:?}");
         }
         assert_eq!(found[0].parts, [("follows", 2.5), ("order", 1.5)]);
+    }
+
+    /// As [`Next`], but who is no known user gets what went before instead of what follows.
+    struct NextOfUser {
+        joins: bool,
+    }
+
+    impl Recommender for NextOfUser {
+        fn name(&self) -> String {
+            "next-of-user".to_owned()
+        }
+
+        fn catalogue(&self) -> usize {
+            4
+        }
+
+        fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
+            for (query, row) in queries.iter().zip(scores.chunks_exact_mut(4)) {
+                let of_one = std::slice::from_ref(query);
+                Next.score(of_one, row)?;
+                if query.user.is_none() {
+                    row.reverse();
+                }
+            }
+            Ok(())
+        }
+
+        fn joins_user_and_history(&self) -> bool {
+            self.joins
+        }
+    }
+
+    #[test]
+    fn reasons_are_of_the_user_s_score_where_the_model_needs_both() {
+        let (asked, history) = ([3, 1], [2, 0, 0]);
+        let explained = |model: &mut dyn Recommender, user| {
+            let query = Query { user, history: &history };
+            explain(model, &query, &asked, 10).unwrap().into_iter().map(|one| one.because).collect::<Vec<_>>()
+        };
+        let own = explained(&mut Next, Some(7));
+        assert_eq!(explained(&mut NextOfUser { joins: true }, Some(7)), own);
+        let strangers = explained(&mut NextOfUser { joins: false }, Some(7));
+        assert_ne!(strangers, own);
+        assert_eq!(strangers, explained(&mut NextOfUser { joins: true }, None));
     }
 
     #[test]

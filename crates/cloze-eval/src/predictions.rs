@@ -117,7 +117,10 @@ fn places(of_user: &[(u32, f64)]) -> Vec<f32> {
     // -0 and 0 are one score.
     distinct.dedup();
     let place = |score: f64| distinct.partition_point(|other| *other < score) as f32;
-    of_user.iter().map(|&(_, score)| if score.is_finite() { place(score) } else { f32::NEG_INFINITY }).collect()
+    of_user
+        .iter()
+        .map(|&(_, score)| if score.is_finite() { place(score) } else { f32::NEG_INFINITY })
+        .collect()
 }
 
 impl Recommender for Predictions {

@@ -103,7 +103,6 @@ impl Ranker<'_> {
         }
         Ok(())
     }
-
 }
 
 fn full(seen: &Marks, target: u32, scores: &[f32]) -> Place {

@@ -106,6 +106,13 @@ pub trait Recommender {
         false
     }
 
+    /// Whether scores join the history with what is known of the user beside it, such as how hard things are for that user:
+    /// [`explain`](crate::explain) then asks for the same user with parts of the history. Without it parts of a history are anybody's:
+    /// a model that knows its users by heart would answer from memory, whatever the history lacks.
+    fn joins_user_and_history(&self) -> bool {
+        false
+    }
+
     /// The terms that a query's scores are the sum of, each with its name and its scores of all items; none for a model
     /// whose score is no sum.
     ///
@@ -196,10 +203,7 @@ pub(crate) fn check_scores(
     if !scores.iter().fold(false, |any, &score| any | bad(score)) {
         return Ok(());
     }
-    match (0_u32..)
-        .zip(scores)
-        .find(|&(item, &score)| bad(score) && !ignored.contains(item))
-    {
+    match (0_u32..).zip(scores).find(|&(item, &score)| bad(score) && !ignored.contains(item)) {
         Some((item, &score)) => Err(EvalError::BadScore { model: model.to_owned(), user, item, score }),
         None => Ok(()),
     }

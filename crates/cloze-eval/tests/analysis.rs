@@ -67,7 +67,8 @@ fn a_verdict_is_about_the_mean_that_is_shown() {
 #[test]
 fn a_mean_over_seeds_is_not_better_for_its_many_small_differences() {
     // Every run finds 30 of 300 users, others in each: one against the mean of two loses 30 users by 1 and wins 60 by 1/2.
-    let found = |first: u32| (0..300).map(move |user| if (first..first + 30).contains(&user) { 1 } else { 101 });
+    let found =
+        |first: u32| (0..300).map(move |user| if (first..first + 30).contains(&user) { 1 } else { 101 });
     let runs = [("one", 0, 0), ("two", 0, 30), ("two", 1, 60)]
         .map(|(model, seed, first)| evaluation(model, seed, &found(first).collect::<Vec<_>>()));
     let found = analysed(&runs, Some("one")).comparisons.remove(0);

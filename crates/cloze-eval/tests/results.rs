@@ -252,7 +252,8 @@ fn runs_with_different_options_are_no_seeds_of_one_model() {
         run.meta.options = Some(serde_json::from_str(options).unwrap());
         run
     };
-    let both = [with(0, r#"{"neighbours": 5, "shrinkage": 0}"#), with(1, r#"{"neighbours": 100, "shrinkage": 0}"#)];
+    let both =
+        [with(0, r#"{"neighbours": 5, "shrinkage": 0}"#), with(1, r#"{"neighbours": 100, "shrinkage": 0}"#)];
     let error = results(&both, &[]).unwrap_err().to_string();
     assert!(error.contains("neighbours 5 for knn") && error.contains("neighbours 100 for knn"), "{error}");
     let chosen = [with(0, r#"{"alpha": [1.0]}"#), with(1, r#"{"alpha": [2.0]}"#)];

@@ -62,7 +62,8 @@ fn main() -> Result<(), Failure> {
         let exercise = sequences.values()[generator.random_range(0..sequences.values().len())];
         let right = f32::from(u8::from(generator.random_bool(0.65)));
         let begin = Instant::now();
-        renewed += store.answer(learner, exercise, latest.map(|time| time + step as i64), right)?.targets;
+        renewed +=
+            store.answer(learner, exercise, latest.map(|time| time + step as i64), Some(right))?.targets;
         ends.push(milliseconds(begin));
         let begin = Instant::now();
         black_box(store.recommend(learner, None, TOP, false)?);

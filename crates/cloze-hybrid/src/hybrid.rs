@@ -150,6 +150,7 @@ impl Model for HybridBert4Rec {
 
     fn fit(data: &TrainingData<'_>, options: &Self::Options, run: &mut Run<'_>) -> Result<Self, TrainError> {
         options.validate()?;
+        options.check_read(run)?;
         let mut options = options.clone();
         if options.variant != Variant::Fused && !data.sequences.has_times() {
             run.reporter.note(WITHOUT_TIMES);

@@ -15,6 +15,7 @@ mod store;
 #[cfg(test)]
 mod testing;
 mod titles;
+mod unread;
 
 pub use hybrid::HybridBert4Rec;
 pub use learning::{

@@ -154,6 +154,14 @@ impl Default for HybridOptions {
     }
 }
 
+/// A weight of a score is at most this far from 0.
+pub(crate) const LARGEST_WEIGHT: f64 = 1e6;
+
+/// Whether a score may have this weight: no number is none.
+pub(crate) fn is_weight(weight: f64) -> bool {
+    weight.abs() <= LARGEST_WEIGHT
+}
+
 /// Scores that are added at most: each takes the memory of all scores once more.
 const MOST_ADDED: usize = 8;
 /// Weights of the default decays where there are no validation items: between those that are chosen on ml-1m and ml-100k.
@@ -304,8 +312,11 @@ impl HybridOptions {
             );
             return Err(TrainError::option("alpha", format!("{alpha:?}"), rule));
         }
-        match alpha.iter().find(|alpha| !(-1e6..=1e6).contains(*alpha)) {
-            Some(alpha) => Err(TrainError::option("alpha", alpha, "must be from -1000000 to 1000000")),
+        match alpha.iter().find(|&&weight| !is_weight(weight)) {
+            Some(weight) => {
+                let rule = format!("must be from -{LARGEST_WEIGHT} to {LARGEST_WEIGHT}");
+                Err(TrainError::option("alpha", weight, rule))
+            }
             None => Ok(()),
         }
     }

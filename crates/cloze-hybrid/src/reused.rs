@@ -13,20 +13,24 @@ use crate::{MfBert4Rec, MfBert4RecOptions};
 pub(crate) fn folder(data: &TrainingData<'_>, run: &Run<'_>) -> Result<Option<ModelFolder>, TrainError> {
     let Some(folder) = run.reuse.as_deref().map(ModelFolder::open).transpose()? else { return Ok(None) };
     let (theirs, ours) = (&folder.card.trained_on, data.origin);
-    if theirs == ours {
+    // The seed draws the users of a share.
+    if theirs == ours && (ours.user_share >= 1.0 || folder.card.seed == run.seed) {
         return Ok(Some(folder));
     }
     let problem = format!(
         "was trained on {}, this run is on {}: what it learned may know what is held out here",
-        described(theirs),
-        described(ours)
+        described(theirs, folder.card.seed),
+        described(ours, run.seed)
     );
     Err(TrainError::Reuse { path: folder.path().to_owned(), problem })
 }
 
-fn described(origin: &TrainedOn) -> String {
+fn described(origin: &TrainedOn, seed: u64) -> String {
     let TrainedOn { dataset, fit, split_hash, user_share, .. } = origin;
-    let share = if *user_share < 1.0 { format!(", {user_share} of users") } else { String::new() };
+    let share = match *user_share {
+        share if share < 1.0 => format!(", {share} of users, drawn by seed {seed}"),
+        _ => String::new(),
+    };
     format!("`{dataset}` ({fit}{share}, split {split_hash})")
 }
 

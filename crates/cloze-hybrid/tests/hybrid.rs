@@ -11,25 +11,28 @@ use cloze_train::{Model, ModelFolder, Reporter, Run, TrainError, TrainingData};
 use common::{ITEMS, USERS, fit, origin, scores, sequences, write};
 
 fn options(variant: Variant) -> HybridOptions {
+    let cbf = Bert4RecOptions {
+        hidden: 16,
+        layers: 1,
+        max_length: 9,
+        steps: 40,
+        batch: 20,
+        warmup: 5,
+        learning_rate: 1e-2,
+        validate_every: 0,
+        ..Bert4RecOptions::default()
+    };
+    let content = HybridOptions { cbf, variant, ..HybridOptions::default() };
+    if variant == Variant::Fused {
+        return content;
+    }
     HybridOptions {
-        cbf: Bert4RecOptions {
-            hidden: 16,
-            layers: 1,
-            max_length: 9,
-            steps: 40,
-            batch: 20,
-            warmup: 5,
-            learning_rate: 1e-2,
-            validate_every: 0,
-            ..Bert4RecOptions::default()
-        },
-        variant,
         user_max_length: 12,
         cf_steps: 40,
         head_steps: 150,
         head_batch: 64,
         head_learning_rate: 1e-2,
-        ..HybridOptions::default()
+        ..content
     }
 }
 
@@ -310,6 +313,8 @@ fn impossible_options_are_errors_that_name_them() {
             "joint-learning-rate",
         ),
         (HybridOptions { item_profiles: ItemProfiles::Users, ..options(Variant::EndToEnd) }, "item-profiles"),
+        (HybridOptions { cf_steps: 7, ..options(Variant::Fused) }, "cf-steps"),
+        (HybridOptions { lambda: 7.0, ..options(Variant::Paper) }, "lambda"),
     ] {
         let error = fit::<HybridBert4Rec>(&broken, &origin("train"), None).err().unwrap().to_string();
         assert!(error.contains(word), "{error}");

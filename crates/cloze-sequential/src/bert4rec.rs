@@ -16,6 +16,7 @@ pub struct Bert4Rec {
 tower_model!(
     Bert4Rec,
     Bert4RecOptions,
+    Transformer,
     "bert4rec",
     "BERT4Rec: a bidirectional transformer trained to fill masked places"
 );

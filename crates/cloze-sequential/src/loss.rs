@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// Draws for a negative that the sequence does not hold, before one that it holds is taken.
 const TRIES: usize = 100;
 
+/// A batch's negatives are drawn into memory: more are a slip of the hand.
+const MOST_NEGATIVES: usize = 1 << 16;
+
 /// A loss by name; its formula is that of [`Loss`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -55,6 +58,7 @@ impl TrainingLoss {
     /// [`TrainError::Option`] naming the option and its rule.
     pub(crate) fn validate(&self) -> Result<(), TrainError> {
         let t = self.calibration;
+        check("negatives", self.negatives, self.negatives <= MOST_NEGATIVES, "must be at most 65536")?;
         check("calibration", t, (0.0..=1.0).contains(&t), "must be in [0, 1]")
     }
 
@@ -160,6 +164,17 @@ mod tests {
         assert_eq!(draw(LossKind::Bce, 0).unwrap().count(), 1);
         let own = draw(LossKind::Gbce, 0).unwrap();
         assert_eq!((own.sharing(), own.count()), (Sharing::Row, 256));
+    }
+
+    #[test]
+    fn more_negatives_than_memory_holds_are_refused() {
+        let told = |negatives| {
+            let loss = TrainingLoss { kind: LossKind::Bce, negatives, calibration: 0.75 };
+            loss.validate().err().map(|error| error.to_string())
+        };
+        assert_eq!(told(MOST_NEGATIVES), None);
+        let expected = format!("negatives = {}: must be at most 65536", MOST_NEGATIVES + 1);
+        assert_eq!(told(MOST_NEGATIVES + 1), Some(expected));
     }
 
     #[test]

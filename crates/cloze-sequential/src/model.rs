@@ -1,12 +1,14 @@
 //! What models that are one tower have in common.
 
-/// A model around a [`Tower`](crate::Tower) of its options: `$model` is a struct with the one field `tower`.
+/// A model around a [`Tower`](crate::Tower) of its options, with an encoder of that body: `$model` is a struct with the one field
+/// `tower`.
 macro_rules! tower_model {
-    ($model:ident, $options:ty, $name:literal, $about:literal) => {
+    ($model:ident, $options:ty, $body:ident, $name:literal, $about:literal) => {
         impl cloze_train::Model for $model {
             const NAME: &'static str = $name;
             const ABOUT: &'static str = $about;
             const HELP: &'static [(&'static str, &'static str)] = <$options>::HELP;
+            const BODY: Option<cloze_encoder::Body> = Some(cloze_encoder::Body::$body);
             type Options = $options;
 
             fn fit(
@@ -63,3 +65,17 @@ macro_rules! tower_model {
 }
 
 pub(crate) use tower_model;
+
+#[cfg(test)]
+mod tests {
+    use crate::objective::Objective as _;
+    use crate::{Bert4Rec, Bert4RecOptions, Gru4Rec, Gru4RecOptions, SasRec, SasRecOptions};
+    use cloze_train::Model;
+
+    #[test]
+    fn every_model_names_the_body_that_its_encoder_has() {
+        assert_eq!(Bert4Rec::BODY, Some(Bert4RecOptions::default().encoder(5).body));
+        assert_eq!(SasRec::BODY, Some(SasRecOptions::default().encoder(5).body));
+        assert_eq!(Gru4Rec::BODY, Some(Gru4RecOptions::default().encoder(5).body));
+    }
+}

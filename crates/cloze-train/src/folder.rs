@@ -9,11 +9,18 @@
 //! | `events.out.tfevents.cloze` | the same records for TensorBoard |
 //! | `run.json` | where checkpoints were kept: what run the model is the result of |
 
+mod card;
 mod error;
 mod fingerprint;
+mod free;
+mod names;
+mod staging;
 mod write;
 
+pub(crate) use card::format_of;
+pub use card::{Card, FORMAT, TrainedOn};
 pub use error::FolderError;
+pub(crate) use names::is_model_file;
 
 use crate::checkpoint::{CURVE_FILE, RUN_FILE, TRAINING_FOLDER};
 use crate::curve;
@@ -37,71 +44,19 @@ pub const VOCABULARY_FILE: &str = "vocabulary.json";
 pub const WEIGHTS_FILE: &str = "model.safetensors";
 /// Training records.
 pub const METRICS_FILE: &str = "metrics.jsonl";
-/// Version of the folder's layout, written into `config.json`.
-pub const FORMAT: u32 = 2;
 
-/// What a model was trained on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrainedOn {
-    /// Data set name, as `--data` took it.
-    pub dataset: String,
-    /// Whether the data were generated.
-    pub synthetic: bool,
-    /// Split, `leave-one-out`.
-    pub split: String,
-    /// Content hash of that split.
-    pub split_hash: String,
-    /// `train` or `train+validation`.
-    pub fit: String,
-    /// The share of users that were learned from; absent: all.
-    #[serde(default = "all", skip_serializing_if = "is_all")]
-    pub user_share: f64,
-}
-
-fn all() -> f64 {
-    1.0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_all(share: &f64) -> bool {
-    *share >= all()
-}
-
-/// `config.json`: everything needed to rebuild the model around its weights, and to know where it came from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Card {
-    /// Layout version of the folder.
-    pub format: u32,
-    /// Kind of model, kebab-case (`bert4rec`).
-    pub model: String,
-    /// Version of the program that wrote the folder.
-    pub version: String,
-    /// The model's own options, every one resolved.
-    pub options: serde_json::Value,
-    /// Data, split and fit.
-    pub trained_on: TrainedOn,
-    /// Seed of initialization, masks, order and dropout.
-    pub seed: u64,
-    /// Wall-clock seconds of training.
-    pub seconds: f64,
-    /// What was noted in training and bears on what the model is worth.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
-}
-
-/// Makes a folder of `files`, of which `config.json` comes last; whatever stood there is replaced once all are written. With
-/// checkpoints in the folder, these are removed then, and the run counts as finished.
+/// Makes a folder of `files`, of which `config.json` comes last; the model that stood there is replaced once all are written.
+/// With checkpoints in the folder, these are removed then, and the run counts as finished.
 ///
 /// # Errors
-/// [`FolderError::Io`].
+/// [`FolderError::Io`], [`FolderError::Foreign`], [`FolderError::Immovable`].
 pub fn put_files(path: &Path, files: &[(&'static str, Vec<u8>)]) -> Result<(), FolderError> {
-    if path.join(TRAINING_FOLDER).join(RUN_FILE).is_file() {
-        write::beside_training(path, files)
-    } else {
-        write::in_place(path, files)
-    }
+    if has_run(path) { write::beside_training(path, files) } else { write::in_place(path, files) }
+}
+
+/// Whether `path` holds the checkpoints of an unfinished run.
+fn has_run(path: &Path) -> bool {
+    path.join(TRAINING_FOLDER).join(RUN_FILE).is_file()
 }
 
 /// The two vocabularies of a model.
@@ -133,7 +88,7 @@ impl ModelFolder {
     /// is cut off at, the model is complete, or the run goes on to write it.
     ///
     /// # Errors
-    /// [`FolderError::Occupied`] where `path` holds something that is not a model, and any failure to write.
+    /// Without checkpoints those of [`ModelFolder::check_free`], and any failure to write.
     pub fn write(
         path: &Path,
         card: &Card,
@@ -141,7 +96,9 @@ impl ModelFolder {
         tensors: &[NamedTensor<'_>],
         records: &[Record],
     ) -> Result<(), FolderError> {
-        Self::check_free(path)?;
+        if !has_run(path) {
+            Self::check_free(path)?;
+        }
         let mut lines = Vec::new();
         for record in records {
             lines.extend(json_line(record, path)?);
@@ -160,39 +117,43 @@ impl ModelFolder {
         put_files(path, &files)
     }
 
-    /// Whether [`ModelFolder::write`] may put a model at `path`: asked before training starts, not after.
+    /// Whether [`ModelFolder::write`] may put a model at `path`: asked before training starts, not after. What a process left
+    /// that was killed while it replaced the model is put in order first.
     ///
     /// # Errors
-    /// [`FolderError::Occupied`] where `path` exists and is neither a model folder, nor an unfinished run, nor empty.
+    /// [`FolderError::Occupied`] where `path` exists and is neither a model folder, nor an unfinished run, nor empty;
+    /// [`FolderError::Foreign`] where somebody's file lies in it; [`FolderError::Immovable`] where it cannot be renamed.
     pub fn check_free(path: &Path) -> Result<(), FolderError> {
-        let occupied = match fs::read_dir(path) {
-            Ok(mut entries) => {
-                let ours =
-                    path.join(CONFIG_FILE).is_file() || path.join(TRAINING_FOLDER).join(RUN_FILE).is_file();
-                entries.next().is_some() && !ours
-            }
-            Err(_) => path.exists(),
-        };
-        if occupied { Err(FolderError::Occupied { path: path.to_owned() }) } else { Ok(()) }
+        free::check_free(path)
+    }
+
+    /// Whether `path` holds the model of a run that is over, whichever: to go on with it writes nothing, so that nothing has to be
+    /// free.
+    pub fn is_of_finished_run(path: &Path) -> bool {
+        free::is_model(path) && path.join(RUN_FILE).is_file() && !has_run(path)
     }
 
     /// Opens a model folder and checks its configuration and vocabulary, and that the weights were trained with them; the
-    /// weights themselves are checked when they are read.
+    /// weights themselves are checked when they are read. What a process left that was killed while it replaced the model is
+    /// put in order first.
     ///
     /// # Errors
     /// Each damage has its own [`FolderError`].
     pub fn open(path: &Path) -> Result<Self, FolderError> {
+        staging::recover(path);
         let config = path.join(CONFIG_FILE);
         if !config.is_file() {
             return Err(FolderError::NotAModel { path: path.to_owned() });
         }
-        let card: Card = read_json(&config)?;
-        if card.format != FORMAT {
-            return Err(FolderError::Format { path: config, found: card.format });
+        let bytes = read(&config)?;
+        if let Some(found) = format_of(&bytes).filter(|format| *format != FORMAT) {
+            return Err(FolderError::Format { path: config, found });
         }
-        let vocabularies = read_json(&path.join(VOCABULARY_FILE))?;
+        let card: Card = parse(&config, &bytes)?;
+        let file = path.join(VOCABULARY_FILE);
+        let vocabularies = parse(&file, &read(&file)?)?;
         let file = path.join(WEIGHTS_FILE);
-        let weights = fs::read(&file).map_err(|source| io(&file, source))?;
+        let weights = read(&file)?;
         Fingerprint::of_weights(&weights, &file)?.check(&card, &vocabularies, path)?;
         Ok(Self { path: path.to_owned(), card, vocabularies, weights, read: RefCell::default() })
     }
@@ -332,8 +293,11 @@ fn json_line<T: Serialize>(value: &T, path: &Path) -> Result<Vec<u8>, FolderErro
     Ok(line)
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, FolderError> {
-    let bytes = fs::read(path).map_err(|source| io(path, source))?;
-    serde_json::from_slice(&bytes)
+fn read(path: &Path) -> Result<Vec<u8>, FolderError> {
+    fs::read(path).map_err(|source| io(path, source))
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, FolderError> {
+    serde_json::from_slice(bytes)
         .map_err(|error| FolderError::Json { path: path.to_owned(), reason: error.to_string() })
 }

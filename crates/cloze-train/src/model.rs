@@ -5,7 +5,7 @@ use crate::folder::{FolderError, ModelFolder, TrainedOn};
 use crate::progress::Reporter;
 use crate::tensors::NamedTensor;
 use cloze_data::{ItemDetails, Sequences, Vocabulary};
-use cloze_encoder::EncoderError;
+use cloze_encoder::{Body, EncoderError};
 use cloze_eval::{EvalError, Recommender};
 use serde::{Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
@@ -79,6 +79,8 @@ pub trait Model: Recommender + Sized {
     const EXAMPLE: Option<&'static str> = None;
     /// Each option with one line of help, in the order in which they are to be listed.
     const HELP: &'static [(&'static str, &'static str)];
+    /// The body of the encoder that it trains on an engine; `None` where it learns by steps of its own, on the processor.
+    const BODY: Option<Body> = Some(Body::Transformer);
     /// The options; unknown keys are refused, absent ones take their defaults.
     type Options: Serialize + DeserializeOwned + Default + Clone + Send;
 

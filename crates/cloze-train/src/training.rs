@@ -138,7 +138,8 @@ impl Loop<'_> {
             return Err(self.diverged(None, f64::INFINITY, self.plan.schedule.rate(steps - 1)));
         }
         if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.write_finished(&saved(&self.mark, parameters, self.reporter, None))?;
+            let finished = saved(&self.mark, parameters, self.reporter, None);
+            checkpoints.write_finished(&finished, self.reporter.records())?;
         }
         self.reporter.finish(&message);
         Ok(())

@@ -76,10 +76,12 @@ impl Shape {
     /// [`EncoderError::Size`] above [`MAX_PARAMETERS`].
     pub(super) fn validate(&self) -> Result<(), EncoderError> {
         // In floating point: numbers that no memory holds must not wrap to small ones.
-        let rows = (self.users + self.items) as f64;
-        let inputs = [2.0 * self.mlp_hidden as f64].into_iter().chain(self.layers.iter().map(|&n| n as f64));
-        let layers: f64 = self.layers.iter().zip(inputs).map(|(&out, inner)| out as f64 * inner).sum();
-        let size = rows * (self.hidden + self.mlp_hidden + self.content) as f64 + layers;
+        let size = |n: usize| n as f64;
+        // And one for what weighs the rows.
+        let rows = size(self.users) + size(self.items) + 1.0;
+        let inputs = [2.0 * size(self.mlp_hidden)].into_iter().chain(self.layers.iter().map(|&n| size(n)));
+        let layers: f64 = self.layers.iter().zip(inputs).map(|(&out, inner)| size(out) * inner).sum();
+        let size = rows * (size(self.hidden) + size(self.mlp_hidden) + size(self.content)) + layers;
         if size <= MAX_PARAMETERS as f64 {
             return Ok(());
         }
@@ -110,6 +112,8 @@ pub(super) struct Array {
     pub(super) shape: Vec<usize>,
     pub(super) range: Range<usize>,
     start: Start,
+    /// Its stream of the generator.
+    stream: u32,
 }
 
 /// A table with a row for each user or item.
@@ -161,13 +165,16 @@ impl Layout {
     /// The layout of a shape that has been checked.
     pub(super) fn new(shape: &Shape) -> Self {
         let (mut arrays, mut len) = (Vec::new(), 0);
+        let mut streams = INITIALIZATION_STREAM..;
         let mut push = |name: &str, shape: &[usize], start: Start| {
             let range = len..len + shape.iter().product::<usize>();
             len = range.end;
-            // What a model does not have is no parameter of it.
+            // What a model does not have is no parameter of it, but has its stream: the parts of a joint model that are
+            // trained apart must not start from the same numbers.
+            let stream = streams.next().unwrap_or_default();
             if !range.is_empty() {
                 let (name, shape) = (name.to_owned(), shape.to_vec());
-                arrays.push(Array { name, shape, range: range.clone(), start });
+                arrays.push(Array { name, shape, range: range.clone(), start, stream });
             }
             range
         };
@@ -227,10 +234,10 @@ impl Layout {
         }
     }
 
-    /// First values; those of a parameter depend on the seed and its number only.
+    /// First values; those of a parameter depend on the seed and its place among all that a network can have.
     pub(super) fn initialize(&self, scale: f64, seed: u64) -> Vec<f32> {
         let mut values = vec![0.0; self.len];
-        for (number, array) in self.arrays.iter().enumerate() {
+        for array in &self.arrays {
             let slice = &mut values[array.range.clone()];
             let deviation = match array.start {
                 Start::Table => scale,
@@ -241,7 +248,7 @@ impl Layout {
                     continue;
                 }
             };
-            let mut generator = Philox::new(seed, INITIALIZATION_STREAM + number as u32);
+            let mut generator = Philox::new(seed, array.stream);
             for pair in slice.chunks_mut(2) {
                 let drawn = generator.normal_pair();
                 pair.iter_mut().zip(drawn).for_each(|(value, normal)| *value = (deviation * normal) as f32);

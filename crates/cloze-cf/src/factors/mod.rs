@@ -20,6 +20,7 @@ mod tests;
 use crate::queries::check_items;
 use crate::sets::sets;
 use cloze_data::Sequences;
+use cloze_encoder::Body;
 use cloze_eval::{ModelError, Query, Recommender};
 use cloze_train::{
     Model, ModelFolder, NamedTensor, Plan, Run, TrainError, TrainingData, train, validation_cases,
@@ -215,6 +216,7 @@ impl<K: Kind> Model for Factors<K> {
     const NAME: &'static str = K::NAME;
     const ABOUT: &'static str = K::ABOUT;
     const HELP: &'static [(&'static str, &'static str)] = K::HELP;
+    const BODY: Option<Body> = None;
     type Options = KindOptions<K>;
 
     fn fit(data: &TrainingData<'_>, options: &Self::Options, run: &mut Run<'_>) -> Result<Self, TrainError> {

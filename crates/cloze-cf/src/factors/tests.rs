@@ -49,9 +49,7 @@ fn network<K: Kind>(loss: FactorLoss, content: Option<Arc<dyn PairContent>>) -> 
     let layers = if K::MLP { vec![7, 4] } else { Vec::new() };
     let shape =
         Shape::of::<K>(&FactorOptions { layers, ..options::<K>(loss) }, USERS, ITEMS, content.as_deref());
-    // With what is given, the layers start from other numbers of the generator.
-    let seed = if content.is_some() { 6 } else { 4 };
-    let network = Network::new(shape, |layout| layout.initialize(0.7, seed));
+    let network = Network::new(shape, |layout| layout.initialize(0.7, 3));
     let mut network = Network { content, ..network };
     for (place, value) in network.values.iter_mut().enumerate() {
         *value += 0.05 * ((place % 11) as f32 - 5.0);
@@ -150,6 +148,26 @@ fn gradients_are_those_of_finite_differences_and_every_parameter_has_one() {
     }
 }
 
+/// Two models that start from the same vectors learn alike, and their sum is worth less.
+#[test]
+fn parts_that_are_trained_apart_start_from_different_vectors() {
+    let options = FactorOptions { mlp_hidden: 5, layers: vec![4], ..options::<NeuMfKind>(FactorLoss::Log) };
+    let shape = Shape::of::<NeuMfKind>(&options, USERS, ITEMS, None);
+    let values = |shape: &Shape| {
+        let layout = Layout::new(shape);
+        let values = layout.initialize(1.0, 3);
+        let table = |table: &layout::Table| values[table.range.clone()].to_vec();
+        let tables = [&layout.product_users, &layout.product_items, &layout.mlp_users, &layout.mlp_items];
+        tables.map(table)
+    };
+    let [users, items, ..] = values(&shape.product());
+    let [.., mlp_users, mlp_items] = values(&shape.mlp());
+    assert_eq!(values(&shape), [users.clone(), items.clone(), mlp_users.clone(), mlp_items.clone()]);
+    let all = [users, items, mlp_users, mlp_items].concat();
+    let distinct: std::collections::BTreeSet<u32> = all.iter().map(|value| value.to_bits()).collect();
+    assert_eq!(distinct.len(), 2 * 5 * (USERS + ITEMS));
+}
+
 fn origin() -> TrainedOn {
     let [dataset, split, split_hash, fit] = ["groups", "leave-one-out", "0", "train"].map(str::to_owned);
     TrainedOn { dataset, synthetic: true, split, split_hash, fit, user_share: 1.0 }
@@ -242,7 +260,10 @@ fn what_cannot_be_is_refused() {
     assert!(fails(FactorOptions { layers: vec![], ..usual.clone() }).contains("layers = []"));
     assert!(fails(FactorOptions { negatives: 0, ..usual.clone() }).contains("negatives = 0"));
     assert!(fails(FactorOptions { l2: -1.0, ..usual.clone() }).contains("l2 = -1"));
-    assert!(fails(FactorOptions { hidden: 1 << 50, ..usual }).contains("hidden"));
+    assert!(fails(FactorOptions { hidden: 1 << 50, ..usual.clone() }).contains("hidden"));
+    // With 64 for the layers' vectors it would be 0 again.
+    let wrapping = FactorOptions { hidden: usize::MAX - 63, ..usual };
+    assert!(fails(wrapping).contains("hidden = 18446744073709551552"));
     let unknown = serde_json::from_str::<KindOptions<MfKind>>(r#"{"layers": [3]}"#).unwrap_err();
     assert!(unknown.to_string().contains("unknown field `layers`"), "{unknown}");
     let mut model = fitted::<GmfKind>(&groups().0, &groups().1);

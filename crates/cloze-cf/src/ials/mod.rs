@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::error::CfError;
 use crate::popularity::{COUNTS, write_counts};
 use crate::queries::{check_items, inner_products, score_each};
-use crate::sets::{set, sets};
+use crate::sets::set;
 pub use options::{IalsOptions, IalsSolver};
 use side::Side;
 
@@ -24,7 +24,8 @@ const VECTORS: &str = "items";
 ///
 /// `Σ_observed (1 - w_u·h_i)² + α₀ Σ_all (w_u·h_i)² + λ (Σ_u (n_u + α₀ I)^ν |w_u|² + Σ_i (n_i + α₀ U)^ν |h_i|²)`
 ///
-/// with n the number of distinct interactions, U users and I items. One side's best vectors for given vectors of the other are a
+/// with n the number of distinct interactions, U users and I items, those who have any: whoever is there for evaluation alone
+/// changes nothing. One side's best vectors for given vectors of the other are a
 /// small linear system for each row, solved exactly or improved by [some steps](IalsSolver); an epoch is one such step for users and
 /// one for items. The loss never rises.
 ///
@@ -54,22 +55,35 @@ impl Ials {
     ) -> Result<Self, CfError> {
         options.check()?;
         check_items(train.values(), catalogue)?;
-        let users = sets(train)?;
+        let lists: Vec<Vec<u32>> = train.iter().filter(|list| !list.is_empty()).map(set).collect();
+        let users = Sequences::from_lists(&lists, None)?;
         let of_items = users.transpose(catalogue)?;
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         // Uniform with the wanted deviation: a vector's length is what counts.
         let reach = options.initial_scale * (3.0 / options.hidden as f64).sqrt();
         let mut items: Vec<f32> =
             (0..catalogue * options.hidden).map(|_| generator.random_range(-reach..=reach) as f32).collect();
+        for (vector, users) in items.chunks_exact_mut(options.hidden).zip(of_items.iter()) {
+            if users.is_empty() {
+                vector.fill(0.0);
+            }
+        }
+        let counts = train.counts(catalogue);
+        let present = present(&counts);
         let mut vectors = vec![0.0; users.len() * options.hidden];
         reporter.start("ials", options.epochs, "epochs");
         for epoch in 1..=options.epochs {
-            Side::new(&items, options).solve_all(&users, &mut vectors)?;
-            Side::new(&vectors, options).solve_all(&of_items, &mut items)?;
+            Side::new(&items, present, options).solve_all(&users, &mut vectors)?;
+            Side::new(&vectors, users.len(), options).solve_all(&of_items, &mut items)?;
             reporter.advance_to(epoch, String::new);
         }
         reporter.finish(&format!("{} epochs", options.epochs));
-        Ok(Self { options: options.clone(), items, counts: train.counts(catalogue) })
+        Ok(Self { options: options.clone(), items, counts })
+    }
+
+    /// What users' vectors are solved from.
+    fn users(&self) -> Side<'_> {
+        Side::new(&self.items, present(&self.counts), &self.options)
     }
 
     /// The item vectors, `[items, hidden]`.
@@ -83,8 +97,13 @@ impl Ials {
     /// [`CfError::ItemOutOfRange`] for an item beyond the catalogue, [`CfError::Singular`] as in training.
     pub fn user_vector(&self, history: &[u32]) -> Result<Vec<f32>, CfError> {
         check_items(history, self.counts.len())?;
-        Side::new(&self.items, &self.options).solve(&set(history))
+        self.users().solve(&set(history))
     }
+}
+
+/// Number of items that have interactions.
+fn present(counts: &[u64]) -> usize {
+    counts.iter().filter(|count| **count > 0).count()
 }
 
 impl Model for Ials {
@@ -145,7 +164,7 @@ impl Recommender for Ials {
     }
 
     fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
-        let side = Side::new(&self.items, &self.options);
+        let side = self.users();
         score_each(queries, scores, self.counts.len(), |history, row| {
             if history.is_empty() {
                 write_counts(&self.counts, row);

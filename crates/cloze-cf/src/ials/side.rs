@@ -18,6 +18,8 @@ pub(super) struct Side<'a> {
     options: &'a IalsOptions,
     /// `[others, hidden]`.
     others: &'a [f32],
+    /// How many of them have interactions; the vectors of the rest are zero.
+    present: usize,
     /// `α₀ H^T H`, lower triangle, `[hidden, hidden]` column-major.
     shared: Vec<f32>,
 }
@@ -39,10 +41,11 @@ impl Scratch {
 }
 
 impl<'a> Side<'a> {
-    pub(super) fn new(others: &'a [f32], options: &'a IalsOptions) -> Self {
+    /// `present` of the other side's rows have interactions.
+    pub(super) fn new(others: &'a [f32], present: usize, options: &'a IalsOptions) -> Self {
         let mut shared = vec![0.0; options.hidden * options.hidden];
         add_gram(&mut shared, others, options.hidden, options.unobserved_weight as f32);
-        Self { options, others, shared }
+        Self { options, others, present, shared }
     }
 
     /// Writes the vectors of all rows, `[rows, hidden]`, each from its list of the other side's places, and from the vector that is
@@ -72,7 +75,8 @@ impl<'a> Side<'a> {
         Ok(vector)
     }
 
-    /// `w = (Σ_j h_j h_j^T + α₀ H^T H + λ (n + α₀ N)^ν I)^-1 Σ_j h_j`, j over the n places of the list, N of the other side.
+    /// `w = (Σ_j h_j h_j^T + α₀ H^T H + λ (n + α₀ N)^ν I)^-1 Σ_j h_j`, j over the n places of the list, N the rows of the other side
+    /// that have interactions.
     fn solve_with(&self, list: &[u32], scratch: &mut Scratch, vector: &mut [f32]) -> Result<(), CfError> {
         let hidden = self.options.hidden;
         vector.fill(0.0);
@@ -109,8 +113,7 @@ impl<'a> Side<'a> {
 
     /// Weight of the squared norm of a row with so many interactions.
     fn penalty(&self, interactions: usize) -> f64 {
-        let others = (self.others.len() / self.options.hidden) as f64;
-        let frequency = interactions as f64 + self.options.unobserved_weight * others;
+        let frequency = interactions as f64 + self.options.unobserved_weight * self.present as f64;
         self.options.lambda * frequency.powf(self.options.frequency_exponent)
     }
 }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use cloze_data::read::ReviewColumns;
 use cloze_data::{SplitSpec, load};
+use cloze_encoder::Body;
 use cloze_eval::Fit;
 use cloze_review::{FineTuned, FineTuningOptions, Provenance, Reviews, TextOptions, fine_tune, fine_tuned};
 use cloze_train::{Checkpoints, Reporter, Run, RunIdentity, TrainedOn};
@@ -113,7 +114,7 @@ impl FineTune {
             trained_on: trained_on.clone(),
             seed: self.seed,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            engine: cloze_encoder::engine::description(),
+            engine: cloze_encoder::engine::description(Some(Body::Transformer)),
         };
         if self.resume && Checkpoints::is_finished(output, &identity)? {
             note("This run is finished: nothing was trained.");

@@ -1,17 +1,19 @@
 //! `cloze train`: a subcommand for each model, made from the registry.
 
+mod lessons;
+mod overruled;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::error::{Error, ErrorKind};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
-use cloze_data::{Dataset, Split, SplitSpec, load};
+use cloze_data::{SplitSpec, load};
 use cloze_eval::Fit;
 use cloze_train::folder::FORMAT;
 use cloze_train::{
     Card, Checkpoints, ModelFolder, Reporter, Run, RunIdentity, TrainedOn, TrainingData, Vocabularies,
-    share_of_users,
 };
 use serde_json::Value;
 
@@ -21,6 +23,7 @@ use crate::models::{Entry, MODELS, Trained};
 use crate::options::{self, Options};
 use crate::output::{note, print};
 use crate::text::{count, quoted};
+use lessons::{Lessons, Source};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -77,14 +80,6 @@ struct Common {
     data: DataArgs,
 }
 
-/// What is learned from.
-#[derive(Clone, Copy)]
-struct Source<'a> {
-    dataset: &'a Dataset,
-    split: &'a dyn Split,
-    origin: &'a TrainedOn,
-}
-
 fn seconds(text: &str) -> Result<Duration, String> {
     let parsed = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     parsed.ok_or_else(|| "expected a number of seconds, 0 or more".to_owned())
@@ -139,7 +134,7 @@ fn subcommand(entry: &'static Entry) -> Command {
             .help(format!("{help} [default: {default}]"))
             .help_heading("Model options (also keys of --config)")
             .allow_negative_numbers(true)
-            .value_parser(move |text: &str| options::from_flag(entry, name, text))
+            .value_parser(move |text: &str| typed(entry, name, text))
     });
     let reuse = entry.reuse.map(|help| {
         Arg::new(REUSE).long(REUSE).value_name("DIR").help(help).value_parser(value_parser!(PathBuf))
@@ -155,6 +150,12 @@ fn subcommand(entry: &'static Entry) -> Command {
     };
     let examples = format!("Examples:\n  cloze train {name} --output runs/{name} {flags}");
     Common::augment_args(Command::new(name)).about(entry.about).args(options).args(reuse).after_help(examples)
+}
+
+/// The value that a flag's text stands for; `none`, where that is the default, takes back what a configuration file has.
+fn typed(entry: &Entry, name: &str, text: &str) -> Result<Value, String> {
+    let is_none = text == "none" && entry.defaults().get(name).is_some_and(Value::is_null);
+    if is_none { Ok(Value::Null) } else { options::from_flag(entry, name, text) }
 }
 
 /// A default value as one would type it.
@@ -191,7 +192,10 @@ impl Train {
         // All that can be refused is refused before the long work.
         let options = options::resolve(self.entry, self.common.config.as_deref(), &self.flags)?;
         let output = &self.common.output;
-        ModelFolder::check_free(output)?;
+        // A finished run that is gone on with is left as it is, whatever else lies beside it.
+        if !(self.common.resume && ModelFolder::is_of_finished_run(output)) {
+            ModelFolder::check_free(output)?;
+        }
         if let Some(refusal) = Checkpoints::refusal(output).filter(|_| !self.common.resume) {
             return Err(refusal.into());
         }
@@ -217,7 +221,10 @@ impl Train {
         let began = Instant::now();
         let data = Source { dataset: &dataset, split: split.as_ref(), origin: &trained_on };
         let trained = self.fit(&data, options.clone(), &mut reporter, checkpoints)?;
-        self.tell_overruled(&options, &trained.options);
+        if self.reuse.is_some() {
+            let overruled = overruled::said(self.entry, &self.flags, &options, &trained.options);
+            overruled.iter().for_each(|text| note(text));
+        }
         let card = Card {
             format: FORMAT,
             model: self.entry.name.to_owned(),
@@ -237,11 +244,11 @@ impl Train {
         RunIdentity {
             model: self.entry.name.to_owned(),
             options: Value::Object(options.clone()),
-            reuse: self.reuse.as_ref().map(|path| path.display().to_string()),
+            reuse: self.reuse.as_deref().map(RunIdentity::reused),
             trained_on: trained_on.clone(),
             seed: self.common.seed,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            engine: cloze_encoder::engine::description(),
+            engine: cloze_encoder::engine::description(self.entry.body),
         }
     }
 
@@ -258,16 +265,9 @@ impl Train {
         reporter: &mut Reporter,
         checkpoints: Checkpoints,
     ) -> Result<Trained> {
-        let Source { dataset, split, origin } = *data;
-        let (sequences, validation) = match self.common.fit {
-            FitArg::Train => (split.train().clone(), Some(split.validation().to_vec())),
-            FitArg::TrainAndValidation => (split.train_and_validation(), None),
-        };
-        let (sequences, validation) = if self.common.user_share < 1.0 {
-            share_of_users(&sequences, validation.as_deref(), self.common.user_share, self.common.seed)
-        } else {
-            (sequences, validation)
-        };
+        let Source { dataset, origin, .. } = *data;
+        let Common { fit, user_share, seed, .. } = self.common;
+        let Lessons { sequences, validation, leak } = Lessons::of(data, fit, user_share, seed);
         let users = sequences.iter().filter(|list| !list.is_empty()).count();
         note(&format!(
             "Training {} on {}{}, split {}: {} users, {} items, {} interactions",
@@ -284,7 +284,7 @@ impl Train {
             users: Some(&dataset.users),
             details: Some(&dataset.details),
             validation: validation.as_deref(),
-            leak: Some(&dataset.sequences),
+            leak: Some(leak.as_ref().unwrap_or(&dataset.sequences)),
             ..TrainingData::new(&sequences, dataset.items.len(), origin)
         };
         let mut run = Run {
@@ -297,17 +297,6 @@ impl Train {
         self.entry.train(&data, options, &mut run).with_context(|| format!("cannot train {name}"))
     }
 
-    /// A reused part brings options with it; what was asked for instead is not passed over in silence.
-    fn tell_overruled(&self, asked: &Options, trained: &Value) {
-        let defaults = self.entry.defaults();
-        for (key, value) in asked {
-            let is_default = defaults.get(key) == Some(value) && !self.flags.contains_key(key);
-            if let Some(used) = trained.get(key).filter(|used| !is_default && *used != value) {
-                note(&format!("note: {key} = {value} was not used: the reused part was trained with {used}"));
-            }
-        }
-    }
-
     fn print_next(&self, card: &Card, user: &str) -> Result<()> {
         let folder = quoted(&self.common.output.display().to_string());
         let data = self.common.data.repeat();
@@ -318,5 +307,26 @@ impl Train {
             self.common.output.display(),
             quoted(user),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::find;
+
+    #[test]
+    fn none_as_the_help_shows_it_takes_back_what_a_file_has() {
+        let hybrid = find("hybridbert4rec").unwrap();
+        for name in ["alpha", "prefixes"] {
+            assert_eq!(shown(hybrid.defaults().get(name)), "none");
+            assert_eq!(typed(hybrid, name, "none"), Ok(Value::Null));
+        }
+        assert!(typed(hybrid, "hidden", "none").is_err() && typed(hybrid, "alpha", "nothing").is_err());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "alpha = [1, 2, 3]\nprefixes = 4\n").unwrap();
+        let flags = Options::from_iter([("alpha".to_owned(), typed(hybrid, "alpha", "none").unwrap())]);
+        let options = options::resolve(hybrid, Some(file.path()), &flags).unwrap();
+        assert_eq!((&options["alpha"], &options["prefixes"]), (&Value::Null, &Value::from(4)));
     }
 }

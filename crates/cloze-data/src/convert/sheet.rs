@@ -29,7 +29,7 @@ impl Sheet {
             |reason: &str| DataError::Malformed { file: path.to_owned(), reason: reason.to_owned() };
         let separator = separator(&bytes)
             .ok_or_else(|| malformed("the first line has one column: expected an export as CSV"))?;
-        let table = Table { separator: separator.to_string(), header: true, encoding, quotes: true };
+        let table = Table { separator: separator.to_string(), header: true, encoding, quotes: Some(true) };
         let text = Text::new(path, &bytes, &table)?;
         let header = text.header().iter().map(|cell| cell.trim().to_owned()).collect();
         let mut rows = Vec::new();

@@ -2,10 +2,11 @@
 
 use memchr::{memchr, memrchr};
 
+use super::cut::row_end;
 use super::stream::Stream;
 use crate::DataError;
 
-/// A row longer than this is no row: most likely a quotation mark that is not closed.
+/// A row longer than this is no row: most likely the file has no lines.
 const LONGEST_ROW: usize = 256 << 20;
 
 /// Whole rows of a text file.
@@ -69,37 +70,12 @@ impl Blocks {
         let Some(separator) = self.quoted.filter(|_| memchr(b'"', bytes).is_some()) else {
             return memrchr(b'\n', bytes).map(|at| at + 1);
         };
-        let mut end = 0;
+        // A cell behind a byte order mark may be quoted too.
+        let begin = if self.next == 0 && bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let mut end = begin;
         while let Some(at) = row_end(&bytes[end..], separator) {
             end += at + 1;
         }
-        (end > 0).then_some(end)
-    }
-}
-
-/// The line break that ends the first row of `bytes`: one outside of a quoted cell.
-pub(crate) fn row_end(bytes: &[u8], separator: u8) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        if bytes.get(at) == Some(&b'"') {
-            at = quoted_end(bytes, at)?;
-        }
-        let found = at + memchr::memchr2(separator, b'\n', &bytes[at..])?;
-        if bytes[found] == b'\n' {
-            return Some(found);
-        }
-        at = found + 1;
-    }
-}
-
-/// Behind the mark that closes the quoted cell which begins at `at`.
-pub(crate) fn quoted_end(bytes: &[u8], at: usize) -> Option<usize> {
-    let mut at = at + 1;
-    loop {
-        at += memchr(b'"', &bytes[at..])? + 1;
-        if bytes.get(at) != Some(&b'"') {
-            return Some(at);
-        }
-        at += 1;
+        (end > begin).then_some(end)
     }
 }

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, TimeUnit as ArrowUnit};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit as ArrowUnit};
 use arrow::util::display::array_value_to_string;
 
 use super::TimeRule;
 use super::batches::ROLES;
-use super::rows::{Lacks, Numbers, Part, Rejected, Time};
+use super::rows::{Keep, Lacks, Numbers, Part, Rejected, Time, finite};
 use super::times::TimeUnit;
+use crate::whole_file::csv_cell;
 use crate::{DataError, Filters};
 
 /// How errors show a missing value.
@@ -22,7 +23,7 @@ pub(crate) struct ColumnRows<'a> {
     pub(crate) columns: [Option<(usize, String)>; 4],
     pub(crate) filters: &'a Filters,
     pub(crate) skip: bool,
-    pub(crate) keep: bool,
+    pub(crate) keep: Keep,
 }
 
 /// Columns of a batch in the types that rows are made of.
@@ -81,7 +82,7 @@ impl ColumnRows<'_> {
             };
             Ok((convert(2, array, &to)?, unit))
         });
-        let value = column(3).map(|array| convert(3, array, &DataType::Float32));
+        let value = column(3).map(|array| convert(3, array, &DataType::Float64));
         Ok(Typed { user: id(0)?, item: id(1)?, time: time.transpose()?, value: value.transpose()? })
     }
 
@@ -114,7 +115,7 @@ impl ColumnRows<'_> {
             {
                 Ok(good) => good,
                 Err(error) if self.skip => {
-                    let text = String::new();
+                    let text = self.shown(batch, row);
                     part.rejected.push(Rejected { line: row + 1, reason: error.reason(), text });
                     continue;
                 }
@@ -129,7 +130,7 @@ impl ColumnRows<'_> {
             }
             let room = part.push(numbers, user.as_bytes(), item.as_bytes(), time);
             room.ok_or(DataError::TooManyIds { found: u32::MAX as usize })?;
-            part.keep(row + 1, value.filter(|_| self.keep));
+            part.keep(row + 1, value, self.keep);
         }
         Ok(())
     }
@@ -170,17 +171,13 @@ impl ColumnRows<'_> {
         Time::parse(&text).ok_or_else(|| self.wrong(2, row, &text, expected))
     }
 
-    fn value(&self, array: Option<&ArrayRef>, row: usize) -> Result<Option<f32>, DataError> {
+    fn value(&self, array: Option<&ArrayRef>, row: usize) -> Result<Option<f64>, DataError> {
         let Some(array) = array else { return Ok(None) };
         if array.is_null(row) {
             return Err(self.wrong(3, row, NULL, "a finite number"));
         }
-        let value = array.as_primitive_opt::<Float32Type>().map_or(f32::NAN, |array| array.value(row));
-        if value.is_finite() {
-            Ok(Some(value))
-        } else {
-            Err(self.wrong(3, row, &value.to_string(), "a finite number"))
-        }
+        let value = array.as_primitive_opt::<Float64Type>().map_or(f64::NAN, |array| array.value(row));
+        finite(value).map(Some).ok_or_else(|| self.wrong(3, row, &value.to_string(), "a finite number"))
     }
 
     /// Whether a column says that there is no user, or no value: null, empty, or the NaN of pandas.
@@ -196,10 +193,8 @@ impl ColumnRows<'_> {
         }
         let double =
             || typed.as_primitive_opt::<Float64Type>().is_some_and(|typed| typed.value(row).is_nan());
-        let single =
-            || typed.as_primitive_opt::<Float32Type>().is_some_and(|typed| typed.value(row).is_nan());
         let empty = || typed.as_string_opt::<i64>().is_some_and(|typed| typed.value(row).is_empty());
-        double() || single() || empty()
+        double() || empty()
     }
 
     /// A value that could not be converted is told as it stands in the file, not as the null that it became.
@@ -215,6 +210,19 @@ impl ColumnRows<'_> {
             None => value,
         };
         DataError::Cell { file, line, column, value: value.chars().take(60).collect(), expected }
+    }
+
+    /// A row as the list of bad rows shows it: the cells of the columns asked for, as in CSV.
+    fn shown(&self, batch: &RecordBatch, row: usize) -> String {
+        let cells = self.columns.iter().flatten().map(|(place, _)| {
+            let array = batch.column(*place);
+            let cell = match binary(array, row) {
+                Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                None => array_value_to_string(array, row).unwrap_or_default(),
+            };
+            csv_cell(&cell)
+        });
+        cells.collect::<Vec<_>>().join(",")
     }
 
     fn name(&self, role: usize) -> String {

@@ -30,7 +30,7 @@ pub(super) fn finish(
     let (mut without_user, mut without_value) = (0, 0);
     for (part, line) in read.parts.iter_mut().zip(before) {
         if let Some(error) = part.error.take() {
-            return Err(error.moved(line).with_filter());
+            return Err(error.moved(line).with_option());
         }
         without_user += part.without_user as u64;
         without_value += part.without_value as u64;
@@ -163,7 +163,7 @@ pub(super) fn common(numbers: Vec<Numbers>) -> Result<(Numbers, Maps), DataError
     Ok((Numbers { users, items }, Maps { users: user_maps, items: item_maps, user_count, item_count }))
 }
 
-/// How the times of the file are written: all alike.
+/// How the times of the log are written: all alike.
 fn one_style(options: &LogOptions, parts: &[Part]) -> Result<Option<Style>, DataError> {
     let mut first: Option<Style> = None;
     for (part, line) in parts.iter().zip(lines_before(parts)) {

@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::blocks::Block;
-use super::rows::{Lacks, Numbers, Part, Rejected, Time};
+use super::rows::{Keep, Lacks, Numbers, Part, Rejected, Time, finite};
 use crate::error_text::NO_FIELD;
 use crate::{DataError, Filters};
 
@@ -24,14 +24,14 @@ pub(crate) struct JsonRows<'a> {
     pub(crate) fields: Fields<'a>,
     pub(crate) filters: &'a Filters,
     pub(crate) skip: bool,
-    pub(crate) keep: bool,
+    pub(crate) keep: Keep,
 }
 
 struct Values<'a> {
     user: Cow<'a, str>,
     item: Cow<'a, str>,
     time: Option<Time>,
-    value: Option<f32>,
+    value: Option<f64>,
 }
 
 impl JsonRows<'_> {
@@ -83,7 +83,7 @@ impl JsonRows<'_> {
         }
         let room = part.push(numbers, values.user.as_bytes(), values.item.as_bytes(), values.time);
         room.ok_or(DataError::TooManyIds { found: u32::MAX as usize })?;
-        part.keep(line, values.value.filter(|_| self.keep));
+        part.keep(line, values.value, self.keep);
         Ok(())
     }
 
@@ -127,7 +127,7 @@ impl JsonRows<'_> {
                 .ok_or_else(|| self.wrong(line, &column, &text, super::TimeRule::Any.expected()))
         });
         let value = cell(3, found[3], "a finite number")?.map(|text| {
-            let value = text.parse::<f32>().ok().filter(|value| value.is_finite());
+            let value = text.parse().ok().and_then(finite);
             let column = format!("field {:?} (value)", self.fields[3].unwrap_or_default());
             value.ok_or_else(|| self.wrong(line, &column, &text, "a finite number"))
         });

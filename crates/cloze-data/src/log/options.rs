@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::rows::Keep;
 use crate::DataError;
 use crate::read::{Column, Encoding, Table};
 
@@ -53,6 +54,15 @@ impl LogFormat {
             Self::JsonLines | Self::Parquet => None,
         }
     }
+
+    /// What errors call a format that is no delimited text.
+    fn no_text(self) -> Option<&'static str> {
+        match self {
+            Self::JsonLines => Some("JSON lines"),
+            Self::Parquet => Some("Parquet"),
+            Self::Csv | Self::Tsv | Self::Dat | Self::Text => None,
+        }
+    }
 }
 
 /// A log to be read: a file, and which of its columns are what.
@@ -79,6 +89,9 @@ pub struct LogOptions {
     pub separator: Option<String>,
     /// Whether the first line names the columns. Default: yes if a column is given by name.
     pub header: Option<bool>,
+    /// Whether a cell in quotation marks may have separators, line breaks and (doubled) quotation marks; otherwise marks are
+    /// text. Needs a separator of one byte. Default: yes in CSV and TSV with such a one, else no.
+    pub quotes: Option<bool>,
     /// The encoding of a text. Default: utf-8.
     pub encoding: Encoding,
     /// The name of the data set. Default: the file's name without its extensions.
@@ -102,6 +115,7 @@ impl LogOptions {
             value: None,
             separator: None,
             header: None,
+            quotes: None,
             encoding: Encoding::Utf8,
             name: None,
             threads: None,
@@ -124,17 +138,49 @@ impl LogOptions {
         format.ok_or_else(unknown)
     }
 
+    /// Refuses what is said of delimited text where no file of the log is such.
+    pub(crate) fn check(&self) -> Result<(), DataError> {
+        let given = [
+            ("separator", self.separator.is_some()),
+            ("header", self.header.is_some()),
+            ("quotes", self.quotes == Some(true)),
+            ("encoding", self.encoding != Encoding::Utf8),
+        ];
+        let Some((option, _)) = given.into_iter().find(|(_, given)| *given) else { return Ok(()) };
+        for path in self.paths() {
+            if self.resolve(path)?.no_text().is_none() {
+                return Ok(());
+            }
+        }
+        let kind = self.resolve(&self.path)?.no_text().unwrap_or_default();
+        let reason =
+            format!("{option} is given, which is for delimited text, and this is {kind}: leave it out");
+        Err(DataError::Malformed { file: self.path.clone(), reason })
+    }
+
     /// How a text of this format is cut into cells.
     pub(crate) fn table(&self, path: &Path, format: LogFormat) -> Result<Table, DataError> {
         let named = |column: &Column| matches!(column, Column::Name(_));
         let header = self.header.unwrap_or_else(|| self.columns().into_iter().flatten().any(named));
         let separator = self.separator.as_deref().or(format.separator()).unwrap_or_default();
+        let refuse = |reason: String| Err(DataError::Malformed { file: path.to_owned(), reason });
         if separator.is_empty() {
-            let reason = "the separator is empty: expected one or more characters".to_owned();
-            return Err(DataError::Malformed { file: path.to_owned(), reason });
+            return refuse("the separator is empty: expected one or more characters".to_owned());
         }
-        let quotes = matches!(format, LogFormat::Csv | LogFormat::Tsv) && separator.len() == 1;
+        let possible = separator.len() == 1;
+        if self.quotes == Some(true) && !possible {
+            return refuse(format!(
+                "quotes = true with the separator {separator:?}: quoted cells need one of one byte"
+            ));
+        }
+        let usual = possible && matches!(format, LogFormat::Csv | LogFormat::Tsv);
+        let quotes = self.quotes.or(usual.then_some(true));
         Ok(Table { separator: separator.to_owned(), header, encoding: self.encoding, quotes })
+    }
+
+    /// A log's values are ratings.
+    pub(crate) fn keep(&self) -> Keep {
+        if self.value.is_some() { Keep::Ratings } else { Keep::Nothing }
     }
 
     /// The columns of user, item, time and value.

@@ -1,10 +1,11 @@
 //! Bad rows: where they stood, and the file that keeps them.
 
-use std::io::{BufWriter, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use super::rows::{Part, Rejected, lines_before};
 use crate::DataError;
+use crate::whole_file::write_whole;
 
 /// Empty lines at the end of a block are bad rows if another block has more. `error` says what is wrong with one.
 pub(crate) fn blanks(parts: &mut [Part], skip: bool, error: impl Fn(usize) -> DataError) {
@@ -23,12 +24,9 @@ pub(crate) fn blanks(parts: &mut [Part], skip: bool, error: impl Fn(usize) -> Da
     }
 }
 
-/// Writes the bad rows of all parts: to a temporary file first, then renamed.
+/// Writes the bad rows of all parts, whole or not at all.
 pub(crate) fn write(path: &Path, files: &[&Path], parts: &[Part]) -> Result<(), DataError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = tempfile::NamedTempFile::new_in(folder).map_err(DataError::io("create a file in", folder))?;
-    let mut writer = BufWriter::new(file);
-    let mut all = || -> std::io::Result<()> {
+    write_whole(path, |writer| {
         writeln!(writer, "file,line,reason,row")?;
         for (part, line) in parts.iter().zip(lines_before(parts)) {
             let file = files.get(part.file).map(|file| quoted(&file.display().to_string()));
@@ -38,12 +36,8 @@ pub(crate) fn write(path: &Path, files: &[&Path], parts: &[Part]) -> Result<(), 
                 writeln!(writer, "{file},{line},{reason},{text}")?;
             }
         }
-        writer.flush()
-    };
-    all().map_err(DataError::io("write", path))?;
-    let file = writer.into_inner().map_err(|error| DataError::io("write", path)(error.into_error()))?;
-    file.persist(path).map_err(|error| DataError::io("write", path)(error.error))?;
-    Ok(())
+        Ok(())
+    })
 }
 
 fn quoted(text: &str) -> String {

@@ -19,6 +19,19 @@ pub(crate) enum Lacks {
     Value,
 }
 
+/// What becomes of the values of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    Nothing,
+    Ratings,
+    Scores,
+}
+
+/// A value that is a number, as large as a rating may be.
+pub(crate) fn finite(value: f64) -> Option<f64> {
+    (value as f32).is_finite().then_some(value)
+}
+
 /// A row that was left out.
 pub(crate) struct Rejected {
     /// Line, counted from 1 at the beginning of the block.
@@ -39,8 +52,10 @@ pub(crate) struct Part {
     pub(crate) items: Vec<u32>,
     /// Empty if the file has no times.
     pub(crate) times: Vec<i64>,
-    /// Line and value of each row, where values (scores, ratings) are kept.
-    pub(crate) scores: Vec<(u32, f32)>,
+    /// The rating of each row, where ratings are kept.
+    pub(crate) ratings: Vec<f32>,
+    /// Line and score of each row, where scores are kept: in double precision, for nothing but their order counts.
+    pub(crate) scores: Vec<(u32, f64)>,
     /// Lines of the block (rows of a Parquet batch).
     pub(crate) lines: usize,
     /// Good rows, those without a user or a value and those below the minimum value included.
@@ -144,9 +159,14 @@ impl Part {
             .map_or_else(String::new, |value| Time { value: *value, style, micro: self.micro }.shown())
     }
 
-    /// Keeps the value of the row that was added last.
-    pub(crate) fn keep(&mut self, line: usize, value: Option<f32>) {
-        self.scores.extend(value.map(|value| (line as u32, value)));
+    /// Keeps the value of the row that was added last, if values are kept.
+    pub(crate) fn keep(&mut self, line: usize, value: Option<f64>, what: Keep) {
+        let Some(value) = value else { return };
+        match what {
+            Keep::Nothing => {}
+            Keep::Ratings => self.ratings.push(value as f32),
+            Keep::Scores => self.scores.push((line as u32, value)),
+        }
     }
 
     /// Remembers how a time is written.
@@ -188,6 +208,7 @@ impl Part {
         self.users.shrink_to_fit();
         self.items.shrink_to_fit();
         self.times.shrink_to_fit();
+        self.ratings.shrink_to_fit();
         self.scores.shrink_to_fit();
     }
 }

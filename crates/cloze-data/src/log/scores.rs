@@ -1,9 +1,10 @@
 //! Scores of any system: rows of user, item and a number.
 
+use super::files::{RowRules, read_file};
 use super::finish::common;
 use super::intern::Interner;
-use super::options::{LogFormat, LogOptions};
-use super::{RowRules, TimeRule, read_json, read_parquet, read_text};
+use super::options::LogOptions;
+use super::rows::Keep;
 use crate::{DataError, Filters, Progress};
 
 /// One row of a file of scores.
@@ -14,7 +15,7 @@ pub struct ScoreRow {
     /// The place of its item among [`Scores::items`].
     pub item: u32,
     /// The score, a finite number.
-    pub score: f32,
+    pub score: f64,
     /// Line of the file, counted from 1 (of Parquet the row, counted from 1).
     pub line: u32,
 }
@@ -36,17 +37,9 @@ pub struct Scores {
 /// As [`read_log`](super::read_log) with [`BadRows::Error`](super::BadRows::Error): a missing column, a row without a
 /// user, an item or a finite score.
 pub fn read_scores(options: &LogOptions, progress: &mut dyn Progress) -> Result<Scores, DataError> {
-    let filters = Filters::default();
-    let path = options.path.as_path();
-    let rules = RowRules { skip_bad: false, keep_values: true };
-    let read = match options.resolve(path)? {
-        LogFormat::JsonLines => read_json(options, path, &filters, rules, progress)?,
-        LogFormat::Parquet => read_parquet(options, path, &filters, rules, progress)?,
-        format => {
-            let table = options.table(path, format)?;
-            read_text(options, path, &table, TimeRule::Any, &filters, rules, progress)?
-        }
-    };
+    options.check()?;
+    let rules = RowRules { skip_bad: false, keep: Keep::Scores };
+    let read = read_file(options, &options.path, &Filters::default(), rules, progress)?;
     let mut parts = read.parts;
     let mut before = 0;
     for part in &mut parts {

@@ -7,10 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
+use memchr::memchr;
 use sha2::{Digest, Sha256};
 
 use crate::DataError;
 use crate::hash::hex;
+
+/// How many bytes tell what a content is.
+const HEAD: usize = 1024;
 
 /// How a file is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +43,7 @@ impl Stream {
         (&mut file).take(4).read_to_end(&mut head).map_err(DataError::io("read", path))?;
         let packing = match head.as_slice() {
             [0x1f, 0x8b, ..] => Packing::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd] => Packing::Zstd,
+            head if is_zstd(head) => Packing::Zstd,
             _ => Packing::None,
         };
         let taken = Arc::new(AtomicU64::new(head.len() as u64));
@@ -70,9 +74,18 @@ impl Stream {
         read.map_err(|source| self.error(source))
     }
 
+    /// What the unpacked content begins with, so that its kind can be told. It is read again afterwards.
+    pub(crate) fn peek(&mut self) -> Result<Vec<u8>, DataError> {
+        let mut head = Vec::with_capacity(HEAD);
+        self.fill(&mut head, HEAD)?;
+        let rest = std::mem::replace(&mut self.reader, Box::new(io::empty()));
+        self.reader = Box::new(Cursor::new(head.clone()).chain(rest));
+        Ok(head)
+    }
+
     /// The error for a row without an end.
     pub(crate) fn too_long(&self, bytes: usize) -> DataError {
-        let reason = format!("a row is longer than {bytes} bytes: a quotation mark may not be closed");
+        let reason = format!("a row is longer than {bytes} bytes: expected a line break behind each row");
         DataError::Malformed { file: self.path.clone(), reason }
     }
 
@@ -94,15 +107,33 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, DataError> {
     Ok(bytes)
 }
 
+/// Whether a file begins as zstd: with a frame, or with one to be skipped, as parallel compressors write it first.
+fn is_zstd(head: &[u8]) -> bool {
+    matches!(head, [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+}
+
 /// Refuses content that is known to be something else than rows of text, and says what to do with it.
 pub(crate) fn refuse_foreign(path: &Path, content: &[u8]) -> Result<(), DataError> {
     let reason = match content {
         [b'P', b'K', 3, 4, ..] => "a zip archive or a spreadsheet: unpack it, or export it as CSV, first",
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
+            "packed as xz: unpack it first, as `xz -dk` does, or pack it as gzip or zstd"
+        }
+        // A block or the end of an empty file follows; a text may begin with these letters.
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..]
+        | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..] => {
+            "packed as bzip2: unpack it first, as `bzip2 -dk` does, or pack it as gzip or zstd"
+        }
+        [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => "a 7z archive: unpack it first, as `7z x` does",
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
             "UTF-16 text: convert it first, as `iconv -f UTF-16 -t UTF-8` does"
         }
         [b'P', b'A', b'R', b'1', ..] => "a Parquet file, read as text: give its format",
-        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => "packed twice: unpack it once",
+        [0x1f, 0x8b, ..] => "packed twice: unpack it once",
+        _ if is_zstd(content) => "packed twice: unpack it once",
+        _ if memchr(0, &content[..content.len().min(HEAD)]).is_some() => {
+            "no text, it has zero bytes: export it as CSV in UTF-8 first (text in UTF-16 or UTF-32 is converted by iconv)"
+        }
         _ => return Ok(()),
     };
     Err(DataError::Malformed { file: path.to_owned(), reason: reason.to_owned() })

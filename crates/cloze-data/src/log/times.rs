@@ -5,12 +5,12 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-/// The unit of the times of a file.
+/// The unit of the times of a log.
 ///
 /// Whole numbers tell their unit by their magnitude: below 10^11 seconds (or any order number), below 10^14
 /// milliseconds, below 10^17 microseconds, else nanoseconds. For times from 1973-03-03 to the year 5138 this is never
-/// ambiguous. One file has one unit: a second one is an error that names the line. The numbers are kept as they are, so
-/// that no order is lost.
+/// ambiguous. A log has one unit in all of its files: a second one is an error that names the line. The numbers are kept as they
+/// are, so that no order is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimeUnit {
@@ -66,7 +66,7 @@ impl TimeUnit {
     }
 }
 
-/// How the times of a file are written.
+/// How the times of a log are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
     Number(TimeUnit),
@@ -96,7 +96,10 @@ impl TimeRule {
     pub(crate) fn expected(self) -> &'static str {
         match self {
             Self::Numbers => "a whole number, such as Unix seconds",
-            Self::Any => "a number, such as Unix seconds, or an ISO 8601 date or time",
+            Self::Any => {
+                "a whole number, such as Unix seconds (only they may have a fraction), or an ISO 8601 date or time before \
+                 9999-12-31"
+            }
         }
     }
 }

@@ -99,6 +99,13 @@ impl<C> FileSpec<C> {
         if self.table.as_ref().is_some_and(|table| table.separator.is_empty()) {
             return Err(format!("{first}: separator = \"\": expected one or more characters"));
         }
+        let quoted = self.table.as_ref().filter(|table| table.quotes == Some(true));
+        if let Some(table) = quoted.filter(|table| table.quoted().is_none()) {
+            let separator = &table.separator;
+            return Err(format!(
+                "{first}: quotes = true with separator = {separator:?}: expected one of one byte"
+            ));
+        }
         let header = self.table.as_ref().is_none_or(|table| table.header);
         self.sha256.as_deref().map_or(Ok(()), check_sha256)?;
         for column in columns {

@@ -1,66 +1,32 @@
-//! Text tables: separator, encoding, header, columns. What all readers share.
+//! Rows and columns of text tables. What all readers share.
 
 use std::borrow::Cow;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use super::column::{Column, plain_text_id};
 use super::interactions::InteractionColumns;
+use super::table::{Encoding, Table};
 use crate::DataError;
-use crate::log::{quoted_end, refuse_foreign, row_end};
-
-/// How a text file is cut into cells.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Table {
-    /// What stands between cells, one or more characters; `"whitespace"` stands for any run of spaces and tabs.
-    pub separator: String,
-    /// Whether the first line names the columns. Default: false.
-    #[serde(default)]
-    pub header: bool,
-    /// The encoding of the text. Default: utf-8.
-    #[serde(default)]
-    pub encoding: Encoding,
-    /// Whether cells in quotation marks may have separators, line breaks and (doubled) quotation marks, as in CSV. The
-    /// separator is then one byte. Default: false, quoting is not interpreted.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub quotes: bool,
-}
-
-/// The encoding of a text file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Encoding {
-    /// UTF-8, with or without a byte order mark.
-    #[default]
-    #[serde(rename = "utf-8")]
-    Utf8,
-    /// ISO 8859-1, as the older `MovieLens` files.
-    #[serde(rename = "latin-1")]
-    Latin1,
-}
+use crate::error_text::UNQUOTED;
+use crate::log::{Rows, refuse_foreign};
 
 /// A text table in memory, with its header taken off.
 pub(crate) struct Text<'a> {
     pub(crate) path: &'a Path,
     table: &'a Table,
-    content: Cow<'a, str>,
+    content: Cow<'a, [u8]>,
     header: Option<Vec<String>>,
 }
 
 impl<'a> Text<'a> {
-    /// Decodes `bytes`, the (unpacked) content of `path`, which errors name.
+    /// Takes `bytes`, the (unpacked) content of `path`, which errors name. Rows are decoded where they are cut.
     pub(crate) fn new(path: &'a Path, bytes: &'a [u8], table: &'a Table) -> Result<Self, DataError> {
         refuse_foreign(path, bytes)?;
-        let content = match table.encoding {
-            Encoding::Utf8 => Cow::Borrowed(utf8(path, bytes)?),
-            // ISO 8859-1 is the first 256 code points of Unicode.
-            Encoding::Latin1 => Cow::Owned(bytes.iter().map(|byte| char::from(*byte)).collect()),
-        };
-        let mut this = Self { path, table, content, header: None };
+        let marked = table.encoding == Encoding::Utf8;
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").filter(|_| marked).unwrap_or(bytes);
+        let mut this = Self { path, table, content: table.encoding.decode(bytes), header: None };
         if table.header {
-            let first = this.all_lines().next();
-            let header = first.map(|(line, text)| Row::checked(path, table, line, text)).transpose()?;
+            let header = this.all_rows().next().transpose()?;
             this.header = header.map(|row| row.cells.into_iter().map(Cow::into_owned).collect());
         }
         Ok(this)
@@ -71,28 +37,29 @@ impl<'a> Text<'a> {
         self.header.as_deref().unwrap_or_default()
     }
 
-    fn all_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+    fn all_rows(&self) -> impl Iterator<Item = Result<Row<'_>, DataError>> {
         // Blank lines at the end are no rows; a blank line elsewhere is one with too few cells.
-        let mut rest = Some(self.content.trim_end_matches(['\n', '\r'])).filter(|body| !body.is_empty());
-        let mut next = 1;
-        std::iter::from_fn(move || {
-            let body = rest?;
-            let end = match self.table.separator.as_bytes() {
-                [separator] if self.table.quotes => row_end(body.as_bytes(), *separator),
-                _ => body.find('\n'),
-            };
-            let (text, line) = (&body[..end.unwrap_or(body.len())], next);
-            rest = end.map(|end| &body[end + 1..]);
-            next += if self.table.quotes { text.matches('\n').count() + 1 } else { 1 };
-            Some((line, text.strip_suffix('\r').unwrap_or(text)))
+        let last = self.content.iter().rposition(|byte| !b"\r\n".contains(byte));
+        let body = &self.content[..last.map_or(0, |last| last + 1)];
+        Rows::new(body, self.table.quoted()).map(|(line, row)| {
+            let text = utf8(self.path, line, row)?;
+            Row::checked(self.path, self.table, line, text)
         })
     }
 
-    /// Lines with their numbers (counted from 1, the header included) and their cells.
+    /// The rows behind the header, or what is wrong with each.
     pub(crate) fn rows(&self) -> impl Iterator<Item = Result<Row<'_>, DataError>> {
-        let skipped = usize::from(self.table.header);
-        let rows = self.all_lines().skip(skipped);
-        rows.map(|(line, text)| Row::checked(self.path, self.table, line, text))
+        self.all_rows().skip(usize::from(self.table.header))
+    }
+
+    /// The number of cells of the header, or of the first row that can be cut: no row has more. None if there is nothing.
+    pub(crate) fn cells(&self) -> Option<usize> {
+        if self.header().iter().any(|cell| !cell.is_empty()) {
+            return Some(self.header().len());
+        }
+        self.rows()
+            .find_map(|row| row.ok().filter(|row| !row.text.trim().is_empty()))
+            .map(|row| row.cells.len())
     }
 
     /// The columns of interactions.
@@ -151,27 +118,25 @@ impl<'t> Row<'t> {
         text: &'t str,
     ) -> Result<Self, DataError> {
         let mut row = Self::bare(path, table, line, text);
-        if table.quotes && text.contains('"') {
-            if let Err(expected) = cut_quoted(&table.separator, text, &mut row.cells) {
-                let place = Place { index: row.cells.len(), role: "quoted" };
-                return Err(row.wrong(place, text, expected));
-            }
-        } else {
-            row.cells = cut(table, text);
+        if let Err(expected) = table.cut(text, &mut row.cells) {
+            let place = Place { index: row.cells.len(), role: "quoted" };
+            return Err(row.wrong(place, text, expected));
         }
         Ok(row)
     }
 
-    /// Refuses a row with another number of cells than the first, where all have to have as many.
+    /// Refuses a row with more cells than the first of its file, but for empty ones: some programs write a separator behind each
+    /// cell. Between spaces no cell is empty, so that there the number has to be the same.
     pub(crate) fn check_cells(&self, expected: Option<usize>) -> Result<(), DataError> {
         let found = self.cells.len();
-        match expected.filter(|expected| *expected != found && !self.text.is_empty()) {
-            Some(expected) => {
-                let (file, line) = (self.path.to_owned(), self.line);
-                Err(DataError::Ragged { file, line, found, expected })
-            }
-            None => Ok(()),
+        let Some(expected) = expected.filter(|_| !self.text.is_empty()) else { return Ok(()) };
+        let more = || self.cells.iter().skip(expected).any(|cell| !cell.is_empty());
+        let other = if self.table.is_whitespace() { found != expected } else { more() };
+        if other {
+            let (file, line) = (self.path.to_owned(), self.line);
+            return Err(DataError::Ragged { file, line, found, expected });
         }
+        Ok(())
     }
 
     /// A line that is not cut.
@@ -208,14 +173,14 @@ impl<'t> Row<'t> {
         cell.map(AsRef::as_ref).ok_or_else(|| self.missing(place))
     }
 
-    /// The cell of an id: not empty, and quoted only where quoting is interpreted.
+    /// The cell of an id: not empty, and with a quotation mark before it only where it is said what marks are.
     pub(crate) fn id(&self, place: Place) -> Result<&str, DataError> {
         let id = self.cell(place)?;
         if id.is_empty() {
             return Err(self.wrong(place, id, "an id"));
         }
-        if id.starts_with('"') && !self.table.quotes {
-            return Err(self.wrong(place, id, "an id without quotation marks (quoting is not interpreted)"));
+        if id.starts_with('"') && self.table.quotes.is_none() {
+            return Err(self.wrong(place, id, UNQUOTED));
         }
         Ok(plain_text_id(id))
     }
@@ -232,71 +197,14 @@ impl<'t> Row<'t> {
     }
 }
 
-impl Table {
-    /// Runs of spaces and tabs between cells, no header.
-    pub(crate) fn whitespace() -> Self {
-        let separator = "whitespace".to_owned();
-        Self { separator, header: false, encoding: Encoding::Utf8, quotes: false }
-    }
-
-    /// The number of cells of the first row of `text`, where all rows have to have as many: cells that no separator
-    /// tells apart from a longer list, such as a user and all items, must not be passed over.
-    pub(crate) fn cells_of_first(&self, text: &[u8]) -> Option<usize> {
-        let first = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).find(|row| !row.is_empty())?;
-        let cells = || first.split(u8::is_ascii_whitespace).filter(|cell| !cell.is_empty()).count();
-        (self.separator == "whitespace").then(cells)
-    }
-
-    fn name(&self) -> String {
-        match self.separator.as_str() {
-            "\t" => "a tab".to_owned(),
-            "whitespace" => "spaces or tabs".to_owned(),
-            other => format!("{other:?}"),
-        }
-    }
-}
-
-fn cut<'t>(table: &Table, line: &'t str) -> Vec<Cow<'t, str>> {
-    if table.separator == "whitespace" {
-        line.split_ascii_whitespace().map(Cow::Borrowed).collect()
-    } else {
-        line.split(table.separator.as_str()).map(Cow::Borrowed).collect()
-    }
-}
-
-/// Cuts a line with quoted cells, or says what was expected instead of what stands there.
-fn cut_quoted<'t>(separator: &str, line: &'t str, cells: &mut Vec<Cow<'t, str>>) -> Result<(), &'static str> {
-    let mut rest = line;
-    loop {
-        let end = if rest.starts_with('"') {
-            let end = quoted_end(rest.as_bytes(), 0).ok_or("a closing quotation mark")?;
-            if !rest[end..].is_empty() && !rest[end..].starts_with(separator) {
-                return Err("a separator behind the closing quotation mark");
-            }
-            let inside = &rest[1..end - 1];
-            let doubled = inside.contains('"');
-            cells.push(if doubled { inside.replace("\"\"", "\"").into() } else { inside.into() });
-            end
-        } else {
-            let end = rest.find(separator).unwrap_or(rest.len());
-            cells.push(rest[..end].into());
-            end
-        };
-        if end == rest.len() {
-            return Ok(());
-        }
-        rest = &rest[end + separator.len()..];
-    }
-}
-
-fn utf8<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, DataError> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    std::str::from_utf8(bytes).map_err(|error| {
-        let good = &bytes[..error.valid_up_to()];
+/// A row that begins in this line as text.
+pub(crate) fn utf8<'a>(path: &Path, line: usize, row: &'a [u8]) -> Result<&'a str, DataError> {
+    std::str::from_utf8(row).map_err(|error| {
+        let good = &row[..error.valid_up_to()];
         DataError::Encoding {
             file: path.to_owned(),
-            line: good.split(|byte| *byte == b'\n').count(),
-            byte: bytes[error.valid_up_to()],
+            line: line + memchr::memchr_iter(b'\n', good).count(),
+            byte: row[error.valid_up_to()],
         }
     })
 }

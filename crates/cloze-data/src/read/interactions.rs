@@ -7,7 +7,8 @@ use arrow::array::{ArrayRef, Float32Array, Int64Array, RecordBatch, StringBuilde
 use serde::{Deserialize, Serialize};
 
 use super::column::Column;
-use super::delimited::{Layout, Place, Row, Table, Text};
+use super::delimited::{Layout, Place, Row, Text};
+use super::table::Table;
 use crate::log::{TimeRule, parse_value, read_bytes, whole};
 use crate::{DataError, Interactions};
 
@@ -38,8 +39,8 @@ pub fn read_interactions(
     columns: &InteractionColumns,
 ) -> Result<Interactions, DataError> {
     let bytes = read_bytes(path)?;
-    let cells = table.cells_of_first(&bytes);
     let text = Text::new(path, &bytes, table)?;
+    let cells = text.cells();
     let Layout { user, item, time, value } = text.layout(columns)?;
     let (mut users, mut items) = (StringBuilder::new(), StringBuilder::new());
     let (mut times, mut values) = (Vec::new(), Vec::new());
@@ -59,7 +60,7 @@ pub fn read_interactions(
             times.push(parse_time(&row, place)?);
         }
         if let Some(place) = value {
-            values.push(parse_value(&row, place)?);
+            values.push(parse_value(&row, place)? as f32);
         }
     }
     if room == (0, 0) {

@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::column::{Column, plain_text_id};
-use super::delimited::Table;
-use super::records::{Asked, Records, each};
+use super::records::{Asked, Records, Refuse, each_or_refuse};
+use super::table::Table;
 use crate::DataError;
 
 /// How the rows of an item file are written.
@@ -132,11 +132,21 @@ pub fn read_items(
     cutting: &Cutting,
     columns: &ItemColumns,
 ) -> Result<HashMap<String, ItemRecord>, DataError> {
+    read_items_with(path, cutting, columns, &mut Err)
+}
+
+/// As [`read_items`]; of a row that can't be read, `refuse` decides whether it ends the reading.
+pub(crate) fn read_items_with(
+    path: &Path,
+    cutting: &Cutting,
+    columns: &ItemColumns,
+    refuse: &mut Refuse<'_>,
+) -> Result<HashMap<String, ItemRecord>, DataError> {
     let wrong = |reason| DataError::Malformed { file: path.to_owned(), reason };
     columns.check().map_err(wrong)?;
     let asked = columns.asked();
     let mut items = HashMap::new();
-    each(path, cutting, &asked, &mut |records, line, cells| {
+    let mut take = |records: &Records<'_>, line: usize, cells: &[Vec<String>]| {
         let id = plain_text_id(&cells[0].join(" ")).to_owned();
         if id.is_empty() {
             return Err(records.wrong(0, line, &id, "an id"));
@@ -157,7 +167,8 @@ pub fn read_items(
             }
         }
         Ok(())
-    })?;
+    };
+    each_or_refuse(path, cutting, &asked, &mut take, refuse)?;
     Ok(items)
 }
 

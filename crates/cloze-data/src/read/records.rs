@@ -1,5 +1,6 @@
 //! Rows of any file as lists of texts: what item files need, whatever their format.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -8,14 +9,15 @@ use arrow::datatypes::{DataType, Float64Type};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use super::column::Column;
-use super::delimited::{Table, Text};
+use super::delimited::Text;
 use super::items::Cutting;
+use super::table::Table;
 use crate::DataError;
 use crate::guard::guarded;
-use crate::log::read_bytes;
+use crate::log::{read_bytes, refuse_foreign};
 
 /// A column that is wanted, and what for.
 pub(crate) struct Asked {
@@ -33,6 +35,9 @@ pub(crate) struct Records<'a> {
 /// Takes line (from 1), and for each column its texts: none for null, several for a list.
 type Take<'t> = dyn FnMut(&Records<'_>, usize, &[Vec<String>]) -> Result<(), DataError> + 't;
 
+/// Takes the error of a row, and returns it if it ends the reading.
+pub(crate) type Refuse<'t> = dyn FnMut(DataError) -> Result<(), DataError> + 't;
+
 /// Calls `take` for every row of the file.
 pub(crate) fn each(
     path: &Path,
@@ -40,14 +45,25 @@ pub(crate) fn each(
     asked: &[Asked],
     take: &mut Take<'_>,
 ) -> Result<(), DataError> {
+    each_or_refuse(path, cutting, asked, take, &mut Err)
+}
+
+/// Calls `take` for every row of the file, and `refuse` for what is wrong with one, an error of `take` included.
+pub(crate) fn each_or_refuse(
+    path: &Path,
+    cutting: &Cutting,
+    asked: &[Asked],
+    take: &mut Take<'_>,
+    refuse: &mut Refuse<'_>,
+) -> Result<(), DataError> {
     let bytes = read_bytes(path)?;
     if bytes.is_empty() {
         return Err(DataError::Malformed { file: path.to_owned(), reason: "the file is empty".to_owned() });
     }
     match cutting {
-        Cutting::Table(table) => text(path, &bytes, table, asked, take),
-        Cutting::JsonLines => json(path, &bytes, asked, take),
-        Cutting::Parquet => parquet(path, bytes, asked, take),
+        Cutting::Table(table) => text(path, &bytes, table, asked, take, refuse),
+        Cutting::JsonLines => json(path, &bytes, asked, take, refuse),
+        Cutting::Parquet => parquet(path, bytes, asked, take, refuse),
     }
 }
 
@@ -69,25 +85,37 @@ fn text(
     table: &Table,
     asked: &[Asked],
     take: &mut Take<'_>,
+    refuse: &mut Refuse<'_>,
 ) -> Result<(), DataError> {
     let text = Text::new(path, bytes, table)?;
     let places: Vec<_> =
         asked.iter().map(|asked| text.column(&asked.column, asked.role)).collect::<Result<_, DataError>>()?;
     let label = |place: &super::Place| format!("column {} ({})", place.index + 1, place.role);
     let records = Records { path, labels: places.iter().map(label).collect() };
+    let cells = text.cells();
     for row in text.rows() {
-        let row = row?;
-        let mut cells = Vec::with_capacity(places.len());
-        for (at, place) in places.iter().enumerate() {
-            let cell = if at == 0 { row.id(*place)? } else { row.cell(*place)? };
-            cells.push(vec![cell.to_owned()]);
-        }
-        take(&records, row.line(), &cells)?;
+        let taken = row.and_then(|row| {
+            row.check_cells(cells)?;
+            let mut cells = Vec::with_capacity(places.len());
+            for (at, place) in places.iter().enumerate() {
+                let cell = if at == 0 { row.id(*place)? } else { row.cell(*place)? };
+                cells.push(vec![cell.to_owned()]);
+            }
+            take(&records, row.line(), &cells)
+        });
+        taken.or_else(&mut *refuse)?;
     }
     Ok(())
 }
 
-fn json(path: &Path, bytes: &[u8], asked: &[Asked], take: &mut Take<'_>) -> Result<(), DataError> {
+fn json(
+    path: &Path,
+    bytes: &[u8],
+    asked: &[Asked],
+    take: &mut Take<'_>,
+    refuse: &mut Refuse<'_>,
+) -> Result<(), DataError> {
+    refuse_foreign(path, bytes)?;
     let malformed = |reason: &str| DataError::Malformed { file: path.to_owned(), reason: reason.to_owned() };
     let mut names = Vec::with_capacity(asked.len());
     for asked in asked {
@@ -105,28 +133,22 @@ fn json(path: &Path, bytes: &[u8], asked: &[Asked], take: &mut Take<'_>) -> Resu
         if row.trim_ascii().is_empty() {
             continue;
         }
-        let object: Map<String, Value> = serde_json::from_slice(row).map_err(|error| {
-            let reason = error.to_string();
-            let reason = reason.split(" at line").next().unwrap_or_default();
-            let text: String = String::from_utf8_lossy(row).chars().take(60).collect();
-            DataError::Cell {
-                file: path.to_owned(),
-                line: line + 1,
-                column: "the line".to_owned(),
-                value: text,
-                expected: format!("one JSON object ({reason})"),
+        let taken = object(path, line + 1, row).and_then(|object| {
+            first.get_or_insert_with(|| object.keys().cloned().collect::<Vec<_>>());
+            let values: Vec<_> = names.iter().map(|name| object.get(*name)).collect();
+            found.iter_mut().zip(&values).for_each(|(found, value)| *found |= value.is_some());
+            let mut cells = Vec::with_capacity(names.len());
+            for (at, value) in values.into_iter().enumerate() {
+                let Some(value) = value else {
+                    cells.push(Vec::new());
+                    continue;
+                };
+                let other = || records.wrong(at, line + 1, value.get(), "text, a number, or a list of them");
+                cells.push(texts(value, 0).ok_or_else(other)?);
             }
-        })?;
-        let mut cells = Vec::with_capacity(names.len());
-        for (at, name) in names.iter().enumerate() {
-            let value = object.get(*name);
-            found[at] |= value.is_some();
-            let texts = value.map_or_else(|| Some(Vec::new()), texts);
-            let other = || records.wrong(at, line + 1, "{...}", "text, a number, or a list of them");
-            cells.push(texts.ok_or_else(other)?);
-        }
-        first.get_or_insert_with(|| object.keys().cloned().collect::<Vec<_>>());
-        take(&records, line + 1, &cells)?;
+            take(&records, line + 1, &cells)
+        });
+        taken.or_else(&mut *refuse)?;
     }
     // A field may be absent from some objects; from all of them it is misspelt.
     match (first, found.iter().position(|found| !found)) {
@@ -135,27 +157,52 @@ fn json(path: &Path, bytes: &[u8], asked: &[Asked], take: &mut Take<'_>) -> Resu
     }
 }
 
+/// The fields of an object, whose numbers are thus kept as they are written.
+fn object<'r>(path: &Path, line: usize, row: &'r [u8]) -> Result<BTreeMap<String, &'r RawValue>, DataError> {
+    serde_json::from_slice(row).map_err(|error| {
+        let reason = error.to_string();
+        let reason = reason.split(" at line").next().unwrap_or_default();
+        DataError::Cell {
+            file: path.to_owned(),
+            line,
+            column: "the line".to_owned(),
+            value: String::from_utf8_lossy(row).chars().take(60).collect(),
+            expected: format!("one JSON object ({reason})"),
+        }
+    })
+}
+
 fn header(path: &Path, asked: &Asked, found: Vec<String>) -> DataError {
     let column = asked.column.to_string();
     DataError::Header { file: path.to_owned(), column, role: asked.role, found }
 }
 
-/// The texts of a JSON value; `None` for an object.
-fn texts(value: &Value) -> Option<Vec<String>> {
-    match value {
-        Value::Null => Some(Vec::new()),
-        Value::Bool(flag) => Some(vec![flag.to_string()]),
-        Value::Number(number) => Some(vec![number.to_string()]),
-        Value::String(text) => Some(vec![text.clone()]),
-        Value::Array(values) => {
-            let all: Option<Vec<Vec<String>>> = values.iter().map(texts).collect();
+/// The texts of a JSON value; `None` for an object, and for lists in lists without end.
+fn texts(value: &RawValue, depth: usize) -> Option<Vec<String>> {
+    const DEEPEST: usize = 64;
+    let json = value.get();
+    match json.as_bytes().first()? {
+        b'n' => Some(Vec::new()),
+        b'"' => Some(vec![serde_json::from_str(json).ok()?]),
+        b'[' if depth < DEEPEST => {
+            let values: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+            let all: Option<Vec<Vec<String>>> =
+                values.into_iter().map(|value| texts(value, depth + 1)).collect();
             all.map(|all| all.concat())
         }
-        Value::Object(_) => None,
+        b'[' | b'{' => None,
+        // A number, true or false.
+        _ => Some(vec![json.to_owned()]),
     }
 }
 
-fn parquet(path: &Path, bytes: Vec<u8>, asked: &[Asked], take: &mut Take<'_>) -> Result<(), DataError> {
+fn parquet(
+    path: &Path,
+    bytes: Vec<u8>,
+    asked: &[Asked],
+    take: &mut Take<'_>,
+    refuse: &mut Refuse<'_>,
+) -> Result<(), DataError> {
     let damaged = |error: &dyn std::fmt::Display| {
         let reason = format!("damaged, truncated or no Parquet ({error})");
         DataError::Malformed { file: path.to_owned(), reason }
@@ -186,7 +233,7 @@ fn parquet(path: &Path, bytes: Vec<u8>, asked: &[Asked], take: &mut Take<'_>) ->
         for row in 0..batch.num_rows() {
             line += 1;
             let cells: Vec<Vec<String>> = columns.iter().map(|column| cell(column, row)).collect();
-            take(&records, line, &cells)?;
+            take(&records, line, &cells).or_else(&mut *refuse)?;
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ use zip::ZipArchive;
 
 use crate::DataError;
 use crate::manifest::base_name;
+use crate::whole_file::temporary;
 
 /// Writes each of `members` to `folder`, under the last component of its name.
 pub(crate) fn extract(archive: &Path, members: &[String], folder: &Path) -> Result<(), DataError> {
@@ -18,8 +19,7 @@ pub(crate) fn extract(archive: &Path, members: &[String], folder: &Path) -> Resu
     for member in members {
         let mut source = zip.by_name(member).map_err(|error| damaged(format!("member {member}: {error}")))?;
         // Written beside and renamed: a file under its own name is whole.
-        let mut part =
-            tempfile::NamedTempFile::new_in(folder).map_err(DataError::io("create a file in", folder))?;
+        let mut part = temporary(folder)?;
         std::io::copy(&mut source, &mut part)
             .map_err(|error| damaged(format!("member {member}: {error}")))?;
         let target = folder.join(base_name(member));

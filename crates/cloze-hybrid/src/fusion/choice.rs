@@ -1,9 +1,11 @@
 //! How much of each score a sum takes, by validation items.
 
-use super::weights::{LOOKS, Likelihood, most_likely};
+use super::weights::{Found, LOOKS, Likelihood, most_likely};
+use crate::options::is_weight;
 use cloze_eval::{Cases, EvaluationOptions, Metric, ModelError, Protocol, Query, Recommender, evaluate};
 use cloze_train::{Run, TrainError};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Validation users that are scored at a time.
 const TOGETHER: usize = 256;
@@ -24,33 +26,42 @@ pub(crate) struct Choice {
     pub(crate) alone: f64,
 }
 
+/// What may be left out of a sum, as places in alpha.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Optional<'a> {
+    /// Of each model. A score that is in none of them is never left out alone.
+    pub(crate) groups: &'a [Vec<usize>],
+    /// Of the gate, that of the first score before all others; empty without one.
+    pub(crate) gate: Range<usize>,
+}
+
 /// In which proportion scores are added is what makes the validation items most likely (a conditional logit), and how much of
 /// the sum is what gives the highest NDCG@10 on them: a likelihood wants to be right about every item, a ranking about ten, and
 /// where little is known of an item, that is not the same. For the same reason a group of scores is left out where the others rank
-/// better without it. Where the first score alone is not worse, nothing is added.
+/// better without it, and so is the gate. Where the first score alone is not worse, nothing is added.
 ///
-/// `features` gives the scores of cases, `[cases, 1 + alpha, items]`; the search begins at `start`. `groups` are places in alpha; a
-/// score that is in none of them is never left out alone.
+/// `features` gives the scores of cases, `[cases, 1 + alpha, items]`; the search begins at `start`.
 ///
 /// # Errors
 /// Those of `features`.
 pub(crate) fn choose(
     cases: &Cases<'_>,
     start: &[f64],
-    groups: &[Vec<usize>],
+    optional: &Optional<'_>,
     run: &mut Run<'_>,
     mut features: impl FnMut(&Cases<'_>) -> Result<Vec<f32>, TrainError>,
 ) -> Result<Choice, TrainError> {
     let parts = parts(cases)?;
     let users: usize = parts.iter().map(Cases::len).sum();
-    let sums = sums(groups, start.len());
+    let sums = sums(optional, start.len());
     run.reporter.start("alpha", (users * LOOKS * sums.len()) as u64, "users");
     let mut done = 0;
     let mut candidates = vec![vec![0.0; start.len()]];
     // The first sum is of all scores: the others begin where it ends.
     let mut from: Vec<f64> = [1.0].into_iter().chain(start.iter().copied()).collect();
-    for summed in &sums {
-        let found = most_likely(from.clone(), summed, |weights| {
+    let mut unsettled = 0;
+    for (number, summed) in sums.iter().enumerate() {
+        let Found { weights: found, settled } = most_likely(from.clone(), summed, |weights| {
             let mut sum = Likelihood::zero(weights.len());
             for part in &parts {
                 let features = features(part)?;
@@ -68,12 +79,18 @@ pub(crate) fn choose(
             }
             Ok::<_, TrainError>(sum.mean(users, weights))
         })?;
-        let content = found[0].max(SOME);
-        let share = |share: &f64| found[1..].iter().map(|weight| share * (weight / content)).collect();
-        candidates.extend(SHARES.iter().map(share));
-        if candidates.len() == 1 + SHARES.len() {
+        unsettled += usize::from(!settled);
+        candidates.extend(multiples(&found, optional.gate.clone().next()));
+        if number == 0 {
             from = found;
         }
+    }
+    if unsettled > 0 {
+        run.reporter.note(&format!(
+            "the search for alpha was stopped after {LOOKS} looks at the validation items, with {unsettled} of {} sums not settled: \
+             weights that rank better may exist (--alpha takes them), or try another --lambda, which changes the size of the scores",
+            sums.len()
+        ));
     }
     let found = quality(&parts, &candidates, features)?;
     // The first of equals: content alone, if nothing is better, and then what leaves out nothing.
@@ -81,19 +98,34 @@ pub(crate) fn choose(
     Ok(Choice { alpha: candidates[best].clone(), quality: found[best], alone: found[0] })
 }
 
+/// Weights of a sum, the first score's first, as candidates for alpha: the more of what is added, the less of the first score, whose
+/// own gate, at `gate`, stays in proportion to it. Without those that a model's options could not have.
+pub(super) fn multiples(found: &[f64], gate: Option<usize>) -> impl Iterator<Item = Vec<f64>> {
+    let content = found[0].max(SOME);
+    let multiple = move |share: f64| -> Vec<f64> {
+        let of = |place| if Some(place) == gate { 1.0 } else { share };
+        found[1..].iter().enumerate().map(|(place, weight)| of(place) * (weight / content)).collect()
+    };
+    SHARES.into_iter().map(multiple).filter(|alpha| alpha.iter().all(|&weight| is_weight(weight)))
+}
+
 /// Which scores are summed, the first one always: all of them, and then all without one or more of the groups, but not without every
-/// group.
-fn sums(groups: &[Vec<usize>], added: usize) -> Vec<Vec<bool>> {
-    let without = |left_out: usize| {
+/// group. Where there is a gate, first all of that without it: a gate is nothing but a choice more.
+fn sums(optional: &Optional<'_>, added: usize) -> Vec<Vec<bool>> {
+    let Optional { groups, gate } = optional;
+    let without = |gated: bool, left_out: usize| {
         let mut summed = vec![true; 1 + added];
-        for (_, group) in groups.iter().enumerate().filter(|(group, _)| left_out >> group & 1 == 1) {
-            for place in group {
-                summed[1 + place] = false;
-            }
+        let groups = groups.iter().enumerate().filter(|(group, _)| left_out >> group & 1 == 1);
+        let ungated = gate.clone().filter(|_| !gated);
+        for place in groups.flat_map(|(_, group)| group.iter().copied()).chain(ungated) {
+            summed[1 + place] = false;
         }
         summed
     };
-    (0..(1 << groups.len()).max(2) - 1).map(without).collect()
+    let gated: &[bool] = if gate.is_empty() { &[true] } else { &[false, true] };
+    let each =
+        |&gated: &bool| (0..(1 << groups.len()).max(2) - 1).map(move |left_out| without(gated, left_out));
+    gated.iter().flat_map(each).collect()
 }
 
 /// Mean NDCG@10 under each of the weightings.

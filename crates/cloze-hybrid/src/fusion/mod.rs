@@ -6,7 +6,7 @@ mod linear;
 mod weights;
 
 use crate::options::HybridOptions;
-pub(crate) use choice::{Choice, add, choose, log_softmax, sum};
+pub(crate) use choice::{Choice, Optional, add, choose, log_softmax, sum};
 use cloze_sequential::Tower;
 use cloze_train::{ModelFolder, NamedTensor, Run, TrainError, TrainingData, validation_cases};
 pub(crate) use linear::Linear;
@@ -50,11 +50,13 @@ impl Fusion {
             return Ok(this);
         };
         let (start, groups) = (this.alpha.clone(), this.groups());
+        let optional = Optional { groups: &groups, gate: this.gate_places() };
         let Choice { alpha, quality, alone } =
-            choose(&cases, &start, &groups, run, |part| this.features(part.histories(), cbf))?;
+            choose(&cases, &start, &optional, run, |part| this.features(part.histories(), cbf))?;
         run.reporter.finish(&format!(
-            "{} weigh {alpha:.2?}: validation NDCG@10 {quality:.4}, content alone {alone:.4}",
+            "{} weigh {alpha:.2?}{}: validation NDCG@10 {quality:.4}, content alone {alone:.4}",
             this.linear.described(),
+            this.left_out(&alpha),
         ));
         this.alpha = alpha;
         Ok(this)
@@ -65,12 +67,25 @@ impl Fusion {
         &self.alpha
     }
 
+    /// Places in alpha of the gate: β of ln P, then those of the scores that are added.
+    fn gate_places(&self) -> Range<usize> {
+        let rows = self.linear.rows();
+        if self.gate { rows..2 * rows + 1 } else { 0..0 }
+    }
+
     /// Places in alpha of EASE's scores and of SLIT's: either model can be left out.
     fn groups(&self) -> Vec<Vec<usize>> {
-        // With a gate, β of ln P stands between.
-        let gated = |row| self.gate.then_some(self.linear.rows() + 1 + row);
+        let gated = |row| self.gate_places().nth(1 + row);
         let places = |rows: Range<usize>| rows.flat_map(|row| [Some(row), gated(row)]).flatten().collect();
         self.linear.rows_of_each().into_iter().filter(|rows| !rows.is_empty()).map(places).collect()
+    }
+
+    /// The models that weigh nothing, for a message; empty where each weighs something.
+    fn left_out(&self, alpha: &[f64]) -> String {
+        let named = ["EASE", "SLIT"].into_iter().zip(self.linear.rows_of_each());
+        let nothing = named.filter(|(_, rows)| !rows.is_empty()).zip(self.groups());
+        let nothing = nothing.filter(|(_, places)| places.iter().all(|&place| alpha[place] == 0.0));
+        nothing.map(|((name, _), _)| format!(", {name} is left out")).collect()
     }
 
     /// What is summed, `[histories, 1 + added, items]`: ln P, the scores of EASE and those of SLIT; with a gate, all of them again,

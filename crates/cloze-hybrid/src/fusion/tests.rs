@@ -1,8 +1,9 @@
 //! The sum of content and linear models on users in two groups.
 
-use super::choice::quality as quality_of;
+use super::choice::{multiples, quality as quality_of};
 use super::linear::{ease_options, slit_options};
 use super::*;
+use crate::options::is_weight;
 use crate::testing::stored;
 use cloze_cf::{Ease, Slit, SlitOptions};
 use cloze_data::Sequences;
@@ -157,9 +158,10 @@ fn each_score_has_a_weight_of_its_own() {
     let cases = validation_cases(&sequences, Some(&next), ITEMS).unwrap().unwrap();
     let mut tower = tower();
     let mut run = Run::new(3, &mut reporter);
-    let Choice { alpha, .. } =
-        choose(&cases, fusion.alpha(), &[], &mut run, |part| fusion.features(part.histories(), &mut tower))
-            .unwrap();
+    let Choice { alpha, .. } = choose(&cases, fusion.alpha(), &Optional::default(), &mut run, |part| {
+        fusion.features(part.histories(), &mut tower)
+    })
+    .unwrap();
     assert!(alpha[2] > alpha[0], "here an item follows on another: {alpha:?}");
 }
 
@@ -189,7 +191,9 @@ fn a_score_that_makes_items_likelier_and_ranks_worse_is_left_out() {
             let row = |user: &u32| &rows[*user as usize * 3 * ITEMS..][..3 * ITEMS];
             Ok(part.users().iter().flat_map(row).copied().collect())
         };
-        super::choose(&cases, &[1.0, 1.0], groups, &mut Run::new(3, &mut Reporter::quiet()), of_part).unwrap()
+        let optional = Optional { groups, ..Optional::default() };
+        super::choose(&cases, &[1.0, 1.0], &optional, &mut Run::new(3, &mut Reporter::quiet()), of_part)
+            .unwrap()
     };
     let (all, some) = (choose(&[]), choose(&[vec![0], vec![1]]));
     assert!(all.alpha[1] > 0.0, "{:?}", all.alpha);
@@ -237,11 +241,86 @@ fn a_gate_changes_all_weights_with_the_length_of_the_history() {
     let cases = validation_cases(&shorter, Some(&next), ITEMS).unwrap().unwrap();
     let (fusion, mut tower, mut reporter) = (gated(&[5.0, 0.0, 0.0]), tower(), Reporter::quiet());
     assert_eq!(fusion.groups(), [[0, 2]]);
-    let chosen = choose(&cases, fusion.alpha(), &[], &mut Run::new(3, &mut reporter), |part| {
+    let optional = Optional { groups: &[], gate: fusion.gate_places() };
+    let chosen = choose(&cases, fusion.alpha(), &optional, &mut Run::new(3, &mut reporter), |part| {
         fusion.features(part.histories(), &mut tower)
     })
     .unwrap();
     assert!(chosen.alpha[2] > 0.0, "the longer the history, the more of EASE: {:?}", chosen.alpha);
+}
+
+/// Cases of 40 items whose scores `row` gives, `[1 + added, items]`, and the items that are taken.
+fn made(cases: usize, mut row: impl FnMut(usize) -> (Vec<f32>, u32)) -> (Vec<Vec<f32>>, Vec<u32>) {
+    (0..cases).map(|case| row(case)).unzip()
+}
+
+/// What is chosen of such scores, with the notes.
+fn chosen_of(
+    (rows, targets): &(Vec<Vec<f32>>, Vec<u32>),
+    start: &[f64],
+    optional: &Optional<'_>,
+) -> (Choice, Vec<String>) {
+    let users: Vec<u32> = (0..targets.len() as u32).collect();
+    let cases = Cases::new(users, vec![&[]; targets.len()], targets.clone(), vec![1; 40]).unwrap();
+    let mut reporter = Reporter::quiet();
+    let of_part =
+        |part: &Cases<'_>| Ok(part.users().iter().flat_map(|user| &rows[*user as usize]).copied().collect());
+    let choice = choose(&cases, start, optional, &mut Run::new(3, &mut reporter), of_part).unwrap();
+    (choice, reporter.notes().to_vec())
+}
+
+/// Content is so far off that the more of a small score is taken the better, without end.
+#[test]
+fn weights_that_no_folder_could_have_are_not_chosen() {
+    let scores = made(100, |case| {
+        let mut row = vec![0.0; 80];
+        (row[case % 40], row[40 + case % 40]) = (-8000.0, 0.01);
+        (row, (case % 40) as u32)
+    });
+    let (Choice { alpha, .. }, _) = chosen_of(&scores, &[5.0], &Optional::default());
+    assert!(alpha.iter().all(|&weight| is_weight(weight)), "{alpha:?}");
+}
+
+#[test]
+fn a_search_for_weights_that_did_not_end_is_noted() {
+    let scores = made(100, |case| {
+        let mut row = vec![0.0; 80];
+        (row[case % 40], row[40 + (case + 1) % 40]) = (1.0, 1.0);
+        (row, (case % 40) as u32)
+    });
+    let notes = |start| chosen_of(&scores, &[start], &Optional::default()).1;
+    assert_eq!(notes(5.0), [""; 0]);
+    let far = notes(1e9);
+    assert!(far.len() == 1 && far[0].contains("1 of 1 sums not settled"), "{far:?}");
+}
+
+#[test]
+fn more_of_what_is_added_leaves_contents_own_gate_as_it_is() {
+    let alphas: Vec<Vec<f64>> = multiples(&[2.0, 6.0, -1.0, 4.0], Some(1)).collect();
+    assert_eq!((alphas.len(), &alphas[1], &alphas[6]), (7, &vec![3.0, -0.5, 2.0], &vec![192.0, -0.5, 128.0]));
+}
+
+/// Long and short histories at random beside those of which the sum is right: what makes the former likelier ranks the latter worse.
+#[test]
+fn weights_with_a_gate_never_rank_worse_on_validation_items_than_without() {
+    let mut generator = ChaCha8Rng::seed_from_u64(8);
+    let scores = made(60, |case| {
+        let gate = [-2.0, 0.0, 1.0][case % 3];
+        let mut row: Vec<f32> = (0..80).map(|_| generator.random_range(-2.0..2.0)).collect();
+        let sum = |item: &usize| row[*item] + row[40 + *item];
+        let best = (0..40).max_by(|a, b| sum(a).total_cmp(&sum(b))).unwrap();
+        let target = if case % 3 == 1 { best } else { generator.random_range(0..40) };
+        if case % 3 == 2 {
+            row[40 + target] = 2.0;
+        }
+        row.extend_from_within(..);
+        row[80..].iter_mut().for_each(|score| *score *= gate);
+        (row, target as u32)
+    });
+    let plain = (scores.0.iter().map(|row| row[..80].to_vec()).collect(), scores.1.clone());
+    let without = chosen_of(&plain, &[1.0], &Optional::default()).0;
+    let with = chosen_of(&scores, &[1.0, 0.0, 0.0], &Optional { groups: &[], gate: 1..3 }).0;
+    assert!(with.quality >= without.quality, "{} with a gate, {} without", with.quality, without.quality);
 }
 
 #[test]

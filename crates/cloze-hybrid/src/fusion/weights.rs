@@ -10,7 +10,9 @@ const RIDGE: f64 = 1e-6;
 const GAIN: f64 = 1e-6;
 /// A weight moves no further in a step: where the softmax is all but certain, the parabola is flat and its minimum far away.
 const LONGEST: f64 = 10.0;
-/// Looks at the data that the search takes at most; it needs four to six.
+/// By how much a step may be longer after one of that length that was a gain: weights of small scores are hundreds.
+const LONGER: f64 = 4.0;
+/// Looks at the data that the search takes at most: it needs four to nine, the more the larger the weights.
 pub(super) const LOOKS: usize = 12;
 
 /// Mean over cases of `−ln softmax(Σ w_k f_k)[target]` and half the ridge, with its derivatives at w: the conditional logit of
@@ -110,6 +112,14 @@ impl Likelihood {
     }
 }
 
+/// What a search came to.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Found {
+    pub(super) weights: Vec<f64>,
+    /// Whether no step would gain more; otherwise the looks were used up.
+    pub(super) settled: bool,
+}
+
 /// The weights of the largest likelihood, by Newton's method from `start`; those that are not `free` are 0. `look` goes through the
 /// data.
 ///
@@ -119,28 +129,33 @@ pub(super) fn most_likely<E>(
     start: Vec<f64>,
     free: &[bool],
     mut look: impl FnMut(&[f64]) -> Result<Likelihood, E>,
-) -> Result<Vec<f64>, E> {
+) -> Result<Found, E> {
     let mut weights = start;
     weights.iter_mut().zip(free).filter(|(_, free)| !**free).for_each(|(weight, _)| *weight = 0.0);
     let mut look = |weights: &[f64]| Ok(look(weights)?.along(free));
     let mut here = look(&weights)?;
-    let mut scale = 1.0;
+    let (mut scale, mut longest) = (1.0, LONGEST);
     for _ in 1..LOOKS {
         let Some((step, gain)) = here.step().filter(|(_, gain)| *gain > GAIN) else { break };
-        let longest = step.iter().fold(0.0, |longest: f64, step| longest.max(step.abs()));
-        let share = scale * (LONGEST / longest).min(1.0);
+        let length = step.iter().fold(0.0, |length: f64, step| length.max(step.abs()));
+        let share = scale * (longest / length).min(1.0);
         let next: Vec<f64> = weights.iter().zip(&step).map(|(weight, step)| weight - share * step).collect();
         let there = look(&next)?;
         // The parabola may be too flat: then less of the step.
         if there.loss <= here.loss {
+            if length > longest && scale >= 1.0 {
+                longest *= LONGER;
+            }
             (weights, here, scale) = (next, there, 1.0);
         } else if gain * scale > GAIN {
             scale *= 0.25;
         } else {
-            break;
+            // What is left to gain is lost in rounding.
+            return Ok(Found { weights, settled: true });
         }
     }
-    Ok(weights)
+    let settled = here.step().is_some_and(|(_, gain)| gain <= GAIN);
+    Ok(Found { weights, settled })
 }
 
 #[cfg(test)]
@@ -151,8 +166,11 @@ mod tests {
 
     const ITEMS: usize = 40;
 
-    /// Cases whose items were drawn with these weights: features, items that were seen, and the one that was taken.
-    fn drawn(weights: &[f64], cases: usize) -> Vec<(Vec<f32>, Vec<u32>, u32)> {
+    /// Features, items that were seen, and the one that was taken.
+    type Drawn = (Vec<f32>, Vec<u32>, u32);
+
+    /// Cases whose items were drawn with these weights.
+    fn drawn(weights: &[f64], cases: usize) -> Vec<Drawn> {
         let mut generator = ChaCha8Rng::seed_from_u64(1);
         let mut case = || {
             let features: Vec<f32> =
@@ -174,7 +192,11 @@ mod tests {
         (0..cases).map(|_| case()).collect()
     }
 
-    fn look(cases: &[(Vec<f32>, Vec<u32>, u32)], weights: &[f64]) -> Likelihood {
+    fn found(start: Vec<f64>, free: &[bool], cases: &[Drawn]) -> Vec<f64> {
+        most_likely(start, free, |weights| Ok::<_, ()>(look(cases, weights))).unwrap().weights
+    }
+
+    fn look(cases: &[Drawn], weights: &[f64]) -> Likelihood {
         let mut sum = Likelihood::zero(weights.len());
         for (features, seen, target) in cases {
             sum.add(&Likelihood::of(features, weights, seen, *target));
@@ -211,7 +233,8 @@ mod tests {
             looks += 1;
             Ok::<_, ()>(look(&cases, weights))
         });
-        let found = found.unwrap();
+        let Found { weights: found, settled } = found.unwrap();
+        assert!(settled);
         assert!(found.iter().zip(&truth).all(|(a, b)| (a - b).abs() < 0.15), "{found:?}");
         assert!(looks <= 6, "{looks} looks");
         let gradient = look(&cases, &found).gradient;
@@ -222,27 +245,54 @@ mod tests {
     fn without_a_score_the_weights_are_those_of_the_others_alone() {
         let cases = drawn(&[0.8, 3.0, -1.0], 500);
         let free = [true, false, true];
-        let found = most_likely(vec![1.0; 3], &free, |weights| Ok::<_, ()>(look(&cases, weights))).unwrap();
-        let without = |(features, seen, target): &(Vec<f32>, Vec<u32>, u32)| {
+        let all = found(vec![1.0; 3], &free, &cases);
+        let without = |(features, seen, target): &Drawn| {
             ([&features[..ITEMS], &features[2 * ITEMS..]].concat(), seen.clone(), *target)
         };
-        let others: Vec<_> = cases.iter().map(without).collect();
-        let expected =
-            most_likely(vec![1.0; 2], &[true; 2], |weights| Ok::<_, ()>(look(&others, weights))).unwrap();
-        assert_eq!(found[1], 0.0);
-        assert!(
-            (found[0] - expected[0]).abs() + (found[2] - expected[1]).abs() < 1e-6,
-            "{found:?}, {expected:?}"
-        );
+        let others: Vec<Drawn> = cases.iter().map(without).collect();
+        let expected = found(vec![1.0; 2], &[true; 2], &others);
+        assert_eq!(all[1], 0.0);
+        assert!((all[0] - expected[0]).abs() + (all[2] - expected[1]).abs() < 1e-6, "{all:?}, {expected:?}");
     }
 
     #[test]
     fn a_step_that_goes_too_far_is_taken_back() {
         let cases = drawn(&[6.0, -6.0], 500);
-        let found =
-            most_likely(vec![-30.0, 30.0], &[true; 2], |weights| Ok::<_, ()>(look(&cases, weights))).unwrap();
+        let found = found(vec![-30.0, 30.0], &[true; 2], &cases);
         let there = look(&cases, &found).loss;
         assert!(there < look(&cases, &[0.0, 0.0]).loss, "{found:?}: {there}");
+    }
+
+    /// From the usual weight the optimum lies farther than all steps of the first one's length reach.
+    #[test]
+    fn the_weight_of_a_small_score_is_found_however_far_it_is() {
+        let mut cases = drawn(&[1.0, 3.0], 500);
+        cases.iter_mut().for_each(|(features, ..)| features[ITEMS..].iter_mut().for_each(|x| *x *= 0.01));
+        let mut looks = 0;
+        let found = most_likely(vec![1.0, 5.0], &[true; 2], |weights| {
+            looks += 1;
+            Ok::<_, ()>(look(&cases, weights))
+        });
+        let Found { weights, settled } = found.unwrap();
+        assert!(settled && looks <= 9, "{looks} looks");
+        assert!(weights[1] > 5.0 + 11.0 * LONGEST, "{weights:?}");
+        let gradient = look(&cases, &weights).gradient;
+        assert!(gradient.iter().all(|value| value.abs() < 1e-4), "{gradient:?}");
+    }
+
+    #[test]
+    fn a_search_whose_looks_are_used_up_is_told_from_one_that_ended() {
+        // A quartic, where each of Newton's steps goes a third of the way.
+        let quartic = |weights: &[f64]| {
+            let w = weights[0];
+            Ok::<_, ()>(Likelihood {
+                loss: w.powi(4),
+                gradient: vec![4.0 * w.powi(3)],
+                hessian: vec![12.0 * w * w],
+            })
+        };
+        assert!(!most_likely(vec![10.0], &[true], quartic).unwrap().settled);
+        assert!(most_likely(vec![0.1], &[true], quartic).unwrap().settled);
     }
 
     #[test]
@@ -252,8 +302,7 @@ mod tests {
             features[ITEMS..].fill(0.25);
             seen.push(*target);
         }
-        let found =
-            most_likely(vec![1.0, 5.0], &[true; 2], |weights| Ok::<_, ()>(look(&cases, weights))).unwrap();
+        let found = found(vec![1.0, 5.0], &[true; 2], &cases);
         assert!(found[1].abs() < 1e-3 && found[0] > 1.0, "{found:?}");
     }
 }

@@ -50,7 +50,7 @@ impl Given {
             let place = found[row.item as usize].ok_or_else(|| {
                 refuse(row, format!("unknown objective {objective:?}: there are {}", names.join(", ")))
             })?;
-            let number = |level: usize| (level + 1) as f32;
+            let number = |level: usize| (level + 1) as f64;
             let level =
                 (0..LEVELS).find(|&level| number(level).total_cmp(&row.score).is_eq()).ok_or_else(|| {
                     refuse(row, format!("difficulty {}: 1 (easy), 2 (medium) or 3 (hard) is read", row.score))

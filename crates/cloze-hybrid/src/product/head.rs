@@ -5,6 +5,7 @@
 //! `w · (p̂ ∗ q̂) = (w ∗ p̂) · q̂`, one matrix product ranks the whole catalogue.
 
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Parameters in one flat buffer: w, b, then P, a, Q, c where there are maps. Maps are `[width, width]`, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,6 +90,17 @@ impl Head {
             let columns = mapped_items.chunks_exact(self.width);
             row.iter_mut().zip(columns).for_each(|(score, q)| *score = dot(&weighted, q) + b);
         });
+    }
+
+    /// [`Head::rank`] of some of the profiles.
+    pub(crate) fn rank_some(
+        &self,
+        profiles: &[f32],
+        places: Range<usize>,
+        mapped_items: &[f32],
+        scores: &mut [f32],
+    ) {
+        self.rank(&profiles[places.start * self.width..places.end * self.width], mapped_items, scores);
     }
 
     /// What a user profile asks of mapped items: `w ∗ p̂` and b, so that `s = (w ∗ p̂) · q̂ + b`.

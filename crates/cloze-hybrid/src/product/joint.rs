@@ -160,7 +160,8 @@ impl Task for JointTask<'_> {
         let profiles = self.towers.cbf.profiles(cases.histories(), profile)?;
         let users: Vec<&[u32]> = self.users_of.iter().collect();
         let mapped = self.head.map_items(&self.towers.cf.profiles(&users, profile)?);
-        Ok(Some(quality(cases, |scores| self.head.rank(&profiles, &mapped, scores))?))
+        let rank = |places, scores: &mut [f32]| self.head.rank_some(&profiles, places, &mapped, scores);
+        Ok(Some(quality(cases, rank)?))
     }
 
     fn parameters(&self) -> Result<Vec<f32>, TrainError> {

@@ -131,7 +131,7 @@ fn fit_head(
             let profiles = cbf.profiles(cases.histories(), o.variant.profile())?;
             let look = move |head: &Head| {
                 let mapped = head.map_items(items);
-                quality(&cases, |scores| head.rank(&profiles, &mapped, scores))
+                quality(&cases, |places, scores| head.rank_some(&profiles, places, &mapped, scores))
             };
             Some(Box::new(look) as Look<'_>)
         }

@@ -5,6 +5,7 @@ use crate::options::{HeadLoss, HybridOptions};
 use cloze_encoder::{AdamW, AdamWOptions, OptimizerState, Schedule};
 use cloze_eval::{Cases, EvaluationOptions, Metric, ModelError, Protocol, Query, Recommender, evaluate};
 use cloze_train::{Plan, Run, Step, Task, TrainError, train};
+use std::ops::Range;
 
 /// Draws what a step learns from: profiles, each with a positive and then its negatives.
 pub(crate) trait Draw {
@@ -102,28 +103,28 @@ impl Task for HeadTask<'_> {
     }
 }
 
-/// NDCG@10 of cases whose scores `scores` knows, all at once.
+/// NDCG@10 of cases, a batch at a time: `scores` writes those of the cases at some places, `[cases, items]`.
 ///
 /// # Errors
 /// Those of the evaluation.
-pub(crate) fn quality(cases: &Cases<'_>, scores: impl FnMut(&mut [f32])) -> Result<f64, TrainError> {
-    let options = EvaluationOptions {
-        protocols: vec![Protocol::Full],
-        batch: cases.len(),
-        ..EvaluationOptions::default()
-    };
-    let mut scorer = Fixed { items: cases.popularity().len(), scores };
+pub(crate) fn quality(
+    cases: &Cases<'_>,
+    scores: impl FnMut(Range<usize>, &mut [f32]),
+) -> Result<f64, TrainError> {
+    let options = EvaluationOptions { protocols: vec![Protocol::Full], ..EvaluationOptions::default() };
+    let mut scorer = InTurn { items: cases.popularity().len(), done: 0, scores };
     let ranks = evaluate(&mut scorer, cases, &options, &mut |_, _| {})?;
     Ok(ranks.first().map_or(0.0, |ranks| ranks.mean(Metric::Ndcg(10))))
 }
 
-/// Scores one fixed batch of users.
-struct Fixed<S> {
+/// Scores cases by their places, each batch those behind the last one.
+struct InTurn<S> {
     items: usize,
+    done: usize,
     scores: S,
 }
 
-impl<S: FnMut(&mut [f32])> Recommender for Fixed<S> {
+impl<S: FnMut(Range<usize>, &mut [f32])> Recommender for InTurn<S> {
     fn name(&self) -> String {
         "head".to_owned()
     }
@@ -132,8 +133,40 @@ impl<S: FnMut(&mut [f32])> Recommender for Fixed<S> {
         self.items
     }
 
-    fn score(&mut self, _: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
-        (self.scores)(scores);
+    fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
+        let start = self.done;
+        self.done += queries.len();
+        (self.scores)(start..self.done, scores);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_users_are_scored_in_batches_and_each_by_its_own_scores() {
+        const ITEMS: usize = 20;
+        const USERS: u32 = 600;
+        let rank = |user: u32| user as usize % 3;
+        let targets: Vec<u32> = (0..USERS).map(|user| user % 7).collect();
+        let cases =
+            Cases::new((0..USERS).collect(), vec![&[]; 600], targets.clone(), vec![1; ITEMS]).unwrap();
+        let mut largest = 0;
+        let found = quality(&cases, |places, scores| {
+            largest = largest.max(places.len());
+            for (place, row) in places.zip(scores.chunks_exact_mut(ITEMS)) {
+                // So many of the other items are better.
+                let others = (0..ITEMS).filter(|item| *item != targets[place] as usize);
+                row.fill(0.0);
+                row[targets[place] as usize] = 1.0;
+                others.take(rank(place as u32)).for_each(|item| row[item] = 2.0);
+            }
+        });
+        let gain = |user: u32| 1.0 / ((rank(user) + 2) as f64).log2();
+        let expected = (0..USERS).map(gain).sum::<f64>() / f64::from(USERS);
+        assert!((found.unwrap() - expected).abs() < 1e-12);
+        assert!(largest <= 256, "{largest} users at once");
     }
 }

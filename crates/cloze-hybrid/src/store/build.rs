@@ -8,6 +8,7 @@ use cloze_data::Sequences;
 use cloze_train::{Reporter, TrainError};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, WriteTransaction};
 use std::path::Path;
+use std::{fs, io};
 
 /// Profiles that one transaction adds, and that are computed together.
 const TOGETHER: usize = 1024;
@@ -50,7 +51,7 @@ impl<'m> ProfileStore<'m> {
                 times: sequences[0].has_times(),
                 unfinished: Some(data.clone()),
             };
-            write_sequences(path, &origin, sequences)?;
+            begin(path, &origin, sequences)?;
         }
         let mut store = Self::open_any(path, model)?;
         match &store.origin.unfinished {
@@ -154,6 +155,45 @@ fn is_blank(path: &Path) -> Result<bool, StoreError> {
     let reading = database.begin_read().map_err(|error| StoreError::of(path, error))?;
     let mut tables = reading.list_tables().map_err(|error| StoreError::of(path, error))?;
     Ok(tables.next().is_none())
+}
+
+/// Makes the file, with its first transaction, beside its place: until redb has laid a file out, it is no database, and a build
+/// that was killed then could not go on.
+fn begin(path: &Path, origin: &Origin, sequences: [&Sequences; 2]) -> Result<(), StoreError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let beside = path.with_file_name(name);
+    let failed = |error: io::Error| StoreError::of(&beside, error);
+    // What stands there was left by a build that was killed, unless one is at it.
+    let opened = Database::open(&beside).map(drop).map_err(|error| StoreError::of(path, error));
+    if let Err(busy @ StoreError::Busy { .. }) = opened {
+        return Err(busy);
+    }
+    remove(&beside).map_err(failed)?;
+    if let Err(error) = write_sequences(&beside, origin, sequences) {
+        // Half a store only takes room.
+        let _ = remove(&beside);
+        return Err(error);
+    }
+    // Another build may have been faster.
+    if !is_blank(path)? {
+        return remove(&beside).map_err(failed);
+    }
+    fs::rename(&beside, path).and_then(|()| sync_folder_of(path)).map_err(failed)
+}
+
+/// Removes a file that may not be there.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Waits until a file's name is on the disk; only Unix can say so.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if cfg!(unix) { fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
 }
 
 /// The first transaction: whom the store is for, and all sequences.

@@ -108,6 +108,14 @@ pub enum StoreError {
         "the store's interactions have no times, so a new one takes none: it becomes the last of its user"
     )]
     HasNoTimes,
+    /// An answer without a score where how hard an objective is comes from scores.
+    #[error(
+        "the score of the answer is needed (--score): this model learns from it how hard the objective is"
+    )]
+    NeedsScore,
+    /// An answer with a score that nothing would be done with.
+    #[error("this model does not read scores: leave the score of the answer out (--score)")]
+    TakesNoScore,
     /// The model.
     #[error(transparent)]
     Model(#[from] TrainError),

@@ -276,7 +276,9 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
     let mut store = world.build("without times", &lists(false));
     assert!(store.observe(0, 0, Some(1)).unwrap_err().to_string().contains("takes none"));
     for change in [
-        |options: &mut HybridOptions| options.variant = Variant::Fused,
+        |options: &mut HybridOptions| {
+            *options = HybridOptions { cbf: options.cbf.clone(), ..HybridOptions::default() };
+        },
         |options: &mut HybridOptions| options.item_profiles = ItemProfiles::Users,
     ] {
         let path = store.path.clone();
@@ -334,6 +336,25 @@ fn a_stopped_build_goes_on_with_the_same_data_only() {
     let error = error.map(|_| ()).unwrap_err();
     assert!(matches!(error, StoreError::OtherData { .. }), "{error}");
     assert_eq!(differences(&whole, &dump(&world.build("store", &lists))), BTreeMap::new());
+}
+
+/// The first bytes of a store are written beside it: under its own name nothing stands that cannot be gone on with.
+#[test]
+fn what_a_build_leaves_that_was_killed_at_its_beginning_is_in_nobodys_way() {
+    let mut world = World::new();
+    let lists = lists(true);
+    let whole = dump(&world.build("whole", &lists));
+    fs::write(world.path("store.new"), [0; 4096]).unwrap();
+    assert_eq!(differences(&whole, &dump(&world.build("store", &lists))), BTreeMap::new());
+    assert!(!world.path("store.new").exists());
+    // Another build is at its beginning.
+    let other = Database::create(world.path("second.new")).unwrap();
+    let path = world.path("second");
+    let error = ProfileStore::build(&path, &mut world.model, &sequences(&lists), &mut Reporter::quiet());
+    assert!(matches!(error.map(|_| ()).unwrap_err(), StoreError::Busy { .. }));
+    assert!(!path.exists());
+    drop(other);
+    world.build("second", &lists);
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod worker;
 pub use activation::CaserActivation;
 pub use options::CaserOptions;
 
-use cloze_encoder::AdamW;
+use cloze_encoder::{AdamW, Body};
 use cloze_eval::{ModelError, Query, Recommender};
 use cloze_train::{
     Model, ModelFolder, NamedTensor, Plan, Run, TrainError, TrainingData, train, validation_cases,
@@ -51,6 +51,7 @@ impl Model for Caser {
     const NAME: &'static str = "caser";
     const ABOUT: &'static str = "Caser: convolutions over the last items, with a vector for each user";
     const HELP: &'static [(&'static str, &'static str)] = CaserOptions::HELP;
+    const BODY: Option<Body> = None;
     type Options = CaserOptions;
 
     fn fit(data: &TrainingData<'_>, options: &Self::Options, run: &mut Run<'_>) -> Result<Self, TrainError> {

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// Negatives of a target under the paper's loss, where the options give no number.
 const PAPER_NEGATIVES: usize = 3;
 
+/// A batch's targets are gathered in memory: more are a slip of the hand.
+const MOST_TARGETS: usize = 1 << 16;
+
 /// Options of Caser. Sizes are those of the paper and of the authors' code for MovieLens 1M; the loss is not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -130,6 +133,7 @@ impl CaserOptions {
         Training { max_length: self.max_length.max(2), ..training }.validate()?;
         check("hidden", self.hidden, self.hidden > 0, "must be at least 1")?;
         check("targets", self.targets, self.targets > 0, "must be at least 1")?;
+        check("targets", self.targets, self.targets <= MOST_TARGETS, "must be at most 65536")?;
         check("horizontal", self.horizontal, filters > 0, "must be at least 1 where vertical = 0")?;
         check("dropout", self.dropout, (0.0..1.0).contains(&self.dropout), "must be in [0, 1)")?;
         check("l2", self.l2, self.l2 >= 0.0 && self.l2.is_finite(), "must not be negative")

@@ -24,6 +24,7 @@ pub struct Gru4Rec {
 tower_model!(
     Gru4Rec,
     Gru4RecOptions,
+    Gru,
     "gru4rec",
     "GRU4Rec: gated recurrent units trained to predict each next item"
 );

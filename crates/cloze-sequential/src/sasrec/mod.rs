@@ -25,6 +25,7 @@ pub struct SasRec {
 tower_model!(
     SasRec,
     SasRecOptions,
+    Transformer,
     "sasrec",
     "SASRec: a causal transformer trained to predict each next item"
 );

@@ -16,14 +16,15 @@
 mod error;
 pub(crate) mod files;
 mod identity;
+mod names;
+mod records;
 mod saved;
 
 pub use error::CheckpointError;
 pub use identity::RunIdentity;
+pub(crate) use names::is_ours;
 pub(crate) use saved::{Mark, Saved};
 
-use crate::curve;
-use crate::events;
 use crate::interrupt::Interrupt;
 use crate::progress::Record;
 use files::{remove, replace_folder, write_renamed};
@@ -44,6 +45,8 @@ const LAST: &str = "last";
 const PREVIOUS: &str = "previous";
 const BEST: &str = "best";
 const DONE: &str = "done-";
+/// The finished model, until it is moved up.
+pub(crate) const STAGED_MODEL: &str = "model";
 
 /// Reads and writes the checkpoints of a run.
 #[derive(Debug)]
@@ -89,7 +92,7 @@ impl Checkpoints {
         let stored = read_identity(&path)?;
         refuse_other(&path, &stored, &this.identity)?;
         this.notes.extend(stored.caution(&this.identity));
-        this.records = this.read_records()?;
+        this.read_records()?;
         Ok(this)
     }
 
@@ -103,14 +106,6 @@ impl Checkpoints {
     #[must_use]
     pub fn interruptible(self, interrupt: Interrupt) -> Self {
         Self { interrupt: Some(interrupt), ..self }
-    }
-
-    /// Seconds that the run trained before it was interrupted, to its last record; 0 of a new one.
-    pub fn earlier_seconds(&self) -> f64 {
-        let ends_phase = |pair: &[Record]| pair.get(1).is_none_or(|next| next.phase != pair[0].phase);
-        let pairs =
-            (0..self.records.len()).map(|place| &self.records[place..self.records.len().min(place + 2)]);
-        pairs.filter(|pair| ends_phase(pair)).map(|pair| pair[0].seconds).sum()
     }
 
     /// What the user should know about the run that goes on.
@@ -134,13 +129,13 @@ impl Checkpoints {
     /// # Errors
     /// A finished run of another identity.
     pub fn is_finished(output: &Path, identity: &RunIdentity) -> Result<bool, CheckpointError> {
-        // Of no use to anybody, and no reason to fail.
-        let _ = remove(&output.join(DISCARDED_FOLDER));
         let path = output.join(RUN_FILE);
         if !path.is_file() || output.join(TRAINING_FOLDER).join(RUN_FILE).is_file() {
             return Ok(false);
         }
         refuse_other(&path, &read_identity(&path)?, identity)?;
+        // Of no use to anybody, and no reason to fail.
+        let _ = remove(&output.join(DISCARDED_FOLDER));
         Ok(true)
     }
 
@@ -215,31 +210,9 @@ impl Checkpoints {
     /// Writes the checkpoint to go on from, with the records and the learning curve so far.
     pub(crate) fn write_last(&mut self, saved: &Saved, records: &[Record]) -> Result<(), CheckpointError> {
         self.begin()?;
-        let mut lines = Vec::new();
-        for record in records {
-            // Plain numbers and text always serialize.
-            lines.extend(serde_json::to_vec(record).unwrap_or_default());
-            lines.push(b'\n');
-        }
-        for (name, bytes) in
-            [(crate::folder::METRICS_FILE, lines), (CURVE_FILE, curve::svg(records).into_bytes())]
-        {
-            let path = self.folder.join(name);
-            write_renamed(&path, &bytes).map_err(|error| self.unwritten(&path, error.to_string()))?;
-        }
-        self.append_events(records)?;
+        self.write_records(records)?;
         self.write(LAST, PREVIOUS, saved)?;
         self.written = Instant::now();
-        Ok(())
-    }
-
-    /// Adds the new records to the events file, which is never replaced while it is watched.
-    fn append_events(&mut self, records: &[Record]) -> Result<(), CheckpointError> {
-        let path = self.folder.join(events::EVENTS_FILE);
-        let new = records.get(self.events..).unwrap_or_default();
-        events::append(&path, self.events == 0, new)
-            .map_err(|error| self.unwritten(&path, error.to_string()))?;
-        self.events = records.len();
         Ok(())
     }
 
@@ -253,9 +226,14 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Writes the result of a phase.
-    pub(crate) fn write_finished(&mut self, saved: &Saved) -> Result<(), CheckpointError> {
+    /// Writes the result of a phase, after the records that it counts.
+    pub(crate) fn write_finished(
+        &mut self,
+        saved: &Saved,
+        records: &[Record],
+    ) -> Result<(), CheckpointError> {
         self.begin()?;
+        self.write_records(records)?;
         let name = format!("{DONE}{}", saved.mark.phase);
         self.write(&name, &format!("{name}.old"), saved)
     }
@@ -319,30 +297,6 @@ impl Checkpoints {
             ),
             _ => format!("Remove {} to start anew", self.folder.display()),
         }
-    }
-
-    /// The records that were there at the point to go on from.
-    fn read_records(&self) -> Result<Vec<Record>, CheckpointError> {
-        let mut count = read_mark(&self.newest()).map_or(0, |mark| mark.records);
-        if let Ok(entries) = fs::read_dir(&self.folder) {
-            for entry in entries.flatten() {
-                let is_done = entry.file_name().to_str().is_some_and(|name| name.starts_with(DONE));
-                if let Some(mark) = is_done.then(|| read_mark(&entry.path()).ok()).flatten() {
-                    count = count.max(mark.records);
-                }
-            }
-        }
-        let path = self.folder.join(crate::folder::METRICS_FILE);
-        let broken = |reason: String| {
-            damaged(&path, reason, format!("Remove {} to start anew", self.folder.display()))
-        };
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(_) if count == 0 => return Ok(Vec::new()),
-            Err(error) => return Err(broken(error.to_string())),
-        };
-        let records: Result<Vec<Record>, _> = text.lines().take(count).map(serde_json::from_str).collect();
-        records.map_err(|error| broken(error.to_string()))
     }
 }
 

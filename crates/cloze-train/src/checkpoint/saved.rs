@@ -7,6 +7,7 @@
 //!
 //! There is no generator state: every draw is addressed by seed and step.
 
+use crate::folder::format_of;
 use crate::tensors::{self, NamedTensor};
 use cloze_encoder::OptimizerState;
 use safetensors::tensor::Dtype;
@@ -145,12 +146,10 @@ impl Saved {
 /// Reads where a checkpoint stands, without its tensors.
 pub(super) fn read_mark(folder: &Path) -> Result<Mark, String> {
     let text = fs::read(folder.join(STATE_FILE)).map_err(|error| format!("{STATE_FILE}: {error}"))?;
-    let mark: Mark = serde_json::from_slice(&text).map_err(|error| format!("{STATE_FILE}: {error}"))?;
-    if mark.format == FORMAT {
-        Ok(mark)
-    } else {
-        Err(format!("{STATE_FILE}: format {}, this program reads {FORMAT}", mark.format))
+    if let Some(found) = format_of(&text).filter(|format| *format != FORMAT) {
+        return Err(format!("{STATE_FILE}: format {found}, this program reads {FORMAT}"));
     }
+    serde_json::from_slice(&text).map_err(|error| format!("{STATE_FILE}: {error}"))
 }
 
 fn digest(bytes: &[u8]) -> String {
@@ -158,4 +157,17 @@ fn digest(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_of_another_format_is_told_by_its_number() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(STATE_FILE), r#"{"format": 9, "since": "then"}"#).unwrap();
+        let reason = read_mark(folder.path()).unwrap_err();
+        assert_eq!(reason, "state.json: format 9, this program reads 1");
+    }
 }

@@ -1,7 +1,7 @@
 //! What can be wrong with a model folder.
 
 use super::{CONFIG_FILE, FORMAT, VOCABULARY_FILE};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can be wrong with a model folder.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,29 @@ pub enum FolderError {
     /// Writing would destroy something that is not a model.
     #[error("{} exists and is not a model folder: nothing was written. Choose another --output or remove it", path.display())]
     Occupied {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// Writing would destroy a file that lies in a model folder and is not of this program.
+    #[error(
+        "{} holds {}, which this program did not write and which would be removed with the model that is replaced: \
+         nothing was written. Move it elsewhere, or choose another --output",
+        path.display(),
+        file.strip_prefix(path).unwrap_or(file).display()
+    )]
+    Foreign {
+        /// The path as given.
+        path: PathBuf,
+        /// The file or folder.
+        file: PathBuf,
+    },
+    /// A model takes its place by renaming its folder, and this one cannot be renamed.
+    #[error(
+        "{} cannot be renamed, as a finished model must be: name a folder inside it, such as --output {}",
+        path.display(),
+        path.join("model").display()
+    )]
+    Immovable {
         /// The path as given.
         path: PathBuf,
     },
@@ -137,4 +160,10 @@ pub enum FolderError {
         /// The value.
         value: f32,
     },
+}
+
+impl FolderError {
+    pub(super) fn immovable(path: &Path) -> Self {
+        Self::Immovable { path: path.to_owned() }
+    }
 }

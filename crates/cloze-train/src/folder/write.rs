@@ -1,8 +1,11 @@
 //! Putting a model folder in its place.
 
+use super::free::check_own;
+use super::names::Names;
+use super::staging::{Staging, is_there};
 use super::{CONFIG_FILE, FolderError, io};
 use crate::checkpoint::files::{discard, remove, sync_folder, write_synced};
-use crate::checkpoint::{DISCARDED_FOLDER, RUN_FILE, TRAINING_FOLDER};
+use crate::checkpoint::{DISCARDED_FOLDER, RUN_FILE, STAGED_MODEL, TRAINING_FOLDER};
 use std::fs;
 use std::path::Path;
 
@@ -11,30 +14,30 @@ type Files = [(&'static str, Vec<u8>)];
 
 /// Writes the folder beside `path` and renames it.
 pub(super) fn in_place(path: &Path, files: &Files) -> Result<(), FolderError> {
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(|source| io(parent, source))?;
-    let staging =
-        tempfile::Builder::new().prefix(".model-").tempdir_in(parent).map_err(|source| io(parent, source))?;
-    write_all(staging.path(), files)?;
-    swap(staging, path, parent)
+    let staging = Staging::new(path)?;
+    if is_there(path) {
+        check_own(path)?;
+    }
+    write_all(&staging.path(), files)?;
+    staging.finish()
 }
 
 /// Writes the model of the run whose checkpoints lie in `path`: staged among them, so that they and the model are never
 /// both gone. `config.json`, by which a model folder is known, goes first of what stood there and comes last.
 pub(super) fn beside_training(path: &Path, files: &Files) -> Result<(), FolderError> {
     let training = path.join(TRAINING_FOLDER);
-    let staged = training.join("model");
+    let staged = training.join(STAGED_MODEL);
     remove(&staged).and_then(|()| fs::create_dir(&staged)).map_err(|source| io(&staged, source))?;
     write_all(&staged, files)?;
     let config = path.join(CONFIG_FILE);
     if config.exists() {
         fs::remove_file(&config).map_err(|source| io(&config, source))?;
     }
+    let names = Names::of(path);
     for entry in fs::read_dir(path).map_err(|source| io(path, source))? {
-        let old = entry.map_err(|source| io(path, source))?.path();
-        if old != training {
-            let removed = if old.is_dir() { fs::remove_dir_all(&old) } else { fs::remove_file(&old) };
-            removed.map_err(|source| io(&old, source))?;
+        let entry = entry.map_err(|source| io(path, source))?;
+        if entry.path() != training {
+            remove_own(names, &entry).map_err(|source| io(&entry.path(), source))?;
         }
     }
     let move_up = |from: &Path, name: &str| {
@@ -51,31 +54,18 @@ pub(super) fn beside_training(path: &Path, files: &Files) -> Result<(), FolderEr
     sync_folder(path).and_then(|()| discard(&training, &aside)).map_err(|source| io(path, source))
 }
 
+/// Removes what belonged to the old model. What somebody put there since the run began stays.
+fn remove_own(names: Names, entry: &fs::DirEntry) -> std::io::Result<()> {
+    if names.foreign_in(entry)?.is_some() {
+        return Ok(());
+    }
+    let path = entry.path();
+    if entry.file_type()?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}
+
 fn write_all(folder: &Path, files: &Files) -> Result<(), FolderError> {
     files.iter().try_for_each(|(name, bytes)| {
         let path = folder.join(name);
         write_synced(&path, bytes).map_err(|source| io(&path, source))
-    })
-}
-
-/// Puts the staged folder in the place of `path`. The old model is moved aside, and back if the second rename fails.
-fn swap(staging: tempfile::TempDir, path: &Path, parent: &Path) -> Result<(), FolderError> {
-    let aside = tempfile::Builder::new()
-        .prefix(".replaced-")
-        .tempdir_in(parent)
-        .map_err(|source| io(parent, source))?;
-    let old = aside.path().join("model");
-    let replaced = path.exists();
-    if replaced {
-        fs::rename(path, &old).map_err(|source| io(path, source))?;
-    }
-    let staged = staging.keep();
-    fs::rename(&staged, path).map_err(|source| {
-        if replaced && fs::rename(&old, path).is_err() {
-            // The old model cannot go back to its place: then it stays under its temporary name, and is not deleted.
-            let _ = aside.keep();
-        }
-        let _ = fs::remove_dir_all(&staged);
-        io(path, source)
     })
 }

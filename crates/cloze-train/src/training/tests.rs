@@ -311,3 +311,44 @@ fn the_records_of_a_phase_survive_where_only_the_previous_checkpoint_stands() {
     fs::rename(training.join("last"), training.join("previous")).unwrap();
     assert_eq!(records(), whole);
 }
+
+/// A kill right after a phase is over, in a run without any checkpoint in between.
+#[test]
+fn a_phase_that_is_over_has_its_records_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let never = Plan { validate_every: 0, ..plan() };
+    let run = |task: &mut Hill| {
+        let mut reporter = Reporter::quiet();
+        let checkpoints = Checkpoints::open(folder.path(), identity(), true).unwrap();
+        let mut run = Run { checkpoints: Some(checkpoints), ..Run::new(0, &mut reporter) };
+        train(task, "hill", &never, &mut run).unwrap();
+        reporter.records().to_vec()
+    };
+    let records = run(&mut Hill::new());
+    assert_eq!(records.len(), 1);
+    assert!(!folder.path().join("training/last").exists());
+    let mut again = Hill::new();
+    assert_eq!((run(&mut again), again.rates.len()), (records, 0));
+}
+
+#[test]
+fn lost_records_are_told_and_cost_no_training() {
+    let folder = cut_off();
+    let path = folder.path().join("training/metrics.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let open = || Checkpoints::open(folder.path(), identity(), true).unwrap();
+    assert!(open().notes().is_empty());
+    fs::write(&path, text.lines().next().unwrap()).unwrap();
+    assert!(open().notes()[0].contains("has 1 of the 3 records"), "{:?}", open().notes());
+    fs::remove_file(&path).unwrap();
+    assert!(open().notes()[0].contains("has 0 of the 3 records"), "{:?}", open().notes());
+    let mut task = Hill::new();
+    let reporter = go(&mut task, Some(folder.path()), None).unwrap();
+    assert_eq!((task.rates.len(), task.parameter.to_bits()), (3, undisturbed().0.to_bits()));
+    assert_eq!(reporter.records().len(), 2);
+    // From now on they are not counted.
+    assert!(open().notes().is_empty(), "{:?}", open().notes());
+    fs::write(&path, "{").unwrap();
+    let error = Checkpoints::open(folder.path(), identity(), true).unwrap_err().to_string();
+    assert!(error.contains("metrics.jsonl to go on without the records"), "{error}");
+}

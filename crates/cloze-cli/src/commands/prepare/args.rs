@@ -22,6 +22,9 @@ pub(super) struct FormArgs {
     /// Whether the first line names the columns [default: yes if a column is given by name]
     #[arg(long, value_name = "BOOL")]
     pub(super) header: Option<bool>,
+    /// Whether a cell in quotation marks may have separators; if not, marks are text [default: yes in CSV and TSV]
+    #[arg(long, value_name = "BOOL")]
+    pub(super) quotes: Option<bool>,
     /// Encoding of texts
     #[arg(long, value_enum, default_value_t = EncodingArg::Utf8)]
     pub(super) encoding: EncodingArg,
@@ -47,7 +50,7 @@ pub(super) struct ItemArgs {
     #[arg(long, value_name = COLUMN, value_parser = column, requires = "items")]
     pub(super) genres: Option<Column>,
     /// What stands between genres
-    #[arg(long, value_name = "TEXT", default_value = "|")]
+    #[arg(long, value_name = "TEXT", default_value = "|", requires = "genres")]
     genre_separator: String,
     /// Its column of a text, such as a description
     #[arg(long, value_name = COLUMN, value_parser = column, requires = "items")]
@@ -61,6 +64,9 @@ pub(super) struct ItemArgs {
     /// What stands between its cells [default: by the format]
     #[arg(long, value_name = "TEXT", requires = "items")]
     items_separator: Option<String>,
+    /// What quotation marks are in it [default: as --quotes]
+    #[arg(long, value_name = "BOOL", requires = "items")]
+    items_quotes: Option<bool>,
     /// Its encoding [default: as --encoding]
     #[arg(long, value_enum, requires = "items")]
     items_encoding: Option<EncodingArg>,
@@ -185,7 +191,8 @@ pub(super) fn separator(text: &str) -> String {
 }
 
 impl ItemArgs {
-    pub(super) fn file(&self, item: &Column, encoding: EncodingArg) -> Option<ItemFile> {
+    /// The item file, for which holds what is said of the log where that makes sense and nothing else is said.
+    pub(super) fn file(&self, item: &Column, log: &FormArgs) -> Option<ItemFile> {
         let path = self.items.as_ref()?;
         let genres = self.genres.as_ref().map(|column| GenreColumns {
             column: column.clone(),
@@ -204,7 +211,15 @@ impl ItemArgs {
         let mut file = ItemFile::new(path, columns);
         file.format = self.items_format.map(LogFormat::from);
         file.separator = self.items_separator.as_deref().map(separator);
-        file.encoding = self.items_encoding.unwrap_or(encoding).into();
+        let format = file.format.or_else(|| LogFormat::of(path));
+        let text = !matches!(format, Some(LogFormat::JsonLines | LogFormat::Parquet));
+        let quotable = match &file.separator {
+            Some(separator) => text && separator.len() == 1,
+            None => matches!(format, Some(LogFormat::Csv | LogFormat::Tsv)),
+        };
+        file.quotes = self.items_quotes.or(log.quotes.filter(|quotes| quotable || !quotes));
+        let encoding = self.items_encoding.or(text.then_some(log.encoding));
+        file.encoding = encoding.unwrap_or(EncodingArg::Utf8).into();
         Some(file)
     }
 }

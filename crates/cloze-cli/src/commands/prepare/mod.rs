@@ -2,7 +2,7 @@
 
 mod args;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, ensure};
 use clap::Args;
@@ -28,6 +28,9 @@ Then:
   cloze data describe mydata
   cloze train item-knn --data mydata --output runs/knn";
 
+/// What errors of the library call the flag that makes text of quotation marks.
+const NO_QUOTES: &str = "quotes = false";
+
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Prepare {
@@ -49,7 +52,8 @@ pub(crate) struct Prepare {
     /// Column of a value such as a rating
     #[arg(long, value_name = COLUMN, value_parser = column)]
     value: Option<Column>,
-    /// Rows that can't be read: stop at the first, or leave them out and keep them in rejected.csv
+    /// Rows that can't be read: stop at the first, or leave them out and keep those of the log in rejected.csv. Times in two
+    /// units still stop: which is meant is not for a row to say
     #[arg(long, value_enum, default_value_t = BadRowsArg::Error)]
     bad_rows: BadRowsArg,
     /// Name of the data set in tables and reports [default: the name of the first file]
@@ -80,21 +84,35 @@ impl Prepare {
             let bad = count(report.rejected as usize);
             note(&format!("note: {bad} bad rows were left out, see {}", rejected.display()));
         }
+        if report.rejected_items > 0 {
+            let bad = count(report.rejected_items as usize);
+            let first = report.first_rejected_item.as_deref().unwrap_or_default();
+            note(&format!("note: {bad} bad rows of the item file were left out, the first: {first}"));
+        }
         if self.json {
             return print_json(&self.summary(&dataset, &report));
         }
         self.print(&dataset, &report)
     }
 
-    /// Of a wrong encoding, says which flag is about it.
+    /// Where an option of the library would help, says which flag that is.
     fn with_flag(&self, error: DataError) -> anyhow::Error {
-        let DataError::Encoding { file, line, byte } = &error else { return error.into() };
-        let of_items = self.items.items.as_ref() == Some(file);
-        let flag = if of_items { "--items-encoding" } else { "--encoding" };
-        anyhow!(
-            "{}, line {line}: byte {byte:#04x} is not UTF-8; if the file is old, add {flag} latin-1",
-            file.display()
-        )
+        let prefix = |file: &Path| {
+            let of_items =
+                self.items.items.as_deref() == Some(file) && self.input.iter().all(|log| log != file);
+            if of_items { "--items-" } else { "--" }
+        };
+        match &error {
+            DataError::Encoding { file, line, byte } => anyhow!(
+                "{}, line {line}: byte {byte:#04x} is not UTF-8; if the file is old, add {}encoding latin-1",
+                file.display(),
+                prefix(file)
+            ),
+            DataError::Cell { file, expected, .. } if expected.contains(NO_QUOTES) => {
+                anyhow!(error.to_string().replace(NO_QUOTES, &format!("{}quotes false", prefix(file))))
+            }
+            _ => error.into(),
+        }
     }
 
     fn options(&self) -> PrepareOptions {
@@ -108,12 +126,13 @@ impl Prepare {
         log.format = self.form.format.map(LogFormat::from);
         log.separator = self.form.separator.as_deref().map(separator);
         log.header = self.form.header;
+        log.quotes = self.form.quotes;
         log.encoding = self.form.encoding.into();
         log.name.clone_from(&self.name);
         let mut options = PrepareOptions::new(log);
         options.skip_bad_rows = self.bad_rows == BadRowsArg::Skip;
         options.filters = self.filters.filters();
-        options.items = self.items.file(&self.item, self.form.encoding);
+        options.items = self.items.file(&self.item, &self.form);
         options
     }
 
@@ -126,6 +145,9 @@ impl Prepare {
             ("rows", count(report.rows as usize)),
             ("bad rows left out", count(report.rejected as usize)),
         ];
+        if self.items.items.is_some() {
+            rows.push(("bad items left out", count(report.rejected_items as usize)));
+        }
         let removed: Vec<_> = report
             .removed
             .iter()

@@ -10,8 +10,8 @@ const LISTED: usize = 40;
 
 /// One genre of the data.
 pub(crate) struct Genre {
-    /// Its place among the genres, sorted by name.
-    pub(crate) number: u32,
+    /// Its name, as the data have it.
+    pub(crate) name: String,
     /// Whether each item has it.
     pub(crate) items: Vec<bool>,
 }
@@ -25,10 +25,9 @@ pub(super) fn find(dataset: &Dataset, wanted: &str) -> Result<Genre> {
         );
     };
     let known = dataset.details.distinct_genres();
-    let place = |same: &dyn Fn(&str) -> bool| known.iter().position(|genre| same(genre));
-    let found =
-        place(&|genre| genre == wanted).or_else(|| place(&|genre| genre.eq_ignore_ascii_case(wanted)));
-    let number = found.ok_or_else(|| {
+    let find = |same: &dyn Fn(&str) -> bool| known.iter().copied().find(|genre| same(genre));
+    let found = find(&|genre| genre == wanted).or_else(|| find(&|genre| genre.eq_ignore_ascii_case(wanted)));
+    let name = found.ok_or_else(|| {
         let more = if known.len() > LISTED { ", ..." } else { "" };
         let listed = known.iter().copied().take(LISTED).collect::<Vec<_>>().join(", ");
         anyhow!(
@@ -36,6 +35,6 @@ pub(super) fn find(dataset: &Dataset, wanted: &str) -> Result<Genre> {
             did_you_mean(wanted, known.iter().copied())
         )
     })?;
-    let items = genres.iter().map(|own| own.iter().any(|one| one == known[number])).collect();
-    Ok(Genre { number: number as u32, items })
+    let items = genres.iter().map(|own| own.iter().any(|one| one == name)).collect();
+    Ok(Genre { name: name.to_owned(), items })
 }

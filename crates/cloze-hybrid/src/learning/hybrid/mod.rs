@@ -8,7 +8,7 @@ mod store;
 mod stored;
 
 use super::objectives::Objectives;
-use crate::fusion::{Choice, Linear, add, choose, log_softmax, sum};
+use crate::fusion::{Choice, Linear, Optional, add, choose, log_softmax, sum};
 use crate::reused;
 use cloze_eval::{ModelError, Query, Recommender};
 use cloze_sequential::{Bert4Rec, Tower};
@@ -100,7 +100,7 @@ impl LearnerHybrid {
             self.options.alpha = Some(start);
             return Ok(());
         };
-        let Choice { alpha, quality, alone } = choose(&cases, &start, &[], run, |part| {
+        let Choice { alpha, quality, alone } = choose(&cases, &start, &Optional::default(), run, |part| {
             let learners: Vec<Option<u32>> = part.users().iter().copied().map(Some).collect();
             self.features(&learners, part.histories())
         })?;
@@ -149,6 +149,7 @@ impl Model for LearnerHybrid {
 
     fn fit(data: &TrainingData<'_>, options: &Self::Options, run: &mut Run<'_>) -> Result<Self, TrainError> {
         options.validate()?;
+        options.check_read(run)?;
         let mut options = options.clone();
         let genres = data.details.and_then(|details| details.genres.as_deref());
         if genres.is_none() {
@@ -205,6 +206,11 @@ impl Recommender for LearnerHybrid {
             self.neighbourhood.scores(&learners, &profiles, scores);
         }
         Ok(())
+    }
+
+    /// How hard what is for whom stands in no history.
+    fn joins_user_and_history(&self) -> bool {
+        true
     }
 
     fn profiles(&mut self, queries: &[Query<'_>]) -> Result<Vec<f32>, ModelError> {

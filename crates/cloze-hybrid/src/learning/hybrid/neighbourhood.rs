@@ -87,8 +87,11 @@ impl Neighbourhood {
                 let look = move |head: &Head| {
                     let mapped = head.map_items(items);
                     let learners: Vec<Option<u32>> = cases.users().iter().copied().map(Some).collect();
-                    quality(&cases, |scores| {
-                        Ranked { targets, levels, head, mapped: &mapped }.write(&learners, &profiles, scores);
+                    let ranked = Ranked { targets, levels, head, mapped: &mapped };
+                    quality(&cases, |places, scores| {
+                        let width = head.width();
+                        let profiles = &profiles[places.start * width..places.end * width];
+                        ranked.write(&learners[places], profiles, scores);
                     })
                 };
                 Some(Box::new(look) as Look<'_>)

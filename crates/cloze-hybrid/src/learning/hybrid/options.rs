@@ -1,9 +1,10 @@
 //! Options of the learners' hybrid.
 
 use crate::help::{lines, with_bert4rec};
-use crate::options::{HeadLoss, HybridOptions, Variant};
+use crate::options::{HeadLoss, HybridOptions, LARGEST_WEIGHT, Variant, is_weight};
+use crate::unread::{Changed, SUM, TOWER, flag};
 use cloze_sequential::Bert4RecOptions;
-use cloze_train::TrainError;
+use cloze_train::{Run, TrainError};
 use serde::{Deserialize, Serialize};
 
 /// How a learner's and a target's profile become a score.
@@ -192,12 +193,35 @@ impl LearnerHybridOptions {
         }
         let Some(alpha) = &self.alpha else { return Ok(()) };
         let count = self.ease_decays.len() + self.slit_decays.len() + 2;
-        if alpha.len() != count || alpha.iter().any(|alpha| !(-1e6..=1e6).contains(alpha)) {
+        if alpha.len() != count || !alpha.iter().all(|&weight| is_weight(weight)) {
             let rule = format!(
-                "must have {count} weights from -1000000 to 1000000: for each of ease-decays and slit-decays, one for how \
-                 often neighbours take it, and one for the targets"
+                "must have {count} weights from -{LARGEST_WEIGHT} to {LARGEST_WEIGHT}: for each of ease-decays and slit-decays, one \
+                 for how often neighbours take it, and one for the targets"
             );
             return Err(TrainError::option("alpha", format!("{alpha:?}"), rule));
+        }
+        Ok(())
+    }
+}
+
+impl LearnerHybridOptions {
+    /// Refuses what the variant or the neighbours do not read, and notes what another option makes superfluous.
+    ///
+    /// # Errors
+    /// [`TrainError::Option`] naming the option and what reads it.
+    pub(super) fn check_read(&self, run: &mut Run<'_>) -> Result<(), TrainError> {
+        let (changed, neighbours) = (Changed::of(self), flag("neighbours", &self.neighbours));
+        if self.variant != LearnerVariant::Fused {
+            changed.refuse(&SUM, &flag("variant", &self.variant), "--variant fused")?;
+        }
+        if self.neighbours != Neighbours::SameDifficulty {
+            changed.refuse(&["difficulties"], &neighbours, "--neighbours same-difficulty")?;
+            changed.note(&["full-score"], &neighbours, run);
+        } else if self.difficulties.is_some() {
+            changed.note(&["full-score"], "--difficulties", run);
+        }
+        if self.profiles != TargetProfiles::Tower {
+            changed.note(&TOWER, &flag("profiles", &self.profiles), run);
         }
         Ok(())
     }
@@ -206,6 +230,31 @@ impl LearnerHybridOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cloze_train::Reporter;
+
+    #[test]
+    fn what_is_not_read_is_refused_or_noted() {
+        let said = |options: LearnerHybridOptions| {
+            let mut reporter = Reporter::quiet();
+            let checked = options.check_read(&mut Run::new(1, &mut reporter));
+            checked.map(|()| reporter.notes().to_vec()).map_err(|error| error.to_string())
+        };
+        let given = || LearnerHybridOptions { difficulties: Some("t.csv".to_owned()), ..Default::default() };
+        let error = said(LearnerHybridOptions { neighbours: Neighbours::All, ..given() }).unwrap_err();
+        assert!(error.contains("t.csv") && error.contains("--neighbours same-difficulty"), "{error}");
+        let variant = LearnerVariant::Paper;
+        let error = said(LearnerHybridOptions { variant, lambda: 5.0, ..Default::default() }).unwrap_err();
+        assert!(error.contains("lambda = 5") && error.contains("--variant fused"), "{error}");
+        let profiles = TargetProfiles::Users;
+        let options = LearnerHybridOptions { profiles, cf_steps: 7, full_score: 100.0, ..given() };
+        let expected = [
+            "full-score = 100.0 had no effect: it is not read with --difficulties",
+            "cf-steps = 7 had no effect: it is not read with --profiles users",
+        ];
+        assert_eq!(said(options).unwrap(), expected);
+        let read = LearnerHybridOptions { lambda: 5.0, cf_steps: 7, full_score: 100.0, ..Default::default() };
+        assert_eq!(said(read).unwrap(), [""; 0]);
+    }
 
     #[test]
     fn every_option_has_a_line_of_help_and_no_line_is_stale() {

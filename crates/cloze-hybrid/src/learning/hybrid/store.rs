@@ -163,17 +163,31 @@ impl<'m> LearnerStore<'m> {
         Ok(found)
     }
 
+    /// The objective of exactly these exercises, by number; none if training had no such one. Names are not asked: they may have
+    /// changed since, and with them the order of the objectives.
+    pub fn objective_of(&self, exercises: &[bool]) -> Option<u32> {
+        let first = exercises.iter().position(|&own| own)?;
+        let is_of = |exercise: usize, objective: &u32| {
+            self.targets.objectives(exercise as u32).contains(objective) == exercises[exercise]
+        };
+        let same = |objective: &&u32| (0..exercises.len()).all(|exercise| is_of(exercise, objective));
+        (exercises.len() == self.targets.exercises())
+            .then(|| self.targets.objectives(first as u32).iter().find(same).copied())
+            .flatten()
+    }
+
     /// Takes an answer down, in one transaction, and renews what it touches. `value` is a score as in the data, from 0 to the full
-    /// score of the model's options.
+    /// score of the model's options, where how hard an objective is comes from scores; nothing else reads one.
     ///
     /// # Errors
-    /// An unknown learner or exercise, a score out of range, a time that is missing or should be; the store is then as it was.
+    /// An unknown learner or exercise, a score out of range, a score or a time that is missing or should be; the store is then as it
+    /// was.
     pub fn answer(
         &mut self,
         learner: u32,
         exercise: u32,
         time: Option<i64>,
-        value: f32,
+        value: Option<f32>,
     ) -> Result<Renewed, StoreError> {
         let time = self.store.time(time)?;
         self.store.check_known(Side::User, learner)?;
@@ -181,18 +195,15 @@ impl<'m> LearnerStore<'m> {
             let known = self.targets.exercises();
             return Err(TrainError::Data(format!("exercise {exercise} of {known}")).into());
         }
-        if !(0.0..=self.full_score).contains(&value) {
-            let rule = format!("must be from 0 to full-score = {}", self.full_score);
-            return Err(TrainError::option("value", value, rule).into());
-        }
+        let earned = self.earned(value)?;
         let objectives = self.targets.objectives(exercise).to_vec();
         let old = self.credit(learner, &objectives);
         let level = |levels: &Levels| -> Vec<usize> {
             objectives.iter().map(|&objective| levels.of(Some(learner), objective)).collect()
         };
         let before = level(&self.levels);
-        if let Levels::Same(difficulty) = &mut self.levels {
-            difficulty.add(learner, &objectives, value / self.full_score);
+        if let (Levels::Same(difficulty), Some(earned)) = (&mut self.levels, earned) {
+            difficulty.add(learner, &objectives, earned);
         }
         let after = level(&self.levels);
         let changes = objectives.iter().zip(before.into_iter().zip(after));
@@ -224,6 +235,20 @@ impl<'m> LearnerStore<'m> {
         relations.dedup();
         self.refresh(&relations)?;
         Ok(Renewed { targets: touched.len(), moved: moves.len() })
+    }
+
+    /// The credit of an answer, from 0 to 1, where it is of any use.
+    fn earned(&self, value: Option<f32>) -> Result<Option<f32>, StoreError> {
+        match (&self.levels, value) {
+            (Levels::Same(_), None) => Err(StoreError::NeedsScore),
+            (Levels::Same(_), Some(value)) if !(0.0..=self.full_score).contains(&value) => {
+                let rule = format!("must be from 0 to full-score = {}", self.full_score);
+                Err(TrainError::option("value", value, rule).into())
+            }
+            (Levels::Same(_), Some(value)) => Ok(Some(value / self.full_score)),
+            (_, Some(_)) => Err(StoreError::TakesNoScore),
+            (_, None) => Ok(None),
+        }
     }
 
     /// What the learner has in these objectives.

@@ -65,7 +65,7 @@ fn answers_leave_what_a_new_store_of_all_answers_has_and_touch_nothing_else() {
         let (learner, exercise) = (step * 7 % 4, step * 11 % EXERCISES as u32);
         let (time, value) = (100 + i64::from(step), if step % 5 == 0 { 1.0 } else { 0.0 });
         let before: Vec<Vec<f32>> = (0..store.targets.len() as u32).map(|one| profile(&store, one)).collect();
-        let done = store.answer(learner, exercise, Some(time), value).unwrap();
+        let done = store.answer(learner, exercise, Some(time), Some(value)).unwrap();
         let changed = (0..).zip(&before).filter(|(one, before)| profile(&store, *one) != **before).count();
         assert!(changed <= done.targets, "{changed} profiles changed, {} were renewed", done.targets);
         assert!(done.moved > 0 || done.targets <= 2, "{done:?}");
@@ -91,7 +91,7 @@ fn an_answer_that_cannot_be_written_leaves_all_as_it_was() {
     let mut moves = 0;
     for step in 0..30_u32 {
         let (learner, exercise) = (step * 7 % 4, step * 11 % EXERCISES as u32);
-        let (time, value) = (Some(100 + i64::from(step)), if step % 5 == 0 { 1.0 } else { 0.0 });
+        let (time, value) = (Some(100 + i64::from(step)), Some(if step % 5 == 0 { 1.0 } else { 0.0 }));
         let before = everything(&store);
         let taken = exchange(&mut store, exercise, None);
         let error = store.answer(learner, exercise, time, value).unwrap_err();
@@ -151,11 +151,12 @@ fn bad_answers_and_models_without_profiles_are_refused() {
     let before = everything(&store);
     let mut fails =
         |learner, exercise, time, value| store.answer(learner, exercise, time, value).unwrap_err();
-    assert!(matches!(fails(LEARNERS, 0, Some(9), 1.0), StoreError::Unknown { .. }));
-    assert!(fails(0, EXERCISES as u32, Some(9), 1.0).to_string().contains("exercise 20 of 20"));
-    assert!(fails(0, 0, Some(9), 1.5).to_string().contains("full-score"));
-    assert!(fails(0, 0, Some(9), f32::NAN).to_string().contains("full-score"));
-    assert!(matches!(fails(0, 0, None, 1.0), StoreError::NeedsTime));
+    assert!(matches!(fails(LEARNERS, 0, Some(9), Some(1.0)), StoreError::Unknown { .. }));
+    assert!(fails(0, EXERCISES as u32, Some(9), Some(1.0)).to_string().contains("exercise 20 of 20"));
+    assert!(matches!(fails(0, 0, Some(9), None), StoreError::NeedsScore));
+    assert!(fails(0, 0, Some(9), Some(1.5)).to_string().contains("full-score"));
+    assert!(fails(0, 0, Some(9), Some(f32::NAN)).to_string().contains("full-score"));
+    assert!(matches!(fails(0, 0, None, Some(1.0)), StoreError::NeedsTime));
     assert_eq!(everything(&store), before);
     drop(store);
     let again = LearnerStore::build(&path, &mut model, &sequences(&answers()), &mut Reporter::quiet());
@@ -163,4 +164,30 @@ fn bad_answers_and_models_without_profiles_are_refused() {
     let mut fused = fitted(&options(LearnerVariant::Fused));
     let none = LearnerStore::open(&path, &mut fused).err();
     assert!(matches!(none, Some(StoreError::NoProfiles)));
+}
+
+#[test]
+fn a_score_is_taken_only_where_it_says_how_hard_an_objective_is() {
+    let folder = tempfile::tempdir().unwrap();
+    for neighbours in [Neighbours::All, Neighbours::Random] {
+        let mut model = fitted(&LearnerHybridOptions { neighbours, ..stored() });
+        let mut store = build(&folder.path().join(format!("{neighbours:?}")), &mut model, &answers());
+        let refused = store.answer(0, 0, Some(9), Some(1.0)).unwrap_err();
+        assert!(matches!(refused, StoreError::TakesNoScore), "{refused}");
+        assert_eq!(store.answer(0, 0, Some(9), None).unwrap(), Renewed { targets: 1, moved: 0 });
+    }
+}
+
+#[test]
+fn an_objective_is_known_by_its_exercises() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = fitted(&stored());
+    let store = build(&folder.path().join("p"), &mut model, &answers());
+    let of = |exercises: &dyn Fn(usize) -> bool| {
+        store.objective_of(&(0..EXERCISES).map(exercises).collect::<Vec<_>>())
+    };
+    // Exercise 9 is of both.
+    assert_eq!([of(&|one| one >= 9), of(&|one| one <= 9)], [Some(0), Some(1)]);
+    assert_eq!([of(&|one| one > 9), of(&|one| one < 9), of(&|_| false), of(&|_| true)], [None; 4]);
+    assert_eq!(store.objective_of(&[true; 3]), None);
 }

@@ -134,6 +134,26 @@ fn terms_add_up_and_an_unknown_learner_is_like_one_without_answers() {
     assert_eq!(scores(&mut model, None), scores(&mut model, Some(LEARNERS + 7)));
 }
 
+/// What leaving an exercise out costs is a difference of two of the learner's own scores, and the terms are of the same score.
+#[test]
+fn reasons_and_terms_are_of_the_learner_s_own_score() {
+    let mut model = fitted(&options(LearnerVariant::Fused));
+    let (history, without) = ([0, 10, 1, 11, 2, 12], [0, 10, 1, 11, 2]);
+    let mut lift = |history: &[u32], exercise: usize| {
+        let mut scores = vec![f32::NAN; EXERCISES];
+        model.score(&[Query { user: Some(1), history }], &mut scores).unwrap();
+        scores[exercise] - scores.iter().sum::<f32>() / EXERCISES as f32
+    };
+    let (whole, lost) = (lift(&history, 4), lift(&history, 4) - lift(&without, 4));
+    let query = Query { user: Some(1), history: &history };
+    let found = cloze_eval::explain(&mut model, &query, &[4], 1).unwrap();
+    let (last, found_lost) = found[0].because[0];
+    assert_eq!(last, 12);
+    assert!((found_lost - lost).abs() < 1e-4, "{found_lost}, expected {lost}");
+    let sum: f32 = found[0].parts.iter().map(|(_, lift)| lift).sum();
+    assert!((sum - whole).abs() < 1e-4, "{sum}, expected {whole}");
+}
+
 #[test]
 fn an_exercise_of_two_objectives_counts_by_the_better_one() {
     let mut model = fitted(&options(LearnerVariant::TrainedProjections));
@@ -178,6 +198,31 @@ fn what_is_reused_is_what_was_trained() {
     assert_eq!(scores(&mut again(&options), Some(1)), scores(&mut fitted(&options), Some(1)));
     let other = LearnerHybridOptions { lambda: 7.0, ..options };
     assert_eq!(scores(&mut again(&other), Some(1)), scores(&mut fitted(&other), Some(1)), "another SLIT");
+}
+
+#[test]
+fn what_was_trained_on_other_users_of_a_share_is_not_reused() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = fitted(&options(LearnerVariant::Fused));
+    let path = stored_at(folder.path(), &first, LEARNERS, EXERCISES as u32);
+    let (sequences, _, details) = school();
+    let again = |share: f64, seed: u64| {
+        let config = path.join("config.json");
+        let mut card: serde_json::Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+        card["trained_on"]["user_share"] = share.into();
+        std::fs::write(&config, card.to_string()).unwrap();
+        let origin = cloze_train::TrainedOn { user_share: share, ..origin() };
+        let data =
+            TrainingData { details: Some(&details), ..TrainingData::new(&sequences, EXERCISES, &origin) };
+        let mut reporter = Reporter::quiet();
+        let reuse = Some(path.clone());
+        let run = &mut Run { reuse, ..Run::new(seed, &mut reporter) };
+        reused::folder(&data, run).map(drop).map_err(|error| error.to_string())
+    };
+    // The stored model's seed is 1.
+    assert_eq!([again(1.0, 1), again(1.0, 2), again(0.5, 1)], [Ok(()), Ok(()), Ok(())]);
+    let error = again(0.5, 2).unwrap_err();
+    assert!(error.contains("drawn by seed 1") && error.contains("drawn by seed 2"), "{error}");
 }
 
 #[test]
