@@ -1,6 +1,7 @@
 //! Files of scores: every format gives the same rows, and what is no score is an error with its place.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -127,8 +128,8 @@ fn scores_keep_what_single_precision_rounds() {
     let near = [0.999_999_99, 0.999_999_98, 0.999_999_97];
     let (mut csv, mut json) = ("user,item,score\n".to_owned(), String::new());
     for (item, score) in near.iter().enumerate() {
-        csv.push_str(&format!("u,{item},{score}\n"));
-        json.push_str(&format!("{{\"user\": \"u\", \"item\": {item}, \"score\": {score}}}\n"));
+        writeln!(csv, "u,{item},{score}").unwrap();
+        writeln!(json, "{{\"user\": \"u\", \"item\": {item}, \"score\": {score}}}").unwrap();
     }
     let texts =
         [("near.csv", csv), ("near.jsonl", json)].map(|(name, text)| folder.put(name, text.as_bytes()));
