@@ -30,7 +30,6 @@ const TINY: [&str; 14] = [
 #[test]
 fn every_model_is_trained_and_evaluated_on_a_split_by_time() {
     let world = World::new();
-    let hybrid = ["--reuse", "bert4rec", "--cf-steps", "2", "--head-steps", "2", "--user-max-length", "20"];
     let models: [(&str, &[&str]); 8] = [
         ("popularity", &[]),
         ("popularity-recent", &[]),
@@ -39,7 +38,7 @@ fn every_model_is_trained_and_evaluated_on_a_split_by_time() {
         ("ease", &[]),
         ("ease-decay", &[]),
         ("bert4rec", &TINY),
-        ("hybridbert4rec", &hybrid),
+        ("hybridbert4rec", &["--reuse", "bert4rec"]),
     ];
     let mut hashes = std::collections::BTreeSet::new();
     for (model, options) in models {

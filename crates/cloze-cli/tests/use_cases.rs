@@ -128,7 +128,7 @@ fn published_figures_stand_beside_ours() {
     world.train("popularity", "pop");
     world.ok(&["evaluate", "pop", "--protocols", "full"]);
     let figure = r#"[{"dataset": "synthetic", "model": "popularity", "protocol": "full", "metric": "ndcg@10",
-        "value": 0.5, "source": "Nobody 2020"}]"#;
+        "value": 0.5, "source": "Nobody 2020", "fit": "train"}]"#;
     std::fs::write(world.path("published.json"), figure).unwrap();
     let rows = world.ok(&["compare", "pop", "--published", "published.json", "--json"]);
     let rows: Value = serde_json::from_str(&rows).unwrap();
@@ -136,6 +136,12 @@ fn published_figures_stand_beside_ours() {
     assert_eq!(row["published"], 0.5);
     let table = world.ok(&["compare", "pop", "--published", "published.json"]);
     assert!(table.contains("Nobody 2020") && table.contains("ours below"), "{table}");
+    std::fs::write(world.path("published.json"), figure.replace(r#", "fit": "train""#, "")).unwrap();
+    let table = world.ok(&["compare", "pop", "--published", "published.json"]);
+    assert!(table.contains("fit unknown"), "{table}");
+    std::fs::write(world.path("published.json"), figure.replace("0.5", "40.5")).unwrap();
+    let told = ["entry 1 (synthetic, popularity, ndcg@10): value 40.5", "not percent"];
+    world.fails_saying(1, &["compare", "pop", "--published", "published.json"], &told);
 }
 
 #[test]
@@ -254,8 +260,9 @@ fn bert4rec_and_a_hybrid_on_its_tower() {
     world.ok(&["recommend", "hybrid", "--user", "u1"]);
 
     // An option that the reused part overrules is not passed over in silence.
-    let call = world
-        .run(&[&["train", "hybridbert4rec"][..], &data, &["other"], &hybrid, &["--hidden", "16"]].concat());
+    let call = world.run(
+        &[&["train", "hybridbert4rec"][..], &data, &["other", "--reuse", "bert", "--hidden", "16"]].concat(),
+    );
     assert!(call.stderr.contains("hidden = 16") && call.stderr.contains('8'), "{}", call.stderr);
 
     // Weights of another width than the configuration says.

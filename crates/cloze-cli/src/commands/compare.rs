@@ -28,7 +28,8 @@ pub(crate) struct Compare {
     /// Folders of evaluations, or model folders with an evaluation in them; several seeds of a model make one row
     #[arg(value_name = "DIR", required = true)]
     folders: Vec<PathBuf>,
-    /// Published figures: a JSON array of {dataset, model, protocol, metric, value, source}
+    /// Published figures: a JSON array of {dataset, model, protocol, metric, value, source, fit}, the value from 0 to 1; without fit
+    /// (train or train+validation) a figure gets no verdict
     #[arg(long, value_name = "FILE")]
     published: Option<PathBuf>,
     /// Model that the others are tested against; without it the best by NDCG@10 under each protocol
