@@ -104,9 +104,11 @@ mod tests {
         }
     }
 
+    type Change = fn(&mut HybridOptions);
+
     #[test]
     fn what_the_variant_does_not_read_is_refused_with_the_one_that_does() {
-        let refused: [(fn(&mut HybridOptions), &[&str]); 6] = [
+        let refused: [(Change, &[&str]); 6] = [
             (|o| o.item_profiles = ItemProfiles::Users, &["item-profiles", "users", "trained-projections"]),
             (|o| o.cf_steps = 7, &["cf-steps = 7", "not read with --variant fused"]),
             (|o| o.prefixes = Some(3), &["prefixes = 3"]),

@@ -80,7 +80,7 @@ pub(crate) struct FineTune {
 impl FineTune {
     pub(crate) fn run(self) -> Result<()> {
         let output = &self.output;
-        let ours = fine_tuned(output)?.is_some() || output.join("training").exists();
+        let ours = fine_tuned(output)?.is_some() || Checkpoints::refusal(output).is_some();
         let empty = std::fs::read_dir(output).map_or(true, |mut entries| entries.next().is_none());
         ensure!(
             ours || empty,

@@ -222,8 +222,9 @@ impl Train {
         let data = Source { dataset: &dataset, split: split.as_ref(), origin: &trained_on };
         let trained = self.fit(&data, options.clone(), &mut reporter, checkpoints)?;
         if self.reuse.is_some() {
-            let overruled = overruled::said(self.entry, &self.flags, &options, &trained.options);
-            overruled.iter().for_each(|text| note(text));
+            for text in overruled::said(self.entry, &self.flags, &options, &trained.options) {
+                note(&text);
+            }
         }
         let card = Card {
             format: FORMAT,

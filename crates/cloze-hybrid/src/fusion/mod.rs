@@ -85,7 +85,7 @@ impl Fusion {
         let named = ["EASE", "SLIT"].into_iter().zip(self.linear.rows_of_each());
         let nothing = named.filter(|(_, rows)| !rows.is_empty()).zip(self.groups());
         let nothing = nothing.filter(|(_, places)| places.iter().all(|&place| alpha[place] == 0.0));
-        nothing.map(|((name, _), _)| format!(", {name} is left out")).collect()
+        nothing.fold(String::new(), |text, ((name, _), _)| text + ", " + name + " is left out")
     }
 
     /// What is summed, `[histories, 1 + added, items]`: ln P, the scores of EASE and those of SLIT; with a gate, all of them again,

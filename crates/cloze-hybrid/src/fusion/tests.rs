@@ -250,8 +250,8 @@ fn a_gate_changes_all_weights_with_the_length_of_the_history() {
 }
 
 /// Cases of 40 items whose scores `row` gives, `[1 + added, items]`, and the items that are taken.
-fn made(cases: usize, mut row: impl FnMut(usize) -> (Vec<f32>, u32)) -> (Vec<Vec<f32>>, Vec<u32>) {
-    (0..cases).map(|case| row(case)).unzip()
+fn made(cases: usize, row: impl FnMut(usize) -> (Vec<f32>, u32)) -> (Vec<Vec<f32>>, Vec<u32>) {
+    (0..cases).map(row).unzip()
 }
 
 /// What is chosen of such scores, with the notes.

@@ -267,7 +267,9 @@ mod tests {
     #[test]
     fn the_weight_of_a_small_score_is_found_however_far_it_is() {
         let mut cases = drawn(&[1.0, 3.0], 500);
-        cases.iter_mut().for_each(|(features, ..)| features[ITEMS..].iter_mut().for_each(|x| *x *= 0.01));
+        for (features, ..) in &mut cases {
+            features[ITEMS..].iter_mut().for_each(|x| *x *= 0.01);
+        }
         let mut looks = 0;
         let found = most_likely(vec![1.0, 5.0], &[true; 2], |weights| {
             looks += 1;
