@@ -3,7 +3,6 @@
 use super::choice::{multiples, quality as quality_of};
 use super::linear::{ease_options, slit_options};
 use super::*;
-use crate::options::is_weight;
 use crate::testing::stored;
 use cloze_cf::{Ease, Slit, SlitOptions};
 use cloze_data::Sequences;
@@ -269,16 +268,14 @@ fn chosen_of(
     (choice, reporter.notes().to_vec())
 }
 
-/// Content is so far off that the more of a small score is taken the better, without end.
+/// Content that misleads has the least weight that there is, and the others are given in its units.
 #[test]
-fn weights_that_no_folder_could_have_are_not_chosen() {
-    let scores = made(100, |case| {
-        let mut row = vec![0.0; 80];
-        (row[case % 40], row[40 + case % 40]) = (-8000.0, 0.01);
-        (row, (case % 40) as u32)
-    });
-    let (Choice { alpha, .. }, _) = chosen_of(&scores, &[5.0], &Optional::default());
-    assert!(alpha.iter().all(|&weight| is_weight(weight)), "{alpha:?}");
+fn weights_that_no_folder_could_have_are_no_candidates() {
+    let alphas: Vec<Vec<f64>> = multiples(&[-2.0, 300.0], None).collect();
+    assert_eq!(alphas, [[150_000.0], [300_000.0], [600_000.0]], "four times as much is beyond a million");
+    for alpha in alphas {
+        only_ease(Some(alpha)).validate().unwrap();
+    }
 }
 
 #[test]

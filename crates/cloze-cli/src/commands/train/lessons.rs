@@ -45,7 +45,9 @@ mod tests {
 
     #[test]
     fn what_leaks_is_of_the_users_that_are_learned_from() {
-        let dataset = load("synthetic", &DataOptions::default(), &mut Silent).unwrap();
+        let cache = tempfile::tempdir().unwrap();
+        let options = DataOptions { cache: Some(cache.path().to_owned()), ..DataOptions::default() };
+        let dataset = load("synthetic", &options, &mut Silent).unwrap();
         let split = SplitSpec::default().of(&dataset.sequences).unwrap();
         let origin = TrainedOn {
             dataset: "synthetic".to_owned(),
