@@ -6,23 +6,12 @@ mod common;
 use cloze_data::{LeaveOneOut, Sequences};
 use cloze_eval::{Query, Recommender};
 use cloze_hybrid::{HeadLoss, HybridBert4Rec, HybridOptions, ItemProfiles, Variant};
-use cloze_sequential::{Bert4Rec, Bert4RecOptions};
+use cloze_sequential::Bert4Rec;
 use cloze_train::{Model, ModelFolder, Reporter, Run, TrainError, TrainingData};
-use common::{ITEMS, USERS, fit, origin, scores, sequences, write};
+use common::{ITEMS, USERS, fit, origin, scores, sequences, small, write};
 
 fn options(variant: Variant) -> HybridOptions {
-    let cbf = Bert4RecOptions {
-        hidden: 16,
-        layers: 1,
-        max_length: 9,
-        steps: 40,
-        batch: 20,
-        warmup: 5,
-        learning_rate: 1e-2,
-        validate_every: 0,
-        ..Bert4RecOptions::default()
-    };
-    let content = HybridOptions { cbf, variant, ..HybridOptions::default() };
+    let content = HybridOptions { cbf: small(), variant, ..HybridOptions::default() };
     if variant == Variant::Fused {
         return content;
     }

@@ -7,21 +7,7 @@ use cloze_cf::{Ials, IalsOptions, Popularity, PopularityOptions};
 use cloze_hybrid::{Initializer, MfBert4Rec, MfBert4RecOptions};
 use cloze_sequential::Bert4RecOptions;
 use cloze_train::{Model, ModelFolder};
-use common::{fit, origin, scores, write};
-
-fn small() -> Bert4RecOptions {
-    Bert4RecOptions {
-        hidden: 16,
-        layers: 1,
-        max_length: 9,
-        steps: 40,
-        batch: 20,
-        warmup: 5,
-        learning_rate: 1e-2,
-        validate_every: 0,
-        ..Bert4RecOptions::default()
-    }
-}
+use common::{fit, origin, scores, small, write};
 
 #[test]
 fn every_initializer_starts_another_model_that_its_folder_brings_back() {

@@ -4,6 +4,7 @@
 
 use cloze_data::{Sequences, Vocabulary};
 use cloze_eval::{Query, Recommender};
+use cloze_sequential::Bert4RecOptions;
 use cloze_train::{
     Card, Model, ModelFolder, Reporter, Run, TrainError, TrainedOn, TrainingData, Vocabularies, folder,
 };
@@ -11,6 +12,21 @@ use std::path::{Path, PathBuf};
 
 pub(crate) const ITEMS: usize = 24;
 pub(crate) const USERS: usize = 40;
+
+/// An encoder that learns the groups in a moment.
+pub(crate) fn small() -> Bert4RecOptions {
+    Bert4RecOptions {
+        hidden: 16,
+        layers: 1,
+        max_length: 9,
+        steps: 40,
+        batch: 20,
+        warmup: 5,
+        learning_rate: 1e-2,
+        validate_every: 0,
+        ..Bert4RecOptions::default()
+    }
+}
 
 pub(crate) fn origin(fit: &str) -> TrainedOn {
     TrainedOn {
