@@ -257,3 +257,18 @@ fn a_table_of_one_run_given_twice_is_refused() {
     let published = ["compare", "pop", "--published", "figures.json"];
     world.fails_saying(1, &published, &["figures.json", "missing field"]);
 }
+
+#[test]
+fn a_text_model_is_not_asked_of_the_network_where_that_is_not_to_be_used() {
+    let world = World::new();
+    let train =
+        ["train", "mf-bert4rec", "--data", "synthetic", "--initializer", "titles", "--output", "none"];
+    for (flag, variable) in [(Some("--offline"), "0"), (None, "1")] {
+        let mut command = world.command();
+        command.env("HF_HOME", world.path("hub")).env("HF_HUB_OFFLINE", variable);
+        let output = command.args(train).args(flag).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("the network is not to be used (--offline, HF_HUB_OFFLINE)"), "{told}");
+    }
+}

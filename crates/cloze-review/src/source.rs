@@ -56,8 +56,7 @@ pub fn resolve(name: &str) -> Result<PathBuf, ReviewError> {
         let path = if let Some(path) = cached.get(file) {
             path
         } else if is_offline() {
-            let reason =
-                "it is not in the cache, and the network is not to be used (--offline, HF_HUB_OFFLINE)";
+            let reason = "the network is not to be used (--offline, HF_HUB_OFFLINE)";
             return Err(unavailable(file, reason.to_owned()));
         } else {
             let api = ApiBuilder::from_env().with_progress(true).with_retries(3).build();
