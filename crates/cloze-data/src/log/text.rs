@@ -74,7 +74,7 @@ impl TextRows<'_> {
         Ok(())
     }
 
-    /// A row of an empty line, or `None` if the text is not one: an empty line amid others is a bad row.
+    /// The empty lines so far are bad rows: others follow.
     fn reject_blank(&self, part: &mut Part) -> Result<(), DataError> {
         let Some((first, count)) = part.blank.take() else { return Ok(()) };
         for line in first..first + count {
