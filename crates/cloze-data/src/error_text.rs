@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::DataError;
+use crate::staging::StagingError;
 
 /// One source that was tried, and why it did not serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,12 @@ pub struct Attempt {
     pub source: String,
     /// Why it did not serve.
     pub reason: String,
+}
+
+impl From<StagingError> for DataError {
+    fn from(StagingError { action, path, source }: StagingError) -> Self {
+        Self::Io { action, path, source }
+    }
 }
 
 impl DataError {

@@ -46,7 +46,7 @@ mod source;
 mod split;
 mod split_spec;
 mod split_time;
-mod staging;
+pub mod staging;
 mod synthetic;
 mod vocabulary;
 mod whole_file;

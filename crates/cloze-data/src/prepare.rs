@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::log::{BadRows, Known, LogOptions, ReadReport, read_log_with};
-use crate::prepared::{FILES, METADATA, ORIGIN, REJECTED, read_prepared, write_files, write_json};
+use crate::prepared::{FILES, METADATA, ORIGIN, REJECTED, STAGED, read_prepared, write_files, write_json};
 use crate::staging::Staging;
 use crate::{DataError, Dataset, Filters, ItemFile, Origin, Progress};
 
@@ -45,7 +45,7 @@ pub fn prepare(
 ) -> Result<(Dataset, ReadReport), DataError> {
     check_free(output)?;
     check_inputs(options)?;
-    let staging = Staging::new(output)?;
+    let staging = Staging::new(STAGED, output)?;
     let folder = staging.path();
     let rejected = folder.join(REJECTED);
     let bad_rows =

@@ -33,6 +33,8 @@ use crate::{DataError, Dataset, ItemDetails, Sequences, Vocabulary};
 /// Raised when readers, filters or this layout change what a folder holds.
 pub(crate) const FORMAT: u32 = 4;
 
+/// The kind of folder that a prepared one is staged as.
+pub(crate) const STAGED: &str = "preparing";
 const SEQUENCES: &str = "sequences.arrow";
 const USERS: &str = "users.json";
 const ITEMS: &str = "items.json";
@@ -72,9 +74,9 @@ struct Pin {
 /// # Errors
 /// [`DataError::Io`] or [`DataError::Arrow`] if the files can't be written.
 pub fn write_prepared(folder: &Path, dataset: &Dataset) -> Result<(), DataError> {
-    let staging = Staging::new(folder)?;
+    let staging = Staging::new(STAGED, folder)?;
     write_files(staging.path(), dataset)?;
-    staging.finish()
+    Ok(staging.finish()?)
 }
 
 /// Writes the files of a prepared folder, `metadata.json` last.

@@ -14,7 +14,6 @@ mod error;
 mod fingerprint;
 mod free;
 mod names;
-mod staging;
 mod write;
 
 pub(crate) use card::format_of;
@@ -28,6 +27,7 @@ use crate::events::{self, EVENTS_FILE};
 use crate::progress::Record;
 use crate::tensors::{self, NamedTensor};
 use cloze_data::Vocabulary;
+use cloze_data::staging::recover;
 use fingerprint::Fingerprint;
 use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -42,6 +42,8 @@ pub const CONFIG_FILE: &str = "config.json";
 pub const VOCABULARY_FILE: &str = "vocabulary.json";
 /// Weights file.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
+/// The kind of folder that a model is staged as.
+const STAGED: &str = "model";
 /// Training records.
 pub const METRICS_FILE: &str = "metrics.jsonl";
 
@@ -140,7 +142,7 @@ impl ModelFolder {
     /// # Errors
     /// Each damage has its own [`FolderError`].
     pub fn open(path: &Path) -> Result<Self, FolderError> {
-        staging::recover(path);
+        recover(STAGED, path);
         let config = path.join(CONFIG_FILE);
         if !config.is_file() {
             return Err(FolderError::NotAModel { path: path.to_owned() });

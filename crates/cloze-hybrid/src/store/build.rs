@@ -5,6 +5,7 @@ use super::tables::{ABOUT, FORMAT_KEY, ORIGIN_KEY, OWNERS, Origin, PROFILES, Tim
 use super::{FORMAT, ProfileStore, Profiled, Side, StoreError, fingerprint};
 use crate::hybrid::HybridBert4Rec;
 use cloze_data::Sequences;
+use cloze_data::staging::{place, sync_folder};
 use cloze_train::{Reporter, TrainError};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, WriteTransaction};
 use std::path::Path;
@@ -190,10 +191,9 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Waits until a file's name is on the disk; only Unix can say so.
+/// Waits until a file's name is on the disk.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if cfg!(unix) { fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
+    place(path).map_or(Ok(()), |(folder, _)| sync_folder(&folder))
 }
 
 /// The first transaction: whom the store is for, and all sequences.

@@ -1,5 +1,6 @@
 //! Folders that are there whole or not at all.
 
+use cloze_data::staging::sync_folder;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -58,11 +59,6 @@ pub(crate) fn discard(folder: &Path, aside: &Path) -> io::Result<()> {
     remove(aside)?;
     fs::rename(folder, aside)?;
     remove(aside)
-}
-
-/// Waits until a folder's list of names is on the disk; only Unix can say so.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The records of an unfinished run. A checkpoint counts them, and they are on the disk before it says so.
 
-use super::files::{sync_folder, write_renamed};
+use super::files::write_renamed;
 use super::saved::{Mark, read_mark};
 use super::{CURVE_FILE, CheckpointError, Checkpoints, DONE, damaged};
 use crate::curve;
 use crate::events;
 use crate::folder::METRICS_FILE;
 use crate::progress::Record;
+use cloze_data::staging::sync_folder;
 use std::fs;
 use std::io::ErrorKind;
 

@@ -1,6 +1,7 @@
 //! What can be wrong with a model folder.
 
 use super::{CONFIG_FILE, FORMAT, VOCABULARY_FILE};
+use cloze_data::staging::StagingError;
 use std::path::{Path, PathBuf};
 
 /// What can be wrong with a model folder.
@@ -160,6 +161,12 @@ pub enum FolderError {
         /// The value.
         value: f32,
     },
+}
+
+impl From<StagingError> for FolderError {
+    fn from(StagingError { path, source, .. }: StagingError) -> Self {
+        Self::Io { path, source }
+    }
 }
 
 impl FolderError {

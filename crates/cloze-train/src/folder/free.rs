@@ -1,9 +1,9 @@
 //! Where a model may be put: asked before training starts, so that nothing is lost, and no work is.
 
 use super::names::Names;
-use super::staging::{is_there, place, recover};
-use super::{CONFIG_FILE, FolderError, io};
+use super::{CONFIG_FILE, FolderError, STAGED, io};
 use crate::checkpoint::{RUN_FILE, TRAINING_FOLDER};
+use cloze_data::staging::{is_there, place, recover};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::path::Path;
 /// See [`ModelFolder::check_free`](super::ModelFolder::check_free).
 pub(super) fn check_free(path: &Path) -> Result<(), FolderError> {
     check_movable(path)?;
-    recover(path);
+    recover(STAGED, path);
     if !is_there(path) {
         return Ok(());
     }
@@ -33,7 +33,7 @@ pub(super) fn check_own(path: &Path) -> Result<(), FolderError> {
 }
 
 /// A finished model takes its place by renaming the folder, which some folders do not allow.
-fn check_movable(path: &Path) -> Result<(), FolderError> {
+pub(super) fn check_movable(path: &Path) -> Result<(), FolderError> {
     match place(path) {
         Some((parent, _)) if !is_mount_point(path, &parent) => Ok(()),
         _ => Err(FolderError::immovable(path)),

@@ -1,11 +1,11 @@
 //! Putting a model folder in its place.
 
-use super::free::check_own;
+use super::free::{check_movable, check_own};
 use super::names::Names;
-use super::staging::{Staging, is_there};
-use super::{CONFIG_FILE, FolderError, io};
-use crate::checkpoint::files::{discard, remove, sync_folder, write_synced};
+use super::{CONFIG_FILE, FolderError, STAGED, io};
+use crate::checkpoint::files::{discard, remove, write_synced};
 use crate::checkpoint::{DISCARDED_FOLDER, RUN_FILE, STAGED_MODEL, TRAINING_FOLDER};
+use cloze_data::staging::{Staging, is_there, sync_folder};
 use std::fs;
 use std::path::Path;
 
@@ -14,12 +14,13 @@ type Files = [(&'static str, Vec<u8>)];
 
 /// Writes the folder beside `path` and renames it.
 pub(super) fn in_place(path: &Path, files: &Files) -> Result<(), FolderError> {
-    let staging = Staging::new(path)?;
+    check_movable(path)?;
+    let staging = Staging::new(STAGED, path)?;
     if is_there(path) {
         check_own(path)?;
     }
-    write_all(&staging.path(), files)?;
-    staging.finish()
+    write_all(staging.path(), files)?;
+    Ok(staging.finish()?)
 }
 
 /// Writes the model of the run whose checkpoints lie in `path`: staged among them, so that they and the model are never
