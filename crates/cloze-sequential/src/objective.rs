@@ -17,6 +17,9 @@ pub enum Windows {
     Last,
     /// A window drawn anew every epoch, so that all items are trained on.
     Random,
+    /// What a user had at a moment drawn anew every epoch, the item that was next included: of short sequences too every
+    /// item is the last one of a window some time.
+    Prefix,
 }
 
 /// The options of a transformer and its task. Tokens below `catalogue` are items; what stands behind them is special.

@@ -126,7 +126,10 @@ impl Bert4RecOptions {
         TrainingLoss::LOSS_HELP,
         TrainingLoss::NEGATIVES_HELP,
         TrainingLoss::CALIBRATION_HELP,
-        ("windows", "Part of long sequences to train on: last, or random (drawn every epoch)"),
+        (
+            "windows",
+            "Part of sequences to train on: last, or, drawn every epoch, random or prefix (ends anywhere)",
+        ),
         ("shuffle", "Shuffle every history: a check, a model of order must get worse"),
         ("steps", "Optimizer steps"),
         ("batch", "Sequences a step"),

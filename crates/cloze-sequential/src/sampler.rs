@@ -9,6 +9,8 @@ use rand_chacha::ChaCha8Rng;
 /// Streams of the generator: orders of epochs and draws of steps never share numbers.
 const ORDER_STREAM: u64 = 1 << 62;
 const NEGATIVE_STREAM: u64 = 1 << 61;
+/// An item and what came before it.
+const SHORTEST_PREFIX: usize = 2;
 
 /// Draws training batches. Batch number n is a function of the seed and n alone, so a run can go on from any step.
 #[derive(Debug, Clone)]
@@ -82,12 +84,12 @@ impl<O: Objective> Sampler<O> {
     /// The part of a sequence that this step's example is made of.
     fn cut<'a>(&self, whole: &'a [u32], generator: &mut ChaCha8Rng) -> &'a [u32] {
         let window = self.options.window();
-        let spare = whole.len().saturating_sub(window);
-        let start = match self.training.windows {
-            Windows::Last => spare,
-            Windows::Random => generator.random_range(0..=spare),
+        let end = match self.training.windows {
+            Windows::Last => whole.len(),
+            Windows::Random => generator.random_range(window.min(whole.len())..=whole.len()),
+            Windows::Prefix => generator.random_range(SHORTEST_PREFIX.min(whole.len())..=whole.len()),
         };
-        &whole[start..(start + window).min(whole.len())]
+        &whole[end.saturating_sub(window)..end]
     }
 }
 
@@ -103,17 +105,20 @@ mod tests {
         Sampler::new(Sequences::from_lists(lists, None).unwrap(), CATALOGUE, options, 3)
     }
 
+    fn windows() -> impl Strategy<Value = Windows> {
+        prop::sample::select(vec![Windows::Last, Windows::Random, Windows::Prefix])
+    }
+
     proptest! {
         /// Each target is the item right after its row in the sequence, and the input never holds the last target.
         #[test]
         fn causal_targets_are_the_next_items(
             lists in prop::collection::vec(prop::collection::vec(0u32..CATALOGUE as u32, 1..30), 1..8),
-            random in any::<bool>(),
+            windows in windows(),
             recency in prop::sample::select(vec![0.0, 0.6, 1.0]),
             step in 0u64..20,
         ) {
             prop_assume!(lists.iter().any(|list| list.len() > 1));
-            let windows = if random { Windows::Random } else { Windows::Last };
             let options = SasRecOptions { max_length: 10, batch: 5, windows, recency, ..SasRecOptions::default() };
             let batch = sampler(&lists, &options).batch(step).unwrap();
             let ends = batch.cu_outputs();
@@ -137,10 +142,9 @@ mod tests {
         #[test]
         fn targets_are_what_the_mask_hides(
             lists in prop::collection::vec(prop::collection::vec(0u32..CATALOGUE as u32, 1..30), 1..8),
-            random in any::<bool>(),
+            windows in windows(),
             step in 0u64..20,
         ) {
-            let windows = if random { Windows::Random } else { Windows::Last };
             let options = Bert4RecOptions { max_length: 10, batch: 5, windows, ..Bert4RecOptions::default() };
             let mut sampler = sampler(&lists, &options);
             let batch = sampler.batch(step).unwrap();
@@ -154,10 +158,13 @@ mod tests {
                 let window = &tokens[ends[0] as usize..ends[1] as usize];
                 prop_assert!(window.len() <= 10);
                 prop_assert_eq!(batch.positions()[ends[1] as usize - 1], 9, "aligned at the end");
-                let fits = |list: &Vec<u32>| if random {
-                    window.len() == list.len().min(10) && list.windows(window.len()).any(|part| part == window)
-                } else {
-                    list.ends_with(window) && window.len() == list.len().min(10)
+                let fits = |list: &Vec<u32>| match windows {
+                    Windows::Last => list.ends_with(window) && window.len() == list.len().min(10),
+                    Windows::Random => {
+                        window.len() == list.len().min(10) && list.windows(window.len()).any(|part| part == window)
+                    }
+                    Windows::Prefix => (list.len().min(2)..=list.len())
+                        .any(|end| list[..end].ends_with(window) && window.len() == end.min(10)),
                 };
                 prop_assert!(lists.iter().any(fits));
             }
@@ -177,6 +184,24 @@ mod tests {
             assert_eq!(sorted, [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]);
         }
         assert_ne!(epochs[0], epochs[1]);
+    }
+
+    #[test]
+    fn prefixes_end_at_every_item_alike() {
+        let options = SasRecOptions {
+            batch: 3000,
+            max_length: 9,
+            windows: Windows::Prefix,
+            ..SasRecOptions::default()
+        };
+        let batch = sampler(&[(0..31).collect()], &options).batch(0).unwrap();
+        let mut last = [0; 31];
+        batch
+            .cu_outputs()
+            .windows(2)
+            .for_each(|ends| last[batch.targets()[ends[1] as usize - 1] as usize] += 1);
+        // All but the first, 100 times each; five standard errors.
+        assert!(last[0] == 0 && last[1..].iter().all(|count| (50..=150).contains(count)), "{last:?}");
     }
 
     #[test]
