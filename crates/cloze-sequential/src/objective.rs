@@ -80,6 +80,8 @@ pub struct Training {
     pub optimizer: AdamWOptions,
     /// Standard deviation of the initial matrices.
     pub initial_scale: f64,
+    /// Weight of the identity in the matrices that hand vectors on ([`with_identity`](cloze_encoder::Parameters::with_identity)).
+    pub initial_identity: f64,
     /// Steps between two looks at the validation items; 0: never.
     pub validate_every: u64,
 }
@@ -102,6 +104,8 @@ impl Training {
         check("learning-rate", peak, positive(peak), "must be positive")?;
         check("clip", clip, positive(clip), "must be positive")?;
         check("initial-scale", self.initial_scale, positive(self.initial_scale), "must be positive")?;
+        let identity = self.initial_identity;
+        check("initial-identity", identity, identity >= 0.0 && identity.is_finite(), "must not be negative")?;
         check("weight-decay", decay, decay >= 0.0 && decay.is_finite(), "must not be negative")
     }
 }

@@ -64,6 +64,8 @@ pub struct Bert4RecOptions {
     pub clip: f64,
     /// Standard deviation of the initial matrices.
     pub initial_scale: f64,
+    /// Weight of the identity in the matrices that hand vectors on: a masked place starts as a mean of the item vectors around it.
+    pub initial_identity: f64,
     /// Steps between two looks at the validation items; 0: never.
     pub validate_every: u64,
 }
@@ -96,6 +98,7 @@ impl Default for Bert4RecOptions {
             weight_decay: 0.01,
             clip: 5.0,
             initial_scale: 0.05,
+            initial_identity: 2.0,
             validate_every: 500,
         }
     }
@@ -138,6 +141,11 @@ impl Bert4RecOptions {
         ("weight-decay", "Decoupled weight decay of matrices (none on biases and norms)"),
         ("clip", "Largest gradient norm; longer gradients are scaled down"),
         ("initial-scale", "Standard deviation of the initial matrices"),
+        (
+            "initial-identity",
+            "Weight of the identity in value, output and head matrices at the start: a masked place begins as a mean of \
+             the items around it; 0: none, as BERT",
+        ),
         ("validate-every", "Steps between two looks at the validation items; 0: never"),
     ];
 
@@ -190,6 +198,7 @@ impl Objective for Bert4RecOptions {
                 ..AdamWOptions::default()
             },
             initial_scale: self.initial_scale,
+            initial_identity: self.initial_identity,
             validate_every: self.validate_every,
         }
     }

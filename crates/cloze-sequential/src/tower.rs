@@ -53,7 +53,9 @@ impl<O: Objective> Tower<O> {
         let config = options.encoder(catalogue);
         config.validate()?;
         let layout = Arc::new(ParameterLayout::new(&config));
-        let parameters = Parameters::initialize(layout, options.training().initial_scale, seed);
+        let training = options.training();
+        let parameters = Parameters::initialize(layout, training.initial_scale, seed)
+            .with_identity(training.initial_identity);
         Self::around(options, catalogue, config, parameters, seed)
     }
 

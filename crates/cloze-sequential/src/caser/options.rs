@@ -175,6 +175,7 @@ impl CaserOptions {
                 ..AdamWOptions::default()
             },
             initial_scale: self.initial_scale,
+            initial_identity: 0.0,
             validate_every: self.validate_every,
         }
     }

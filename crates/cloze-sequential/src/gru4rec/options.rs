@@ -130,6 +130,7 @@ impl Objective for Gru4RecOptions {
                 ..AdamWOptions::default()
             },
             initial_scale: self.initial_scale,
+            initial_identity: 0.0,
             validate_every: self.validate_every,
         }
     }

@@ -158,6 +158,7 @@ impl Objective for SasRecOptions {
                 ..AdamWOptions::default()
             },
             initial_scale: self.initial_scale,
+            initial_identity: 0.0,
             validate_every: self.validate_every,
         }
     }
