@@ -30,10 +30,14 @@ fn fit(lists: &[Vec<u32>], options: &Bert4RecOptions, seed: u64) -> Result<Bert4
 
 #[test]
 fn the_next_item_is_learned_from_the_order() {
-    let mut model = fit(&walks(), &options(), 1).unwrap();
-    let in_order = followed(&mut model, |history| history);
-    let reversed = followed(&mut model, |[a, b, c]| [c, b, a]);
-    assert!(in_order >= 18, "{in_order} of {ITEMS} followed");
+    // What a history in a reversed order is answered with is of no training's making, so it differs by seed.
+    let (mut in_order, mut reversed) = (0, 0);
+    for seed in 0..3 {
+        let mut model = fit(&walks(), &Bert4RecOptions { steps: 1000, ..options() }, seed).unwrap();
+        in_order += followed(&mut model, |history| history);
+        reversed += followed(&mut model, |[a, b, c]| [c, b, a]);
+    }
+    assert!(in_order >= 3 * 18, "{in_order} of {} followed", 3 * ITEMS);
     assert!(reversed <= in_order / 2, "{reversed} followed from reversed histories: the order is not used");
 }
 
