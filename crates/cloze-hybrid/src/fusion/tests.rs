@@ -23,8 +23,16 @@ fn groups() -> (Sequences, Vec<Option<u32>>) {
     (Sequences::from_lists(&lists, None).unwrap(), next)
 }
 
+/// Untrained, and started so that it knows nothing of the items around a masked place.
 fn tower() -> Tower {
-    let options = Bert4RecOptions { hidden: 8, layers: 1, max_length: 8, ..Bert4RecOptions::default() };
+    let initial_identity = 0.0;
+    let options = Bert4RecOptions {
+        hidden: 8,
+        layers: 1,
+        max_length: 8,
+        initial_identity,
+        ..Bert4RecOptions::default()
+    };
     Tower::new(&options, ITEMS, 3).unwrap()
 }
 
