@@ -54,6 +54,8 @@ pub struct SasRecOptions {
     pub clip: f64,
     /// Standard deviation of the initial matrices.
     pub initial_scale: f64,
+    /// Weight of the identity in the matrices of attention that hand vectors on.
+    pub initial_identity: f64,
     /// Steps between two looks at the validation items; 0: never.
     pub validate_every: u64,
 }
@@ -80,6 +82,7 @@ impl Default for SasRecOptions {
             weight_decay: 0.01,
             clip: 5.0,
             initial_scale: 0.05,
+            initial_identity: 0.0,
             validate_every: 250,
         }
     }
@@ -110,6 +113,10 @@ impl SasRecOptions {
         ("weight-decay", "Decoupled weight decay of matrices (none on biases and norms)"),
         ("clip", "Largest gradient norm; longer gradients are scaled down"),
         ("initial-scale", "Standard deviation of the initial matrices"),
+        (
+            "initial-identity",
+            "Weight of the identity in value and output matrices at the start, as in bert4rec",
+        ),
         ("validate-every", "Steps between two looks at the validation items; 0: never"),
     ];
 }
@@ -158,7 +165,7 @@ impl Objective for SasRecOptions {
                 ..AdamWOptions::default()
             },
             initial_scale: self.initial_scale,
-            initial_identity: 0.0,
+            initial_identity: self.initial_identity,
             validate_every: self.validate_every,
         }
     }
