@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// A batch is made in memory: a larger one is a slip of the hand.
 const LARGEST_BATCH: usize = 1_000_000;
+/// Far beyond what trains: a larger one is a slip of the hand, and at some size no `f32`.
+const LARGEST_IDENTITY: f64 = 1000.0;
 
 /// Which part of a sequence longer than the encoder is trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +107,12 @@ impl Training {
         check("clip", clip, positive(clip), "must be positive")?;
         check("initial-scale", self.initial_scale, positive(self.initial_scale), "must be positive")?;
         let identity = self.initial_identity;
-        check("initial-identity", identity, identity >= 0.0 && identity.is_finite(), "must not be negative")?;
+        check(
+            "initial-identity",
+            identity,
+            (0.0..=LARGEST_IDENTITY).contains(&identity),
+            "must be in [0, 1000]",
+        )?;
         check("weight-decay", decay, decay >= 0.0 && decay.is_finite(), "must not be negative")
     }
 }

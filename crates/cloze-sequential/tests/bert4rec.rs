@@ -41,6 +41,27 @@ fn the_next_item_is_learned_from_the_order() {
     assert!(reversed <= in_order / 2, "{reversed} followed from reversed histories: the order is not used");
 }
 
+/// What an untrained model can know of a masked place is what stands around it.
+#[test]
+fn a_masked_place_begins_as_what_is_around_it() {
+    let above = |initial_identity| {
+        let untrained =
+            Bert4RecOptions { steps: 1, warmup: 0, learning_rate: 1e-12, initial_identity, ..options() };
+        let mut model = fit(&walks(), &untrained, 1).unwrap();
+        let (mut above, mut pairs) = (0, 0);
+        for first in 0..ITEMS - 3 {
+            let scores = scores(&mut model, &[first as u32, first as u32 + 1, first as u32 + 2]);
+            for other in (0..ITEMS).filter(|other| !(first..first + 3).contains(other)) {
+                above += (first..first + 3).filter(|&item| scores[item] > scores[other]).count();
+                pairs += 3;
+            }
+        }
+        above as f64 / f64::from(pairs)
+    };
+    let (with, without) = (above(Bert4RecOptions::default().initial_identity), above(0.0));
+    assert!(with > 0.7 && (0.4..0.6).contains(&without), "{with} of pairs, without the identity {without}");
+}
+
 #[test]
 fn without_order_there_is_little_to_learn() {
     let follow = |shuffle| {
@@ -81,6 +102,7 @@ fn impossible_options_and_empty_data_are_errors() {
         (Bert4RecOptions { max_length: 1, ..options() }, "max-length"),
         (Bert4RecOptions { dropout: 1.0, ..options() }, "dropout"),
         (Bert4RecOptions { learning_rate: f64::NAN, ..options() }, "learning-rate"),
+        (Bert4RecOptions { initial_identity: 1e300, ..options() }, "initial-identity"),
     ] {
         let error = fit(&walks(), &broken, 1).err().unwrap().to_string();
         assert!(error.contains(word), "{error}");
