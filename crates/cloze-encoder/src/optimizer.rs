@@ -2,8 +2,12 @@
 
 use crate::error::{EncoderError, Result};
 use crate::layout::{ParameterLayout, Role};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+
+/// Values that one task takes.
+const CHUNK: usize = 16384;
 
 /// Options of [`AdamW`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -149,7 +153,7 @@ impl AdamW {
     /// # Errors
     /// [`EncoderError::Diverged`] if the gradient is not finite; nothing is changed then.
     pub fn update(&mut self, parameters: &mut [f32], gradient: &[f32], rate: f64) -> Result<GradientNorm> {
-        let norm = gradient.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>().sqrt();
+        let norm = norm(gradient);
         if !norm.is_finite() {
             return Err(EncoderError::Diverged { step: self.step, norm });
         }
@@ -165,17 +169,28 @@ impl AdamW {
         let epsilon = o.epsilon as f32;
         for (range, decays) in &self.runs {
             let keep = if *decays { (1.0 - rate * o.weight_decay) as f32 } else { 1.0 };
-            let moments = self.first[range.clone()].iter_mut().zip(&mut self.second[range.clone()]);
-            let values = parameters[range.clone()].iter_mut().zip(&gradient[range.clone()]);
-            for ((p, &g), (m, v)) in values.zip(moments) {
-                let g = g * scale;
-                *m = b1 * *m + (1.0 - b1) * g;
-                *v = b2 * *v + (1.0 - b2) * g * g;
-                *p = *p * keep - size * *m / (v.sqrt() * root + epsilon);
-            }
+            let first = self.first[range.clone()].par_chunks_mut(CHUNK);
+            let second = self.second[range.clone()].par_chunks_mut(CHUNK);
+            let values = parameters[range.clone()].par_chunks_mut(CHUNK);
+            let chunks = values.zip(gradient[range.clone()].par_chunks(CHUNK)).zip(first.zip(second));
+            chunks.for_each(|((values, gradient), (first, second))| {
+                for ((p, &g), (m, v)) in values.iter_mut().zip(gradient).zip(first.iter_mut().zip(second)) {
+                    let g = g * scale;
+                    *m = b1 * *m + (1.0 - b1) * g;
+                    *v = b2 * *v + (1.0 - b2) * g * g;
+                    *p = *p * keep - size * *m / (v.sqrt() * root + epsilon);
+                }
+            });
         }
         Ok(GradientNorm { norm, clipped })
     }
+}
+
+/// Euclidean norm. Sums of chunks are added in their order, so that it does not depend on who computed them.
+fn norm(gradient: &[f32]) -> f64 {
+    let square = |chunk: &[f32]| chunk.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>();
+    let squares: Vec<f64> = gradient.par_chunks(CHUNK).map(square).collect();
+    squares.iter().sum::<f64>().sqrt()
 }
 
 #[cfg(test)]
@@ -208,6 +223,21 @@ mod tests {
                 assert!((value - expected).abs() < 2e-6, "{}: {value}", entry.name);
             }
         }
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        let layout = ParameterLayout::new(&EncoderConfig::bert4rec(700, 64, 1, 1, 3));
+        assert!(layout.len() > 3 * CHUNK);
+        let after = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut optimizer = AdamW::new(&layout, AdamWOptions::default());
+            let mut values = vec![1.0; layout.len()];
+            let gradient: Vec<f32> = (0..layout.len()).map(|i| (i as f32).sin()).collect();
+            let norm = pool.install(|| optimizer.update(&mut values, &gradient, 0.1)).unwrap();
+            (norm, values, optimizer.state())
+        };
+        assert_eq!(after(1), after(3));
     }
 
     #[test]

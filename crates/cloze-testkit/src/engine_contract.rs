@@ -10,7 +10,9 @@ use cloze_encoder::{
 use std::sync::Arc;
 
 pub use crate::unbiased::dropout_is_unbiased;
-pub use crate::whole_steps::{prepared_batches_keep_their_loss, whole_steps_equal_their_parts};
+pub use crate::whole_steps::{
+    losses_take_turns, prepared_batches_keep_their_loss, whole_steps_equal_their_parts,
+};
 
 /// Makes the engine under test: configuration, parameters, optimizer, dropout seed.
 pub type Make = fn(EncoderConfig, Parameters, AdamWOptions, u64) -> Box<dyn Engine>;
@@ -357,7 +359,7 @@ macro_rules! engine_contract {
             optimizer_is_adamw, gradients_add_up);
         $crate::engine_contract!(@exact $make, $body; every_parameter_gets_a_gradient, runs_repeat_to_the_bit,
             one_batch_is_learned_by_heart, parameters_round_trip, a_moved_run_goes_on_to_the_same_bits,
-            bad_input_is_an_error, whole_steps_equal_their_parts, prepared_batches_keep_their_loss);
+            bad_input_is_an_error, whole_steps_equal_their_parts, prepared_batches_keep_their_loss, losses_take_turns);
     };
     (@bounded $make:expr, $body:expr, $bound:expr; $($name:ident),+) => {
         $(#[test] fn $name() { $crate::engine_contract::$name($make, $body, $bound) })+

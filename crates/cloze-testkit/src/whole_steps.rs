@@ -3,7 +3,7 @@
 use crate::batches::{drawn, every_loss, negatives};
 use crate::bodies::config;
 use crate::engine_contract::{LENGTHS, Make, engine};
-use cloze_encoder::{Body, EncoderConfig, Loss, Negatives, PreparedBatch, Sharing};
+use cloze_encoder::{Body, EncoderConfig, Loss, Mode, Negatives, PreparedBatch, Sharing};
 
 /// Steps at which batches grow, shrink and come again.
 const SIZES: [usize; 5] = [2, 4, 4, 1, 4];
@@ -39,6 +39,27 @@ pub fn whole_steps_equal_their_parts(make: Make, body: Body) {
         assert_eq!(whole.parameters().unwrap(), parts.parameters().unwrap());
         assert_eq!(whole.optimizer_state().unwrap(), parts.optimizer_state().unwrap());
     });
+}
+
+/// Whatever an engine has kept from a step with another loss: a loss is that of a fresh engine with the same parameters, and so are
+/// the logits.
+pub fn losses_take_turns(make: Make, body: Body) {
+    let config = config(body);
+    let batch = drawn(&config, &LENGTHS, 6);
+    let mut used = engine(make, &config);
+    for _ in 0..2 {
+        every_loss(&config, &batch, |loss| {
+            let mut fresh = engine(make, &config);
+            fresh.load(&used.parameters().unwrap()).unwrap();
+            assert_eq!(used.loss(&batch, loss).unwrap(), fresh.loss(&batch, loss).unwrap(), "{loss:?}");
+            for engine in [&mut used, &mut fresh] {
+                engine.forward(&batch, Mode::Inference).unwrap();
+            }
+            assert_eq!(used.logits().unwrap(), fresh.logits().unwrap(), "before a step of {loss:?}");
+            assert_eq!(used.loss_step(&batch, loss).unwrap(), fresh.loss_step(&batch, loss).unwrap());
+            used.optimizer_step(1e-2).unwrap();
+        });
+    }
 }
 
 /// A loss of the same kind with other negatives.

@@ -32,7 +32,7 @@ impl Engine for CpuEngine {
     fn forward(&mut self, batch: &PackedBatch, mode: Mode) -> Result<()> {
         let hidden = self.encode(batch, mode)?;
         // For the head, whatever the mode.
-        self.prepare(Mode::Inference);
+        self.prepare(Mode::Inference, true);
         self.pass = Some(Pass { batch: batch.clone(), mode, hidden });
         Ok(())
     }

@@ -176,16 +176,18 @@ impl CpuEngine {
         self.matrices.update(&self.plan, self.parameters.values(), self.level);
         if self.pass.is_some() {
             // Its head may still be asked for.
-            self.prepare(Mode::Inference);
+            self.prepare(Mode::Inference, true);
         }
     }
 
-    /// Makes the matrices that `mode` computes with.
-    fn prepare(&mut self, mode: Mode) {
+    /// Makes the matrices that `mode` computes with; with `outputs` that of the output layer too.
+    fn prepare(&mut self, mode: Mode, outputs: bool) {
         let (plan, parameters, level) = (&self.plan, self.parameters.values(), self.level);
         match mode {
-            Mode::Training => self.matrices.prepare_training(plan, parameters, level),
-            Mode::Inference => self.matrices.prepare_inference(plan, parameters, level, self.precision),
+            Mode::Training => self.matrices.prepare_training(plan, parameters, level, outputs),
+            Mode::Inference => {
+                self.matrices.prepare_inference(plan, parameters, level, self.precision, outputs);
+            }
         }
     }
 

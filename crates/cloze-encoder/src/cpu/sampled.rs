@@ -1,7 +1,7 @@
 //! The output layer at the targets and sampled negatives of one sequence's rows, and the losses over them.
 
 use super::forward::{Context, Sequence};
-use super::kernels::{add_multiples, binary_cross_entropy, dots, sampled_cross_entropy};
+use super::kernels::{add_column_sums, add_multiples, binary_cross_entropy, dots, sampled_cross_entropy};
 use super::matrix::Matrix;
 use super::product::{Onto, multiply, multiply_packed};
 use super::state::HeadState;
@@ -80,16 +80,20 @@ impl Context<'_> {
         let HeadState { transformed, logits, wanted, gathered, packed, .. } = head;
         upstream.clear();
         upstream.resize(transformed.len(), 0.0);
+        let own = negatives.sharing() == Sharing::Row;
         let bias = &mut gradients[self.plan.output_bias.clone()];
-        for (row, (errors, (target, error))) in
-            logits.chunks_exact(count).zip(sequence.targets.iter().zip(&*wanted)).enumerate()
-        {
-            bias[*target as usize] += error;
-            for (&id, error) in negatives.list(list(negatives, sequence, row)).iter().zip(errors) {
-                bias[id as usize] += error;
+        for (&target, error) in sequence.targets.iter().zip(&*wanted) {
+            bias[target as usize] += error;
+        }
+        // Errors of the negatives, summed over the rows that share them.
+        let mut sums = vec![0.0; count];
+        for (row, errors) in logits.chunks_exact(if own { count } else { logits.len() }).enumerate() {
+            sums.fill(0.0);
+            add_column_sums(self.level, errors, &mut sums);
+            for (&id, sum) in negatives.list(list(negatives, sequence, row)).iter().zip(&sums) {
+                bias[id as usize] += sum;
             }
         }
-        let own = negatives.sharing() == Sharing::Row;
         if !own {
             let errors = Matrix::new(logits, sequence.targets.len(), count);
             multiply(

@@ -62,7 +62,7 @@ impl CpuEngine {
     ) -> Result<()> {
         batch.validate(&self.config)?;
         let cu_outputs = batch.cu_outputs();
-        self.prepare(mode);
+        self.prepare(mode, loss.is_some_and(|loss| loss.negatives().is_none()));
         self.share(batch, &cu_outputs);
         let mut workers = std::mem::take(&mut self.workers);
         let (context, enough) = (self.context(mode), self.enough(loss));

@@ -20,8 +20,10 @@ pub(super) struct Weight {
 /// All weights of an encoder.
 pub(super) struct Weights {
     linear: Vec<Weight>,
-    /// The output layer's matrix.
+    /// The output layer's matrix, where it is asked for.
     pub(super) outputs: Weight,
+    /// Whether `outputs` is of the present parameters. With sampled negatives nobody multiplies with the whole of it.
+    outputs_current: bool,
     directions: Directions,
 }
 
@@ -35,33 +37,49 @@ enum Directions {
 impl Weights {
     fn new(plan: &Plan, parameters: &[f32], level: Level, directions: Directions) -> Self {
         let linear = plan.linears().map(|_| Weight::default()).collect();
-        let mut weights = Self { linear, outputs: Weight::default(), directions };
+        let mut weights = Self { linear, outputs: Weight::default(), outputs_current: false, directions };
         weights.update(plan, parameters, level);
         weights
     }
 
-    /// Follows a change of the parameters.
+    /// Follows a change of the parameters; the output layer when it is asked for.
     fn update(&mut self, plan: &Plan, parameters: &[f32], level: Level) {
-        let backward = self.directions == Directions::Both;
-        let output_layer = std::iter::once((&mut self.outputs, plan.output.clone(), plan.output_bias.len()));
+        self.outputs_current = false;
         let linear = self.linear.iter_mut().zip(plan.linears());
         let linear = linear.map(|(weight, linear)| (weight, linear.weight.clone(), linear.bias.len()));
-        let jobs: Vec<(&mut Packed, Range<usize>, usize, bool)> = output_layer
-            .chain(linear)
-            .flat_map(|(weight, range, out)| {
-                [(&mut weight.forward, range.clone(), out, true), (&mut weight.backward, range, out, false)]
-            })
-            .filter(|(.., forward)| *forward || backward)
-            .collect();
-        jobs.into_par_iter().for_each(|(packed, range, out, transposed)| {
-            let matrix = Matrix::new(&parameters[range.clone()], out, range.len() / out);
-            packed.fill(if transposed { matrix.t() } else { matrix }, level);
-        });
+        pack(linear, parameters, level, self.directions);
+    }
+
+    /// Packs the output layer, unless that is done.
+    fn complete(&mut self, plan: &Plan, parameters: &[f32], level: Level) {
+        if !std::mem::replace(&mut self.outputs_current, true) {
+            let output = (&mut self.outputs, plan.output.clone(), plan.output_bias.len());
+            pack(std::iter::once(output), parameters, level, self.directions);
+        }
     }
 
     pub(super) fn of(&self, linear: &Linear) -> &Weight {
         &self.linear[linear.number]
     }
+}
+
+/// Packs each weight, given with its place among the parameters and its number of outputs.
+fn pack<'a>(
+    weights: impl Iterator<Item = (&'a mut Weight, Range<usize>, usize)>,
+    parameters: &[f32],
+    level: Level,
+    directions: Directions,
+) {
+    let jobs: Vec<(&mut Packed, Range<usize>, usize, bool)> = weights
+        .flat_map(|(weight, range, out)| {
+            [(&mut weight.forward, range.clone(), out, true), (&mut weight.backward, range, out, false)]
+        })
+        .filter(|(.., forward)| *forward || directions == Directions::Both)
+        .collect();
+    jobs.into_par_iter().for_each(|(packed, range, out, transposed)| {
+        let matrix = Matrix::new(&parameters[range.clone()], out, range.len() / out);
+        packed.fill(if transposed { matrix.t() } else { matrix }, level);
+    });
 }
 
 /// The parameters' matrices as each mode computes with them, made when a mode is first asked for: a model that only serves holds
@@ -85,22 +103,33 @@ impl Matrices {
         self.integers = None;
     }
 
-    /// Makes what training needs, unless it is there.
-    pub(super) fn prepare_training(&mut self, plan: &Plan, parameters: &[f32], level: Level) {
-        self.training.get_or_insert_with(|| Weights::new(plan, parameters, level, Directions::Both));
+    /// Makes what training needs, unless it is there; with `outputs` the output layer too.
+    pub(super) fn prepare_training(&mut self, plan: &Plan, parameters: &[f32], level: Level, outputs: bool) {
+        let new = || Weights::new(plan, parameters, level, Directions::Both);
+        let weights = self.training.get_or_insert_with(new);
+        if outputs {
+            weights.complete(plan, parameters, level);
+        }
     }
 
-    /// Makes what inference needs, unless it is there.
+    /// Makes what inference needs, unless it is there; with `outputs` the output layer too.
     pub(super) fn prepare_inference(
         &mut self,
         plan: &Plan,
         parameters: &[f32],
         level: Level,
         precision: InferencePrecision,
+        outputs: bool,
     ) {
-        if level.rounds() || self.training.is_none() {
-            let new = || Weights::new(plan, parameters, level.exact(), Directions::Forward);
-            self.inference.get_or_insert_with(new);
+        let weights = match &mut self.training {
+            Some(training) if !level.rounds() => training,
+            _ => {
+                let new = || Weights::new(plan, parameters, level.exact(), Directions::Forward);
+                self.inference.get_or_insert_with(new)
+            }
+        };
+        if outputs {
+            weights.complete(plan, parameters, level.exact());
         }
         match precision {
             InferencePrecision::Float32 => self.integers = None,
