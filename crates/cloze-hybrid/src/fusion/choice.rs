@@ -14,7 +14,7 @@ const ENOUGH: usize = 4096;
 /// The content tower's weight in the search is at least this: the others are given in its units.
 const SOME: f64 = 1e-3;
 /// Multiples of the most likely weights that are tried beside content alone: the last leaves next to none of it.
-const SHARES: [f64; 7] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0];
+const SHARES: [f64; 8] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0];
 
 /// Weights with what they are worth.
 pub(crate) struct Choice {
