@@ -21,7 +21,8 @@ use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData
 ///
 /// The paper multiplies a distribution over items with one over users, which have different lengths; here the
 /// profiles are the vectors that the output layers compare with the token vectors. Nothing in the training aligns
-/// the two towers' spaces.
+/// the two towers' spaces, unless the second tower's tokens are the first one's profiles: see
+/// [`UserTokens`](crate::UserTokens).
 ///
 /// Item profiles are computed once, after training, and kept with the model.
 pub struct HybridBert4Rec {
@@ -133,7 +134,8 @@ fn towers(
     let has_tower = |options: &HybridOptions| {
         options.variant != Variant::Fused && options.item_profiles == ItemProfiles::Tower
     };
-    if !has_tower(options) || !has_tower(&stored) || leaks(options) != leaks(&stored) {
+    let other = leaks(options) != leaks(&stored) || options.user_tokens != stored.user_tokens;
+    if other || !has_tower(options) || !has_tower(&stored) {
         return Ok((cbf, None));
     }
     (options.user_max_length, options.cf_steps) = (stored.user_max_length, stored.cf_steps);

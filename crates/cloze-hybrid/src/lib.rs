@@ -22,7 +22,7 @@ pub use learning::{
     LearnerHybrid, LearnerHybridOptions, LearnerStore, LearnerVariant, Neighbours, Pfa, PfaOptions,
     PopularityInObjective, PopularityInObjectiveOptions, Renewed, TargetProfiles,
 };
-pub use options::{HeadLoss, HybridOptions, ItemProfiles, Variant};
+pub use options::{HeadLoss, HybridOptions, ItemProfiles, UserTokens, Variant};
 pub use search::ItemSearch;
 pub use started::{Initializer, MfBert4Rec, MfBert4RecOptions};
 pub use store::{ProfileStore, Side, StoreError};

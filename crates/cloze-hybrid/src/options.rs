@@ -66,6 +66,17 @@ pub enum ItemProfiles {
     Content,
 }
 
+/// The user vectors of the collaborative tower, which its output layer has too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UserTokens {
+    /// Learned with it, as in the paper.
+    Learned,
+    /// The content tower's profiles of the users, at the deviation of the other matrices, frozen: an item's profile is then trained
+    /// to be near those of its users, so that the two towers' spaces are one.
+    Profiles,
+}
+
 /// What the head learns from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -102,6 +113,8 @@ pub struct HybridOptions {
     pub max_items: usize,
     /// Longest user sequence of the collaborative tower.
     pub user_max_length: usize,
+    /// The collaborative tower's vectors of users.
+    pub user_tokens: UserTokens,
     /// Optimizer steps of the collaborative tower.
     pub cf_steps: u64,
     /// Optimizer steps of the head.
@@ -139,6 +152,7 @@ impl Default for HybridOptions {
             slit_decays: vec![0.8, 0.4],
             max_items: 0,
             user_max_length: 300,
+            user_tokens: UserTokens::Learned,
             cf_steps: 5000,
             head_steps: 2000,
             head_batch: 512,
@@ -173,7 +187,7 @@ const USUAL_OF_ANY: f64 = 5.0;
 const USUAL_PREFIXES: usize = 16;
 
 /// Lines of help beyond BERT4Rec's.
-const OWN_HELP: [(&str, &str); 19] = [
+const OWN_HELP: [(&str, &str); 20] = [
     (
         "variant",
         "Collaborative side: fused (EASE and SLIT); as the paper may be read: paper, as-printed (with its leak), hidden, trained-projections, end-to-end",
@@ -191,6 +205,10 @@ const OWN_HELP: [(&str, &str); 19] = [
     ("slit-decays", "fused: the same for SLIT, which is fitted with the first"),
     ("max-items", "fused: most popular items that EASE and SLIT model, for large catalogues; 0 for all"),
     ("user-max-length", "Longest user sequence of the collaborative tower"),
+    (
+        "user-tokens",
+        "Its vectors of users: learned, or profiles (the content tower's, frozen: one space for both towers)",
+    ),
     ("cf-steps", "Optimizer steps of the collaborative tower"),
     ("head-steps", "Optimizer steps of the head"),
     ("head-batch", "Positives a step of the head"),

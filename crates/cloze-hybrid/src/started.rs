@@ -147,9 +147,7 @@ impl MfBert4RecOptions {
 
     /// The vectors at their scale, with noise.
     fn disturbed(&self, mut vectors: Vec<f32>, seed: u64) -> Vec<f32> {
-        let mean_square =
-            vectors.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>() / vectors.len().max(1) as f64;
-        let deviation = mean_square.sqrt();
+        let deviation = deviation(&vectors);
         let scale = if self.rescale && deviation > 0.0 { self.bert.initial_scale / deviation } else { 1.0 };
         let mut generator = Philox::new(seed, NOISE_STREAM);
         for values in vectors.chunks_mut(2) {
@@ -159,6 +157,12 @@ impl MfBert4RecOptions {
         }
         vectors
     }
+}
+
+/// Standard deviation of values around 0.
+pub(crate) fn deviation(values: &[f32]) -> f64 {
+    let squares: f64 = values.iter().map(|value| f64::from(*value).powi(2)).sum();
+    (squares / values.len().max(1) as f64).sqrt()
 }
 
 /// BERT4Rec whose item vectors start from a matrix factorization of the same data, with noise, and stay as they are at first (Tran

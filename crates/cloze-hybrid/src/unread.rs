@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// Options of the tower over users, or learners.
-pub(crate) const TOWER: [&str; 2] = ["user-max-length", "cf-steps"];
+pub(crate) const TOWER: [&str; 3] = ["user-max-length", "user-tokens", "cf-steps"];
 /// Options of the linear scores, and of the weights of a sum.
 pub(crate) const SUM: [&str; 5] = ["alpha", "lambda", "ease-decays", "slit-decays", "max-items"];
 const GATE: [&str; 1] = ["gate"];
@@ -91,6 +91,7 @@ impl HybridOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::UserTokens;
     use cloze_train::Reporter;
 
     /// What is said of options: the refusal, or else the notes.
@@ -108,8 +109,9 @@ mod tests {
 
     #[test]
     fn what_the_variant_does_not_read_is_refused_with_the_one_that_does() {
-        let refused: [(Change, &[&str]); 6] = [
+        let refused: [(Change, &[&str]); 7] = [
             (|o| o.item_profiles = ItemProfiles::Users, &["item-profiles", "users", "trained-projections"]),
+            (|o| o.user_tokens = UserTokens::Profiles, &["user-tokens", "profiles", "end-to-end"]),
             (|o| o.cf_steps = 7, &["cf-steps = 7", "not read with --variant fused"]),
             (|o| o.prefixes = Some(3), &["prefixes = 3"]),
             (|o| (o.variant, o.gate) = (Variant::Paper, true), &["gate = true", "give --variant fused"]),
@@ -129,8 +131,10 @@ mod tests {
         let noted = said(|o| {
             (o.variant, o.cf_steps, o.head_negatives) = (Variant::TrainedProjections, 7, 9);
             (o.item_profiles, o.head_loss) = (ItemProfiles::Ials, HeadLoss::Softmax);
+            o.user_tokens = UserTokens::Profiles;
         });
         let expected = [
+            "user-tokens = \"profiles\" had no effect: it is not read with --item-profiles ials",
             "cf-steps = 7 had no effect: it is not read with --item-profiles ials",
             "head-negatives = 9 had no effect: it is not read with --head-loss softmax",
         ];

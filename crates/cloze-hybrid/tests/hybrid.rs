@@ -5,9 +5,9 @@ mod common;
 
 use cloze_data::{LeaveOneOut, Sequences};
 use cloze_eval::{Query, Recommender};
-use cloze_hybrid::{HeadLoss, HybridBert4Rec, HybridOptions, ItemProfiles, Variant};
+use cloze_hybrid::{HeadLoss, HybridBert4Rec, HybridOptions, ItemProfiles, UserTokens, Variant};
 use cloze_sequential::Bert4Rec;
-use cloze_train::{Model, ModelFolder, Reporter, Run, TrainError, TrainingData};
+use cloze_train::{Model, ModelFolder, Reporter, Run, TrainError, TrainingData, Values};
 use common::{ITEMS, USERS, fit, origin, scores, sequences, small, write};
 
 fn options(variant: Variant) -> HybridOptions {
@@ -42,6 +42,7 @@ fn a_folder_brings_the_same_scores_back() {
         HybridOptions { joint_steps: 5, ..options(Variant::EndToEnd) },
         HybridOptions { prefixes: Some(4), ..options(Variant::Paper) },
         HybridOptions { head_loss: HeadLoss::Softmax, ..options(Variant::TrainedProjections) },
+        HybridOptions { user_tokens: UserTokens::Profiles, ..options(Variant::Paper) },
         HybridOptions { item_profiles: ItemProfiles::Users, ..options(Variant::TrainedProjections) },
         HybridOptions { item_profiles: ItemProfiles::Svd, ..options(Variant::TrainedProjections) },
         HybridOptions { item_profiles: ItemProfiles::Content, ..options(Variant::TrainedProjections) },
@@ -103,6 +104,31 @@ fn reused_towers_are_the_given_ones() {
         fit(&options(Variant::Fused), &origin("train"), Some(parent.path().join("hybrid"))).unwrap();
     assert_eq!(weights(&fused, "cbf."), weights(&first, "cbf."));
     assert_eq!(weights(&fused, "cf."), "[]");
+}
+
+#[test]
+fn tied_user_tokens_are_the_users_profiles_at_another_scale() {
+    let tied = HybridOptions { user_tokens: UserTokens::Profiles, ..options(Variant::Paper) };
+    let parent = tempfile::tempdir().unwrap();
+    let learned: HybridBert4Rec = fit(&options(Variant::Paper), &origin("train"), None).unwrap();
+    let path = parent.path().join("learned");
+    write(&path, &learned, origin("train"));
+    // A tower whose tokens were learned is not taken for one with tied ones; its content tower is.
+    let mut model: HybridBert4Rec = fit(&tied, &origin("train"), Some(path)).unwrap();
+    let data = sequences();
+    let histories: Vec<&[u32]> = data.iter().collect();
+    let profiles = model.user_profiles(&histories).unwrap();
+    let tensors = model.tensors().unwrap();
+    let table =
+        tensors.iter().find(|tensor| tensor.name == "cf.bert.embeddings.word_embeddings.weight").unwrap();
+    let Values::F32(tokens) = &table.values else { panic!("{:?}", table.values) };
+    let tokens = &tokens[..profiles.len()];
+    let norm = |values: &[f32]| values.iter().map(|v| v * v).sum::<f32>().sqrt();
+    let scale = norm(tokens) / norm(&profiles);
+    let off: Vec<f32> =
+        tokens.iter().zip(&profiles).map(|(token, profile)| token - scale * profile).collect();
+    assert!(norm(&off) < 1e-6 * norm(tokens), "{} of {}", norm(&off), norm(tokens));
+    assert_eq!(weights(&model, "cbf."), weights(&learned, "cbf."));
 }
 
 #[test]

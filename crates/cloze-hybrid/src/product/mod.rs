@@ -15,7 +15,7 @@ pub(crate) use head::{Head, dot};
 use joint::{Towers, train_together};
 pub(crate) use pairs::Pairs;
 use profiles::of_items;
-pub(crate) use profiles::of_users;
+pub(crate) use profiles::{of_users, tower_over_users};
 pub(crate) use task::{Draw, HeadData, Look, quality, train_head};
 
 const CF: &str = "cf.";

@@ -1,6 +1,7 @@
 //! Where item profiles come from.
 
-use crate::options::{HybridOptions, ItemProfiles, Variant};
+use crate::options::{HybridOptions, ItemProfiles, UserTokens, Variant};
+use crate::started::deviation;
 use cloze_cf::{Ials, IalsOptions, PureSvd, PureSvdOptions};
 use cloze_data::Sequences;
 use cloze_sequential::Tower;
@@ -26,7 +27,7 @@ pub(super) fn of_items(
             let item_sequences = item_sequences(data, options.variant)?;
             let mut tower = match given {
                 Some(tower) => tower,
-                None => trained(&item_sequences, data.sequences.len(), options, run)?,
+                None => tower_over_users(&item_sequences, data, options, cbf, run)?,
             };
             let users: Vec<&[u32]> = item_sequences.iter().collect();
             let profiles = tower.profiles(&users, options.variant.profile())?;
@@ -61,14 +62,26 @@ fn item_sequences(data: &TrainingData<'_>, variant: Variant) -> Result<Sequences
     Ok(source.transpose(data.items)?)
 }
 
-fn trained(
-    item_sequences: &Sequences,
-    users: usize,
+/// A tower over users, trained on `sequences` of them, such as those of the items.
+///
+/// # Errors
+/// Sequences without a user, or divergence.
+pub(crate) fn tower_over_users(
+    sequences: &Sequences,
+    data: &TrainingData<'_>,
     options: &HybridOptions,
+    cbf: &mut Tower,
     run: &mut Run<'_>,
 ) -> Result<Tower, TrainError> {
-    let mut tower = Tower::new(&options.cf(), users, run.seed)?;
-    tower.train("collaborative", item_sequences, None, run)?;
+    let mut tower = Tower::new(&options.cf(), data.sequences.len(), run.seed)?;
+    if options.user_tokens == UserTokens::Profiles {
+        let histories: Vec<&[u32]> = data.sequences.iter().collect();
+        let mut vectors = of_users(&histories, options, cbf, run)?;
+        let scale = (options.cbf.initial_scale / deviation(&vectors)) as f32;
+        vectors.iter_mut().for_each(|value| *value *= scale);
+        tower.start_from(vectors, options.cf_steps)?;
+    }
+    tower.train("collaborative", sequences, None, run)?;
     Ok(tower)
 }
 

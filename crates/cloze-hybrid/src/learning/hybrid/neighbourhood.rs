@@ -6,7 +6,9 @@ use crate::learning::given::Given;
 use crate::learning::objectives::Objectives;
 use crate::learning::targets::{Levels, Targets};
 use crate::options::HybridOptions;
-use crate::product::{Draw, Head, HeadData, Look, Pairs, dot, of_users, quality, train_head};
+use crate::product::{
+    Draw, Head, HeadData, Look, Pairs, dot, of_users, quality, tower_over_users, train_head,
+};
 use cloze_cf::{Ials, IalsOptions};
 use cloze_data::Sequences;
 use cloze_sequential::Tower;
@@ -47,8 +49,7 @@ impl Neighbourhood {
         let o = options.hybrid();
         let (cf, mut profiles) = match options.profiles {
             TargetProfiles::Tower => {
-                let mut tower = Tower::new(&o.cf(), data.sequences.len(), run.seed)?;
-                tower.train("collaborative", &learners, None, run)?;
+                let mut tower = tower_over_users(&learners, data, &o, cbf, run)?;
                 let learners: Vec<&[u32]> = learners.iter().collect();
                 let profiles = tower.profiles(&learners, o.variant.profile())?;
                 (Some(tower), profiles)

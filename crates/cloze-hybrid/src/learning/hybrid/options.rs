@@ -1,7 +1,7 @@
 //! Options of the learners' hybrid.
 
 use crate::help::{lines, with_bert4rec};
-use crate::options::{HeadLoss, HybridOptions, LARGEST_WEIGHT, Variant, is_weight};
+use crate::options::{HeadLoss, HybridOptions, LARGEST_WEIGHT, UserTokens, Variant, is_weight};
 use crate::unread::{Changed, SUM, TOWER, flag};
 use cloze_sequential::Bert4RecOptions;
 use cloze_train::{Run, TrainError};
@@ -74,6 +74,8 @@ pub struct LearnerHybridOptions {
     pub max_items: usize,
     /// Longest sequence of learners.
     pub user_max_length: usize,
+    /// That tower's vectors of learners.
+    pub user_tokens: UserTokens,
     /// Optimizer steps of the tower over learners.
     pub cf_steps: u64,
     /// Optimizer steps of the head.
@@ -102,6 +104,7 @@ impl Default for LearnerHybridOptions {
             slit_decays: hybrid.slit_decays,
             max_items: hybrid.max_items,
             user_max_length: hybrid.user_max_length,
+            user_tokens: hybrid.user_tokens,
             cf_steps: hybrid.cf_steps,
             head_steps: hybrid.head_steps,
             head_batch: hybrid.head_batch,
@@ -112,7 +115,7 @@ impl Default for LearnerHybridOptions {
 }
 
 /// Lines of help beyond BERT4Rec's.
-const OWN_HELP: [(&str, &str); 16] = [
+const OWN_HELP: [(&str, &str); 17] = [
     (
         "variant",
         "fused (log-probability with SLIT and what neighbours take), paper (product of profiles), trained-projections",
@@ -136,6 +139,10 @@ const OWN_HELP: [(&str, &str); 16] = [
     ("slit-decays", "fused: the same for SLIT, which is fitted with the first"),
     ("max-items", "fused: most popular exercises that EASE and SLIT model; 0 for all"),
     ("user-max-length", "Longest sequence of learners"),
+    (
+        "user-tokens",
+        "Its vectors of learners: learned, or profiles (the content tower's, frozen: one space for both towers)",
+    ),
     ("cf-steps", "Optimizer steps of the tower over learners"),
     ("head-steps", "Optimizer steps of the head"),
     ("head-batch", "Positives a step of the head"),
@@ -161,6 +168,7 @@ impl LearnerHybridOptions {
             slit_decays: self.slit_decays.clone(),
             max_items: self.max_items,
             user_max_length: self.user_max_length,
+            user_tokens: self.user_tokens,
             cf_steps: self.cf_steps,
             head_steps: self.head_steps,
             head_batch: self.head_batch,
