@@ -212,7 +212,7 @@ impl Experiment {
             }
         }
         self.rows.retain(|row| wanted.is_empty() || kept.contains(row.name()));
-        for row in self.rows.iter_mut().filter(|row| wanted.iter().any(|name| name == row.name())) {
+        for row in self.rows.iter_mut().filter(|_| !wanted.is_empty()) {
             row.without.clear();
             row.quick = true;
         }
@@ -249,8 +249,8 @@ impl Experiment {
                 let earlier = self.rows.iter().take(place).find(|other| other.name() == used);
                 ensure!(earlier.is_some(), "row \"{name}\" uses \"{used}\", which is no earlier row");
                 ensure!(
-                    earlier.is_some_and(Row::is_everywhere),
-                    "row \"{name}\" uses \"{used}\", which is not run everywhere"
+                    earlier.is_some_and(|earlier| earlier.is_wherever(row)),
+                    "row \"{name}\" uses \"{used}\", which is not run wherever it is: compare `without`, `fits`, `seeds`, `quick`"
                 );
             }
             ensure!(row.seeds != Some(0), "row \"{name}\": `seeds` is 0");

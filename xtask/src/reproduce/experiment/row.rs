@@ -108,8 +108,16 @@ impl Row {
         Ok(())
     }
 
-    pub(super) fn is_everywhere(&self) -> bool {
-        self.without.is_empty() && self.fits.is_none() && self.seeds.is_none() && self.quick
+    /// Whether the row is run wherever `other` is.
+    pub(super) fn is_wherever(&self, other: &Self) -> bool {
+        let within = |ours: &[String], theirs: &[String]| ours.iter().all(|one| theirs.contains(one));
+        within(&self.without, &other.without)
+            && (self.quick || !other.quick)
+            && self
+                .fits
+                .as_ref()
+                .is_none_or(|ours| other.fits.as_ref().is_some_and(|theirs| within(theirs, ours)))
+            && self.seeds.is_none_or(|ours| other.seeds.is_some_and(|theirs| theirs <= ours))
     }
 
     pub(crate) fn weight(&self, quick: bool) -> f64 {

@@ -42,10 +42,12 @@ fn hybridbert4rec_reuses_its_towers_and_leaves_ablations_out_of_a_quick_run() {
             | "hybridbert4rec-gated"
             | "hybridbert4rec-paper"
             | "hybridbert4rec-as-printed"
+            | "hybridbert4rec-tied"
             | "hybridbert4rec-softmax-users"
             | "hybridbert4rec-softmax-svd"
             | "hybridbert4rec-softmax-ials"
             | "hybridbert4rec-softmax-content" => Some("bert4rec"),
+            "hybridbert4rec-softmax-tied" => Some("hybridbert4rec-tied"),
             name if name.starts_with("hybridbert4rec") => Some("hybridbert4rec-paper"),
             _ => None,
         };
@@ -165,7 +167,7 @@ fn two_rows_of_one_name_are_refused() {
 }
 
 #[test]
-fn a_row_is_run_where_it_says_and_a_used_row_everywhere() {
+fn a_row_is_run_where_it_says_and_a_used_row_wherever_its_user_is() {
     let text = format!(
         "{SMALL}[[row]]\nname = \"check\"\nmodel = \"bert4rec\"\nweight = 1\nwithout = [\"b\"]\nfits = [\"train\"]\nseeds = 1\nquick = false\n"
     );
@@ -182,8 +184,15 @@ fn a_row_is_run_where_it_says_and_a_used_row_everywhere() {
         assert!(experiment.rows[0].includes(dataset, fit, seed, true));
     }
     let user = "[[row]]\nname = \"user\"\nmodel = \"bert4rec\"\nweight = 1\nuses = \"check\"\n";
-    let error = parse(&format!("{text}{user}")).unwrap_err().to_string();
-    assert!(error.contains("\"user\" uses \"check\""), "{error}");
+    let limits = ["without = [\"b\"]\n", "fits = [\"train\"]\n", "seeds = 1\n", "quick = false\n"];
+    for (place, missing) in limits.iter().enumerate() {
+        let others: String = limits.iter().filter(|limit| *limit != missing).copied().collect();
+        let error = parse(&format!("{text}{user}{others}")).unwrap_err().to_string();
+        assert!(error.contains("\"user\" uses \"check\""), "{place}: {error}");
+    }
+    let mut both = parse(&format!("{text}{user}{}", limits.concat())).unwrap();
+    both.keep_rows(&["user".to_owned()]).unwrap();
+    assert!(both.rows.iter().all(|row| row.includes("b", "train", 0, true)), "with what it uses");
     assert!(parse(&text.replace("seeds = 1\n", "seeds = 0\n")).is_err());
     assert!(parse(&text.replace("fits = [\"train\"]\nseeds", "fits = [\"all\"]\nseeds")).is_err());
 }
