@@ -175,6 +175,7 @@ fn of_a_large_catalogue_the_popular_items_are_modelled() {
     let expected = scores(&mut small, &[0, 2]);
     let found = scores(&mut model, &[0, 3]);
     assert_eq!(found, [expected[0], 0.0, expected[1], expected[2], 0.0]);
+    assert_eq!(scores(&mut model, &[0, 1, 3, 4]), found);
     assert_close(&scores(&mut model, &[1]), &[2.0, 1.0, 3.0, 3.0, 0.0]);
 
     let folder = tempfile::tempdir().unwrap();

@@ -101,6 +101,11 @@ fn of_a_large_catalogue_the_popular_items_are_modelled() {
     assert_eq!(model.weights(), Slit::fit(&alone, 2, &options(1.0, 0.5)).unwrap().weights());
     let row = scores(&mut model, &[1]);
     assert!(row[0] == 0.0 && row[2] == 0.0 && row[3] > 0.0, "{row:?}");
+    assert_eq!(
+        scores(&mut model, &[3, 0, 1, 2]),
+        scores(&mut model, &[3, 1]),
+        "as in the fit, others are no places"
+    );
     // Of an item that is not modelled nothing follows: the order of popularity.
     assert_close(&scores(&mut model, &[2]), &[1.0, 4.0, 1.0, 4.0]);
 }

@@ -28,7 +28,8 @@ pub use options::EaseOptions;
 /// condition number of the Gram matrix has, which grows with users and falls with lambda.
 ///
 /// Of a catalogue that is too large for a square matrix, only the most popular items can be kept
-/// ([`max_items`](EaseOptions::max_items)): X then has no other columns, and the other items score 0.
+/// ([`max_items`](EaseOptions::max_items)): X then has no other columns, the other items score 0, and
+/// have no place in a history.
 ///
 /// A user whose history says nothing about any item (it is empty, or its items were never had in training together
 /// with another kept one) gets the order of popularity, as from [`Popularity`](crate::Popularity).

@@ -93,12 +93,14 @@ impl ItemItem {
         })
     }
 
-    /// Each row of B is read once for all decays.
+    /// Each row of B is read once for all decays. Ages are those of the fit, to which other items were no places.
     fn add_up(&self, history: &[u32], ages: Ages, decays: &[f64], rows: &mut [f32]) {
         let (kept, items) = (self.kept.items().len(), self.catalogue().max(1));
+        let places: Vec<u32> =
+            history.iter().filter_map(|&item| self.kept.place(item)).map(|place| place as u32).collect();
         rows.fill(0.0);
-        for (item, age) in ages(history) {
-            let Some(place) = self.kept.place(item) else { continue };
+        for (place, age) in ages(&places) {
+            let place = place as usize;
             let from = &self.weights[place * kept..][..kept];
             for (scores, &decay) in rows.chunks_exact_mut(items).zip(decays) {
                 let Some(weight) = decay::weight(decay, age) else { continue };

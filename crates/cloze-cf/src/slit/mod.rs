@@ -26,7 +26,8 @@ pub use options::SlitOptions;
 /// histories of films the next item alone does better.
 ///
 /// Sums and solution are `f64`, B is kept in `f32`. Of a catalogue that is too large for square matrices, only the most popular
-/// items can be kept ([`max_items`](SlitOptions::max_items)); places of other items are then left out of the sequences.
+/// items can be kept ([`max_items`](SlitOptions::max_items)); places of other items are then left out of
+/// sequences and histories.
 ///
 /// A user whose history says nothing about any item gets the order of popularity, as from [`Popularity`](crate::Popularity).
 #[derive(Debug, Clone, PartialEq)]
