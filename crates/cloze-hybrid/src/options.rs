@@ -207,7 +207,7 @@ const OWN_HELP: [(&str, &str); 20] = [
     ("user-max-length", "Longest user sequence of the collaborative tower"),
     (
         "user-tokens",
-        "Its vectors of users: learned, or profiles (the content tower's, frozen: one space for both towers)",
+        "Vectors of users in the collaborative tower: learned, or profiles (the content tower's, frozen: one space for both)",
     ),
     ("cf-steps", "Optimizer steps of the collaborative tower"),
     ("head-steps", "Optimizer steps of the head"),

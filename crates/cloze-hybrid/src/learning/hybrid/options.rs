@@ -141,7 +141,7 @@ const OWN_HELP: [(&str, &str); 17] = [
     ("user-max-length", "Longest sequence of learners"),
     (
         "user-tokens",
-        "Its vectors of learners: learned, or profiles (the content tower's, frozen: one space for both towers)",
+        "Vectors of learners in the tower over them: learned, or profiles (the content tower's, frozen: one space for both)",
     ),
     ("cf-steps", "Optimizer steps of the tower over learners"),
     ("head-steps", "Optimizer steps of the head"),
