@@ -1,6 +1,7 @@
 //! The learners' hybrid on a school of two kinds of learners.
 
 use super::*;
+use crate::options::UserTokens;
 use crate::testing::{origin, stored_and_loaded, stored_at};
 use cloze_data::{ItemDetails, Sequences};
 use cloze_sequential::Bert4RecOptions;
@@ -123,6 +124,23 @@ fn every_form_comes_back_from_its_folder() {
             assert_eq!(before, scores(&mut loaded, user), "{variant:?} {neighbours:?} {profiles:?}");
         }
     }
+}
+
+#[test]
+fn learners_profiles_can_be_the_tokens_of_the_second_tower() {
+    let tied = LearnerHybridOptions { user_tokens: UserTokens::Profiles, ..options(LearnerVariant::Paper) };
+    let mut model = fitted(&tied);
+    let (sequences, ..) = school();
+    let histories: Vec<&[u32]> = sequences.iter().collect();
+    let profiles = model.learner_profiles(&histories).unwrap();
+    let tokens = model.cf.as_ref().unwrap().token_vectors().unwrap();
+    let scale = tokens[0] / profiles[0];
+    let off = tokens.iter().zip(&profiles).map(|(token, profile)| (token - scale * profile).abs());
+    assert!(
+        off.fold(0.0, f32::max) < 1e-6 * tokens.iter().fold(0.0, |most: f32, token| most.max(token.abs()))
+    );
+    let learned = fitted(&options(LearnerVariant::Paper)).cf.unwrap().token_vectors().unwrap();
+    assert!(learned != tokens);
 }
 
 #[test]
