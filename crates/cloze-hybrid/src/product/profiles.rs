@@ -78,7 +78,9 @@ pub(crate) fn tower_over_users(
         let histories: Vec<&[u32]> = data.sequences.iter().collect();
         let mut vectors = of_users(&histories, options, cbf, run)?;
         let scale = (options.cbf.initial_scale / deviation(&vectors)) as f32;
-        vectors.iter_mut().for_each(|value| *value *= scale);
+        for value in &mut vectors {
+            *value *= scale;
+        }
         tower.start_from(vectors, options.cf_steps)?;
     }
     tower.train("collaborative", sequences, None, run)?;
