@@ -64,14 +64,26 @@ fn check_candidates(
 /// Options that training chooses: seeds need not have the same.
 const CHOSEN: [&str; 1] = ["alpha"];
 
+/// What held before there was an option: evaluations of earlier versions do not name it.
+fn before(option: &str) -> Option<Value> {
+    match option {
+        "initial-identity" => Some(0.0.into()),
+        "user-tokens" => Some("learned".into()),
+        _ => None,
+    }
+}
+
 /// The first option that two runs of a model do not share. Evaluations of earlier versions know no options, and files have none.
 fn differing(a: &Evaluation, b: &Evaluation) -> Option<(String, String)> {
     let (Some(Value::Object(a)), Some(Value::Object(b))) = (&a.meta.options, &b.meta.options) else {
         return None;
     };
-    let key =
-        a.keys().chain(b.keys()).find(|key| !CHOSEN.contains(&key.as_str()) && a.get(*key) != b.get(*key))?;
-    let shown = |of: &serde_json::Map<String, Value>| match of.get(key) {
+    let value = |of: &serde_json::Map<String, Value>, key: &str| of.get(key).cloned().or_else(|| before(key));
+    let key = a
+        .keys()
+        .chain(b.keys())
+        .find(|key| !CHOSEN.contains(&key.as_str()) && value(a, key) != value(b, key))?;
+    let shown = |of: &serde_json::Map<String, Value>| match value(of, key) {
         Some(value) => format!("{key} {value}"),
         None => format!("no {key}"),
     };
