@@ -161,6 +161,8 @@ pub(crate) fn find(name: &str) -> Result<&'static Entry> {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::{Path, PathBuf};
 
     #[test]
     fn every_option_has_help_and_every_help_an_option() {
@@ -186,6 +188,26 @@ mod tests {
     fn default_options_are_taken() {
         for entry in MODELS {
             entry.check(entry.defaults()).unwrap();
+        }
+    }
+
+    /// The rows of `xtask/measured` are compared with what this version trains: they have its options, or from a time before them.
+    #[test]
+    fn rows_on_record_are_comparable_with_new_ones() {
+        let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/measured");
+        let json = |path: PathBuf| -> Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
+        let within = |folder: &PathBuf| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let rows: Vec<PathBuf> =
+            within(&record).flat_map(|paper| within(&paper)).flat_map(|dataset| within(&dataset)).collect();
+        assert!(!rows.is_empty());
+        for row in rows {
+            let evaluation = json(row.join("evaluation/evaluation.json"));
+            let Some(recorded) = evaluation["meta"]["options"].as_object() else { continue };
+            let model = find(json(row.join("row.json"))["model"].as_str().unwrap()).unwrap();
+            for option in model.defaults().keys() {
+                let known = recorded.contains_key(option) || cloze_eval::held_before(option).is_some();
+                assert!(known, "`{option}` is newer than {}: say in `held_before` what held before it", row.display());
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::batch::PackedBatch;
 use crate::error::{EncoderError, Result};
+use std::num::NonZeroUsize;
 
 /// A loss over the output rows of a batch, the mean of its rows. Below, `s⁺` is the target's logit in a row, `sⱼ` that
 /// of its negative j, `s = t · E + b_O`.
@@ -23,7 +24,7 @@ pub enum Loss<'a> {
     },
 }
 
-impl Loss<'_> {
+impl<'a> Loss<'a> {
     /// gBCE's power `β = α (t (1 − 1/α) + 1/α)`, for the share `α` of the negative items that is drawn and the calibration
     /// t: 1 makes up for the sampling, 0 gives BCE.
     pub fn calibrated_power(share: f64, calibration: f64) -> f32 {
@@ -31,7 +32,7 @@ impl Loss<'_> {
     }
 
     /// The negatives, if the loss has any.
-    pub fn negatives(&self) -> Option<&Negatives> {
+    pub fn negatives(&self) -> Option<&'a Negatives> {
         match self {
             Self::Softmax => None,
             Self::SampledSoftmax(negatives) | Self::Binary { negatives, .. } => Some(negatives),
@@ -49,7 +50,7 @@ impl Loss<'_> {
         let Some(negatives) = self.negatives() else { return Ok(()) };
         let lists = match negatives.sharing {
             Sharing::Row => batch.outputs().len(),
-            Sharing::Sequence => batch.sequences(),
+            Sharing::Sequences(together) => batch.sequences().div_ceil(together.get()),
         };
         if negatives.ids.len() != lists * negatives.count {
             let (found, count) = (negatives.ids.len(), negatives.count);
@@ -70,8 +71,8 @@ impl Loss<'_> {
 pub enum Sharing {
     /// Nobody: each output row has its own.
     Row,
-    /// The output rows of a sequence.
-    Sequence,
+    /// The output rows of so many sequences, one after the other in the batch.
+    Sequences(NonZeroUsize),
 }
 
 /// Sampled outputs that targets are compared with: `count` in each list. One that is a row's own target is no negative of
@@ -111,6 +112,19 @@ impl Negatives {
         self.count
     }
 
+    /// Number of the list that output row `row` of the batch is compared with, which belongs to sequence `sequence`.
+    pub fn list_of(&self, sequence: usize, row: usize) -> usize {
+        match self.sharing {
+            Sharing::Row => row,
+            Sharing::Sequences(together) => sequence / together,
+        }
+    }
+
+    /// How many lists there are.
+    pub fn lists(&self) -> usize {
+        self.ids.len() / self.count
+    }
+
     /// List number `list`.
     pub fn list(&self, list: usize) -> &[u32] {
         &self.ids[list * self.count..(list + 1) * self.count]
@@ -140,16 +154,19 @@ mod tests {
     #[test]
     fn negatives_of_another_batch_are_refused() {
         let mut batch = PackedBatch::new();
-        batch.push(&[1, 2], 0, &[0, 1], &[1, 2]).unwrap();
+        for _ in 0..3 {
+            batch.push(&[1, 2], 0, &[0, 1], &[1, 2]).unwrap();
+        }
+        let together = Sharing::Sequences(NonZeroUsize::new(2).unwrap());
         let check = |sharing, ids: &[u32]| {
             let negatives = Negatives::new(sharing, 2, ids.to_vec(), Vec::new()).unwrap();
             Loss::SampledSoftmax(&negatives).validate(&batch, 5)
         };
-        assert!(check(Sharing::Row, &[0, 1, 2, 3]).is_ok());
-        assert!(check(Sharing::Sequence, &[0, 4]).is_ok());
+        assert!(check(Sharing::Row, &[0; 12]).is_ok());
+        assert!(check(together, &[0, 1, 4, 2]).is_ok());
         assert!(matches!(check(Sharing::Row, &[0, 1]), Err(EncoderError::Batch(_))));
-        assert!(matches!(check(Sharing::Sequence, &[0, 1, 2, 3]), Err(EncoderError::Batch(_))));
-        assert!(matches!(check(Sharing::Sequence, &[0, 5]), Err(EncoderError::Target { target: 5, .. })));
+        assert!(matches!(check(together, &[0, 1]), Err(EncoderError::Batch(_))));
+        assert!(matches!(check(together, &[0, 5, 1, 1]), Err(EncoderError::Target { target: 5, .. })));
         assert!(Negatives::new(Sharing::Row, 0, Vec::new(), Vec::new()).is_err());
         assert!(Negatives::new(Sharing::Row, 2, vec![1], Vec::new()).is_err());
         assert!(Negatives::new(Sharing::Row, 1, vec![1], vec![0.0, 0.0]).is_err());

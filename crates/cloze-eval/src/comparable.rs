@@ -65,7 +65,7 @@ fn check_candidates(
 const CHOSEN: [&str; 1] = ["alpha"];
 
 /// What held before there was an option: evaluations of earlier versions do not name it.
-fn before(option: &str) -> Option<Value> {
+pub fn held_before(option: &str) -> Option<Value> {
     match option {
         "initial-identity" => Some(0.0.into()),
         "user-tokens" => Some("learned".into()),
@@ -78,7 +78,7 @@ fn differing(a: &Evaluation, b: &Evaluation) -> Option<(String, String)> {
     let (Some(Value::Object(a)), Some(Value::Object(b))) = (&a.meta.options, &b.meta.options) else {
         return None;
     };
-    let value = |of: &serde_json::Map<String, Value>, key: &str| of.get(key).cloned().or_else(|| before(key));
+    let value = |of: &serde_json::Map<String, Value>, key: &str| of.get(key).cloned().or_else(|| held_before(key));
     let key = a
         .keys()
         .chain(b.keys())

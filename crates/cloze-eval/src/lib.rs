@@ -62,6 +62,7 @@ pub use candidates::NegativeSampler;
 pub use cases::Cases;
 pub use categories::Categories;
 pub use chance::chance;
+pub use comparable::held_before;
 pub use comparison::{Comparison, Finding, comparisons};
 pub use curve::CurvePoint;
 pub use difficulty::{Aim, Difficulty, DifficultyRow, Success, TOLERANCE, Whose, difficulties};

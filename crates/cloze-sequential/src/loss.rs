@@ -6,9 +6,13 @@ use cloze_train::TrainError;
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
 
 /// Draws for a negative that the sequence does not hold, before one that it holds is taken.
 const TRIES: usize = 100;
+
+/// Lists of shared negatives at least, where there are as many sequences.
+const LEAST_LISTS: usize = 32;
 
 /// A batch's negatives are drawn into memory: more are a slip of the hand.
 const MOST_NEGATIVES: usize = 1 << 16;
@@ -19,8 +23,8 @@ const MOST_NEGATIVES: usize = 1 << 16;
 pub enum LossKind {
     /// Softmax cross-entropy over all items.
     Softmax,
-    /// Softmax cross-entropy over the target and uniformly drawn items, with logQ correction. The rows of a sequence share
-    /// their negatives (after Klenitskiy & Vasilev 2023).
+    /// Softmax cross-entropy over the target and uniformly drawn items, with logQ correction. Sequences share their negatives:
+    /// so many that the lists of a step hold every item once, or have a list of their own.
     SampledSoftmax,
     /// Binary cross-entropy, each row with negatives of its own from outside its sequence (Kang & McAuley 2018, who draw
     /// one).
@@ -71,6 +75,28 @@ impl TrainingLoss {
         }
     }
 
+    /// Negatives that `sequences` of a batch share: as few lists as hold every item, but enough for all cores. The lists cut
+    /// a drawn order of all items into pieces, so that no item is drawn again before all others were: that changes no list's
+    /// expectation, and an item's gradient depends less on chance.
+    ///
+    /// # Errors
+    /// None for a catalogue with items.
+    pub(crate) fn shared(
+        &self,
+        sequences: usize,
+        catalogue: usize,
+        generator: &mut ChaCha8Rng,
+    ) -> Result<Negatives, EncoderError> {
+        let count = self.count();
+        let lists = catalogue.div_ceil(count).clamp(LEAST_LISTS, sequences.max(LEAST_LISTS));
+        let together = NonZeroUsize::new(sequences / lists).unwrap_or(NonZeroUsize::MIN);
+        let drawn = sequences.div_ceil(together.get()) * count;
+        let order = rand::seq::index::sample(generator, catalogue, drawn.min(catalogue));
+        let ids = (0..drawn).map(|place| order.index(place % order.len()) as u32).collect();
+        let log_expected = vec![(count as f32 / catalogue as f32).ln(); drawn];
+        Negatives::new(Sharing::Sequences(together), count, ids, log_expected)
+    }
+
     /// Negatives for `batch` from items below `catalogue`, where the loss has any.
     ///
     /// # Errors
@@ -82,21 +108,16 @@ impl TrainingLoss {
         generator: &mut ChaCha8Rng,
     ) -> Result<Option<Negatives>, EncoderError> {
         let (count, items) = (self.count(), catalogue as u32);
-        let uniform = |lists: usize, generator: &mut ChaCha8Rng| -> Vec<u32> {
-            (0..lists * count).map(|_| generator.random_range(0..items)).collect()
-        };
         let negatives = match self.kind {
             LossKind::Softmax => return Ok(None),
-            LossKind::SampledSoftmax => {
-                let ids = uniform(batch.sequences(), generator);
-                let log_expected = vec![(count as f32 / items as f32).ln(); ids.len()];
-                Negatives::new(Sharing::Sequence, count, ids, log_expected)?
-            }
+            LossKind::SampledSoftmax => self.shared(batch.sequences(), catalogue, generator)?,
             LossKind::Bce => {
                 Negatives::new(Sharing::Row, count, outside(batch, count, items, generator), Vec::new())?
             }
             LossKind::Gbce => {
-                Negatives::new(Sharing::Row, count, uniform(batch.outputs().len(), generator), Vec::new())?
+                let ids = 0..batch.outputs().len() * count;
+                let ids = ids.map(|_| generator.random_range(0..items)).collect();
+                Negatives::new(Sharing::Row, count, ids, Vec::new())?
             }
         };
         Ok(Some(negatives))
@@ -159,7 +180,7 @@ mod tests {
     fn every_loss_draws_what_its_paper_says() {
         assert!(draw(LossKind::Softmax, 5).is_none());
         let shared = draw(LossKind::SampledSoftmax, 5).unwrap();
-        assert_eq!((shared.sharing(), shared.count()), (Sharing::Sequence, 5));
+        assert_eq!((shared.sharing(), shared.count()), (Sharing::Sequences(NonZeroUsize::MIN), 5));
         assert!(shared.log_expected(1).iter().all(|log| (log - 0.5f32.ln()).abs() < 1e-6));
         assert_eq!(draw(LossKind::Bce, 0).unwrap().count(), 1);
         let own = draw(LossKind::Gbce, 0).unwrap();

@@ -2,6 +2,7 @@
 
 use crate::splitmix::SplitMix;
 use cloze_encoder::{EncoderConfig, Loss, Negatives, PackedBatch, Sharing};
+use std::num::NonZeroUsize;
 
 /// Sequences of the given lengths, aligned at the last position, tokens drawn from the whole table. Every third row and
 /// the last of each sequence is an output row with a drawn target.
@@ -23,20 +24,23 @@ pub fn drawn(config: &EncoderConfig, lengths: &[usize], seed: u64) -> PackedBatc
     batch
 }
 
-/// Three negatives for each output row or sequence of `batch`, with drawn expectations; the first of each list is the
-/// target of a row, which is no negative there.
+/// Four negatives for each output row of `batch`, or for some of its sequences together, with drawn expectations; the first of each
+/// list is the target of a row, which is no negative there, and one is drawn twice.
 pub fn negatives(config: &EncoderConfig, batch: &PackedBatch, sharing: Sharing, seed: u64) -> Negatives {
-    const COUNT: usize = 3;
+    const COUNT: usize = 4;
     let mut generator = SplitMix::new(seed);
     let cu_outputs = batch.cu_outputs();
     let firsts: Vec<usize> = match sharing {
         Sharing::Row => (0..batch.outputs().len()).collect(),
-        Sharing::Sequence => cu_outputs[..batch.sequences()].iter().map(|&end| end as usize).collect(),
+        Sharing::Sequences(together) => {
+            cu_outputs[..batch.sequences()].iter().step_by(together.get()).map(|&end| end as usize).collect()
+        }
     };
     let (mut ids, mut log_expected) = (Vec::new(), Vec::new());
     for row in firsts {
         ids.push(batch.targets()[row]);
-        ids.extend((1..COUNT).map(|_| (generator.next_u64() % config.outputs as u64) as u32));
+        ids.extend((2..COUNT).map(|_| (generator.next_u64() % config.outputs as u64) as u32));
+        ids.push(ids[ids.len() - 1]);
         log_expected.extend((0..COUNT).map(|_| (generator.next_u64() % 1000) as f32 / 500.0 - 1.0));
     }
     Negatives::new(sharing, COUNT, ids, log_expected).unwrap()
@@ -45,7 +49,8 @@ pub fn negatives(config: &EncoderConfig, batch: &PackedBatch, sharing: Sharing, 
 /// Calls `check` with every loss there is, over `batch`.
 pub fn every_loss(config: &EncoderConfig, batch: &PackedBatch, mut check: impl FnMut(&Loss<'_>)) {
     check(&Loss::Softmax);
-    for sharing in [Sharing::Row, Sharing::Sequence] {
+    let together = [1, 3].map(|sequences| Sharing::Sequences(NonZeroUsize::new(sequences).unwrap()));
+    for sharing in std::iter::once(Sharing::Row).chain(together) {
         let negatives = negatives(config, batch, sharing, 21);
         check(&Loss::SampledSoftmax(&negatives));
         check(&Loss::Binary { negatives: &negatives, power: 1.0 });

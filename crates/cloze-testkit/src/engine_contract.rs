@@ -129,7 +129,7 @@ fn defined_loss(logits: &[f32], outputs: usize, batch: &PackedBatch, loss: &Loss
         let at = |id: u32| f64::from(logits[row * outputs + id as usize]);
         let sequence = cu_outputs.partition_point(|&end| end as usize <= row) - 1;
         let sampled = |negatives: &Negatives| {
-            let list = if negatives.sharing() == Sharing::Row { row } else { sequence };
+            let list = negatives.list_of(sequence, row);
             let pairs = negatives.list(list).iter().zip(negatives.log_expected(list));
             pairs
                 .filter(|(id, _)| **id != target)

@@ -176,3 +176,63 @@ fn processor() -> String {
     let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{experiment, plan},
+        *,
+    };
+
+    /// The most seeds that a row has on record.
+    const SEEDS: u64 = 5;
+
+    /// The folders in the record that an experiment's rows would be taken from now; `values` says whether the data set has some.
+    fn todays(paper: &str, dataset: &str, values: bool) -> Result<BTreeSet<PathBuf>> {
+        let experiment = experiment::load(&workspace::root().join("xtask/experiments"), paper)?;
+        let datasets = vec![dataset.to_owned()];
+        let request = plan::Request {
+            splits: experiment.splits.clone(),
+            without: experiment.excluded(),
+            without_values: if values { Vec::new() } else { datasets.clone() },
+            datasets,
+            fits: experiment.fits.clone(),
+            seeds: SEEDS,
+            quick: false,
+        };
+        let version = concat!("cloze ", env!("CARGO_PKG_VERSION"));
+        let rows = plan::plan(&experiment, &request, version)?;
+        Ok(rows.iter().map(|row| row.folder_in(Path::new(""))).collect())
+    }
+
+    fn names_in(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    /// An option that is changed in an experiment, and the record is silently of another one: `--from-record` would train for days.
+    #[test]
+    fn every_row_on_record_is_complete_and_one_of_its_experiment() {
+        let measured = workspace::root().join("xtask/measured");
+        let mut count = 0;
+        for paper in names_in(&measured) {
+            for dataset in names_in(&measured.join(&paper)) {
+                let mut known = todays(&paper, &dataset, true).unwrap();
+                known.extend(todays(&paper, &dataset, false).unwrap());
+                for row in names_in(&measured.join(&paper).join(&dataset)) {
+                    let folder = measured.join(&paper).join(&dataset).join(&row);
+                    assert!(
+                        known.contains(&Path::new(&dataset).join(&row)),
+                        "{} is a row that the experiment {paper} no longer has: change the experiment back, measure the row \
+                         again and record it, or remove the folder",
+                        folder.display()
+                    );
+                    read(&folder).unwrap();
+                    assert!(folder.join(EVALUATION).is_dir() && folder.join("row.json").is_file());
+                    count += 1;
+                }
+            }
+        }
+        assert!(count > 0, "nothing is on record in {}", measured.display());
+    }
+}

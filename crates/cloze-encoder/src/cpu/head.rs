@@ -5,7 +5,7 @@ use super::kernels::{add_column_sums, cross_entropy, scale_by};
 use super::matrix::Matrix;
 use super::product::{Onto, multiply, multiply_packed};
 use super::state::HeadState;
-use crate::loss::Loss;
+use crate::loss::{Loss, Negatives, Sharing};
 
 /// Logits of a block of rows: half of a common second-level cache.
 const BLOCK: usize = 1 << 17;
@@ -14,8 +14,25 @@ const LEAST_ROWS: usize = 24;
 
 /// Output rows that the head takes at once, at least: with the softmax over all outputs those of several short
 /// sequences, because each pass goes over the whole output matrix.
-pub(super) fn rows_together(loss: &Loss<'_>) -> usize {
+pub(super) fn rows_at_least(loss: &Loss<'_>) -> usize {
     if loss.negatives().is_none() { LEAST_ROWS } else { 1 }
+}
+
+/// Sequences, one after the other in the batch, that the head takes at once because they share their negatives.
+pub(super) fn together(loss: Option<&Loss<'_>>) -> usize {
+    match loss.and_then(Loss::negatives).map(Negatives::sharing) {
+        Some(Sharing::Sequences(together)) => together.get(),
+        _ => 1,
+    }
+}
+
+/// What the head takes of a group at once: all of it, or with negatives the sequences that share them.
+pub(super) fn parts<'a, 'b>(
+    group: &'a [Sequence<'b>],
+    loss: &Loss<'_>,
+) -> impl Iterator<Item = &'a [Sequence<'b>]> {
+    let (all, together) = (loss.negatives().is_none(), together(Some(loss)));
+    group.chunk_by(move |a, b| all || a.number / together == b.number / together)
 }
 
 impl Context<'_> {
@@ -42,19 +59,18 @@ impl Context<'_> {
         multiply_packed(self.level, logits, outputs, t, &self.weights.outputs.forward, 1.0, bias);
     }
 
-    /// Sum of the rows' losses, of a group that is one sequence where the loss has negatives; `targets` are all of the
-    /// group's.
+    /// Sum of the rows' losses, of one of the [`parts`] of a group; `targets` are all of the part's.
     pub(super) fn head_loss(
         &self,
         hidden: &[f32],
-        group: &[Sequence<'_>],
+        part: &[Sequence<'_>],
         targets: &[u32],
         loss: &Loss<'_>,
         head: &mut HeadState,
     ) -> f64 {
         self.transform(hidden, head);
         match loss.negatives() {
-            Some(negatives) => self.sampled_loss(&group[0], loss, negatives, 1.0, head),
+            Some(negatives) => self.sampled_loss(&part[0], targets, loss, negatives, 1.0, head),
             None => self.softmax_loss(targets, 1.0, head, None),
         }
     }
@@ -65,7 +81,7 @@ impl Context<'_> {
     pub(super) fn head_step(
         &self,
         hidden: &[f32],
-        group: &[Sequence<'_>],
+        part: &[Sequence<'_>],
         targets: &[u32],
         loss: &Loss<'_>,
         scale: f32,
@@ -76,8 +92,8 @@ impl Context<'_> {
         self.transform(hidden, head);
         let value = match loss.negatives() {
             Some(negatives) => {
-                let value = self.sampled_loss(&group[0], loss, negatives, scale, head);
-                self.sampled_backward(&group[0], negatives, head, upstream, gradients);
+                let value = self.sampled_loss(&part[0], targets, loss, negatives, scale, head);
+                self.sampled_backward(&part[0], targets, negatives, head, upstream, gradients);
                 value
             }
             None => self.softmax_loss(targets, scale, head, Some((upstream, gradients))),

@@ -22,8 +22,9 @@ enum Enough {
 }
 
 impl CpuEngine {
-    /// Gives every worker its sequences: the costliest first, each to the worker with the least so far.
-    fn share(&mut self, batch: &PackedBatch, cu_outputs: &[u32]) {
+    /// Gives every worker its sequences: the costliest first, each to the worker with the least so far. So many of them as
+    /// are `together` are given as one.
+    fn share(&mut self, batch: &PackedBatch, cu_outputs: &[u32], together: usize) {
         let cost = |number: usize| {
             let n = (batch.cu_seqlens()[number + 1] - batch.cu_seqlens()[number]) as usize;
             match self.config.body {
@@ -32,21 +33,25 @@ impl CpuEngine {
             }
         };
         // A sequence without output rows changes nothing.
-        let mut order: Vec<usize> =
-            (0..batch.sequences()).filter(|&number| cu_outputs[number] < cu_outputs[number + 1]).collect();
-        order.sort_by_key(|&number| std::cmp::Reverse(cost(number)));
+        let counts = |number: &usize| cu_outputs[*number] < cu_outputs[*number + 1];
+        let sequences: Vec<usize> = (0..batch.sequences()).filter(counts).collect();
+        let mut order: Vec<(usize, &[usize])> = sequences
+            .chunk_by(|a, b| a / together == b / together)
+            .map(|some| (some.iter().map(|&number| cost(number)).sum(), some))
+            .collect();
+        order.sort_by_key(|(cost, _)| std::cmp::Reverse(*cost));
         let mut loads = vec![0; self.workers.len()];
         self.workers.iter_mut().for_each(|worker| worker.share.clear());
-        for number in order {
+        for (cost, some) in order {
             let least = (0..loads.len()).min_by_key(|&worker| loads[worker]).unwrap_or(0);
-            loads[least] += cost(number);
-            self.workers[least].share.push(number);
+            loads[least] += cost;
+            self.workers[least].share.extend_from_slice(some);
         }
     }
 
     fn enough(&self, loss: Option<&Loss<'_>>) -> Enough {
         match self.config.body {
-            Body::Transformer => Enough::OutputRows(loss.map_or(1, head::rows_together)),
+            Body::Transformer => Enough::OutputRows(loss.map_or(1, head::rows_at_least)),
             Body::Gru => Enough::Sequences(SIDE_BY_SIDE),
         }
     }
@@ -63,14 +68,15 @@ impl CpuEngine {
         batch.validate(&self.config)?;
         let cu_outputs = batch.cu_outputs();
         self.prepare(mode, loss.is_some_and(|loss| loss.negatives().is_none()));
-        self.share(batch, &cu_outputs);
+        let together = head::together(loss);
+        self.share(batch, &cu_outputs, together);
         let mut workers = std::mem::take(&mut self.workers);
         let (context, enough) = (self.context(mode), self.enough(loss));
         workers.par_iter_mut().for_each(|worker| {
             let share = std::mem::take(&mut worker.share);
             let mut group = Vec::new();
             let mut gathered = 0;
-            for &number in &share {
+            for (place, &number) in share.iter().enumerate() {
                 let sequence = sequence(batch, &cu_outputs, number);
                 gathered += sequence.outputs.len();
                 group.push(sequence);
@@ -78,7 +84,8 @@ impl CpuEngine {
                     Enough::OutputRows(rows) => gathered >= rows,
                     Enough::Sequences(count) => group.len() >= count,
                 };
-                if full {
+                let goes_on = share.get(place + 1).is_some_and(|next| next / together == number / together);
+                if full && !goes_on {
                     work(&context, &group, worker);
                     gathered = 0;
                     group.clear();

@@ -81,8 +81,10 @@ pub(super) struct HeadState {
     pub(super) logits: Vec<f32>,
     /// The targets' logits, then their gradient, `[m]`, where there are sampled negatives.
     pub(super) wanted: Vec<f32>,
-    /// Vectors of shared negatives, `[K, hidden]`.
+    /// Vectors of shared negatives, then their gradients, `[K, hidden]`.
     pub(super) gathered: Vec<f32>,
+    /// Their biases, then the sums of their errors, `[K]`.
+    pub(super) of_listed: Vec<f32>,
     pub(super) packed: Packed,
 }
 

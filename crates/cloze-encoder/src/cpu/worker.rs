@@ -1,6 +1,7 @@
 //! What one thread does with its share of a batch.
 
 use super::forward::{Context, Sequence};
+use super::head::parts;
 use super::recurrent::RecurrentState;
 use super::state::{HeadState, State};
 use crate::config::Body;
@@ -93,11 +94,6 @@ impl Worker {
         }
         self.backward(context, group);
     }
-}
-
-/// What the head takes of a group at once: all of it, or with negatives each sequence alone.
-fn parts<'a, 'b>(group: &'a [Sequence<'b>], loss: &Loss<'_>) -> impl Iterator<Item = &'a [Sequence<'b>]> {
-    group.chunks(if loss.negatives().is_some() { 1 } else { group.len().max(1) })
 }
 
 /// `targets` become those of all output rows of the sequences; returns their number.

@@ -3,7 +3,7 @@
 use super::device::Address;
 use super::segments::Segments;
 use crate::batch::PackedBatch;
-use crate::loss::{Loss, Negatives, Sharing};
+use crate::loss::{Loss, Negatives};
 use crate::plan::Plan;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -192,13 +192,12 @@ impl StagedBatch {
     ) {
         let outputs = plan.output_bias.len();
         let Some(negatives) = loss.negatives() else { return };
-        let (mut lists, count) = match negatives.sharing() {
-            Sharing::Row => ((0..real.outputs().len() as u32).collect(), real.outputs().len()),
-            Sharing::Sequence => (sequences_of(&real.cu_outputs()), real.sequences()),
-        };
+        let of_row = sequences_of(&real.cu_outputs()).into_iter().enumerate();
+        let mut lists: Vec<u32> =
+            of_row.map(|(row, sequence)| negatives.list_of(sequence as usize, row) as u32).collect();
         // Rows that fill up count nothing, whatever they are compared with.
         lists.resize(batch.outputs().len(), 0);
-        let (mut ids, mut log_expected) = flattened(negatives, count);
+        let (mut ids, mut log_expected) = flattened(negatives);
         // As long as for any batch filled up to this size.
         let room = batch.outputs().len().max(self.sizes.sequences) * negatives.count();
         ids.resize(room, 0);
@@ -251,7 +250,8 @@ fn sequences_of(cu_outputs: &[u32]) -> Vec<u32> {
 }
 
 /// All lists one after the other.
-fn flattened(negatives: &Negatives, lists: usize) -> (Vec<u32>, Vec<f32>) {
+fn flattened(negatives: &Negatives) -> (Vec<u32>, Vec<f32>) {
+    let lists = negatives.lists();
     let ids = (0..lists).flat_map(|list| negatives.list(list).iter().copied()).collect();
     let log_expected = (0..lists).flat_map(|list| negatives.log_expected(list).iter().copied()).collect();
     (ids, log_expected)

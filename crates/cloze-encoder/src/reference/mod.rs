@@ -13,7 +13,7 @@ use crate::dropout::Dropout;
 use crate::engine::{Engine, Mode};
 use crate::error::{EncoderError, Result};
 use crate::layout::{ParameterLayout, same_layout};
-use crate::loss::{Loss, Negatives, Sharing};
+use crate::loss::{Loss, Negatives};
 use crate::optimizer::{AdamW, AdamWOptions, GradientNorm, OptimizerState};
 use crate::parameters::Parameters;
 use candle_core::{DType, Device, Tensor, Var};
@@ -150,7 +150,7 @@ impl Sampled {
         let mut sampled = Self { ids: Vec::new(), log_expected: Vec::new(), hits: Vec::new() };
         for (sequence, ends) in batch.cu_outputs().windows(2).enumerate() {
             for row in ends[0] as usize..ends[1] as usize {
-                let list = if negatives.sharing() == Sharing::Row { row } else { sequence };
+                let list = negatives.list_of(sequence, row);
                 let ids = negatives.list(list);
                 let hit = |&id: &u32| if id == batch.targets()[row] { 1.0 } else { 0.0 };
                 sampled.hits.extend(ids.iter().map(hit));

@@ -19,11 +19,10 @@ pub(super) struct Targets<'a> {
 }
 
 impl<'a> Targets<'a> {
-    /// For each window of the block: its number in the batch, its targets, and the number of the first of them.
-    fn windows(self) -> impl Iterator<Item = (usize, &'a [u32], usize)> {
-        self.ends.windows(2).enumerate().map(move |(row, ends)| {
-            (self.first + row, &self.items[ends[0] as usize..ends[1] as usize], ends[0] as usize)
-        })
+    /// For each window of the block: its targets, and the number of the first of them in the batch.
+    fn windows(self) -> impl Iterator<Item = (&'a [u32], usize)> {
+        let ends = self.ends.windows(2);
+        ends.map(move |ends| (&self.items[ends[0] as usize..ends[1] as usize], ends[0] as usize))
     }
 }
 
@@ -55,12 +54,12 @@ impl Network {
         match *loss {
             Loss::Softmax => self.softmax(joint, targets, scores, djoint, gradient),
             Loss::SampledSoftmax(negatives) => {
-                self.listed(joint, targets, negatives, sampled_softmax, djoint, gradient)
+                self.sampled(joint, targets, negatives, sampled_softmax, djoint, gradient)
             }
             Loss::Binary { negatives, power } => {
                 let binary =
                     |scores: &mut [f32], used: &[bool], _: &[f32]| binary(scores, used, f64::from(power));
-                self.listed(joint, targets, negatives, binary, djoint, gradient)
+                self.sampled(joint, targets, negatives, binary, djoint, gradient)
             }
         }
     }
@@ -78,7 +77,7 @@ impl Network {
         scores.resize(joint.len() / width * items, 0.0);
         self.scores(joint, scores);
         let mut loss = 0.0;
-        for (row, (_, wanted, _)) in scores.chunks_exact_mut(items).zip(targets.windows()) {
+        for (row, (wanted, _)) in scores.chunks_exact_mut(items).zip(targets.windows()) {
             loss += wanted.iter().map(|&item| -f64::from(row[item as usize])).sum::<f64>();
             let log_sum = normalize(row, each * wanted.len() as f32);
             loss += log_sum * wanted.len() as f64;
@@ -94,7 +93,44 @@ impl Network {
         loss / targets.all as f64
     }
 
-    /// A loss over each target and its list of negatives. `of` turns the scores of a list, the target's first, into their
+    /// A loss over each target and its list of negatives: its own, or one that windows share.
+    fn sampled(
+        &self,
+        joint: &[f32],
+        targets: Targets<'_>,
+        negatives: &Negatives,
+        of: impl Fn(&mut [f32], &[bool], &[f32]) -> f64,
+        djoint: &mut [f32],
+        gradient: &mut [f32],
+    ) -> f64 {
+        let Sharing::Sequences(together) = negatives.sharing() else {
+            return self.listed(joint, targets, negatives, of, djoint, gradient);
+        };
+        let (width, windows) = (self.shape().joint(), targets.ends.len() - 1);
+        let (mut start, mut loss) = (0, 0.0);
+        while start < windows {
+            let list = (targets.first + start) / together;
+            let end = ((list + 1) * together.get() - targets.first).min(windows);
+            let targets = Targets {
+                ends: &targets.ends[start..=end],
+                first: targets.first + start,
+                ..targets
+            };
+            let place = start * width..end * width;
+            loss += self.shared(
+                &joint[place.clone()],
+                targets,
+                (negatives.list(list), negatives.log_expected(list)),
+                &of,
+                &mut djoint[place],
+                gradient,
+            );
+            start = end;
+        }
+        loss
+    }
+
+    /// A loss over each target and its own list of negatives. `of` turns the scores of a list, the target's first, into their
     /// gradient and gives the loss; it is also told which of them count (a negative that is the target does not) and their
     /// `log n`.
     fn listed(
@@ -111,12 +147,9 @@ impl Network {
         let each = 1.0 / targets.all as f32;
         let (mut loss, mut scores, mut used) = (0.0, Vec::new(), Vec::new());
         let rows = joint.chunks_exact(width).zip(djoint.chunks_exact_mut(width));
-        for ((joint, djoint), (window, wanted, first)) in rows.zip(targets.windows()) {
+        for ((joint, djoint), (wanted, first)) in rows.zip(targets.windows()) {
             for (number, &target) in wanted.iter().enumerate() {
-                let list = match negatives.sharing() {
-                    Sharing::Row => first + number,
-                    Sharing::Sequence => window,
-                };
+                let list = first + number;
                 let items =
                     || std::iter::once(&target).chain(negatives.list(list)).map(|&item| item as usize);
                 scores.clear();
@@ -131,6 +164,57 @@ impl Network {
                     add_scaled(djoint, slope, &output[item * width..][..width]);
                 }
             }
+        }
+        loss / targets.all as f64
+    }
+
+    /// The same for windows that share a list, given with its `log n`: its scores are a product.
+    fn shared(
+        &self,
+        joint: &[f32],
+        targets: Targets<'_>,
+        (ids, log_expected): (&[u32], &[f32]),
+        of: impl Fn(&mut [f32], &[bool], &[f32]) -> f64,
+        djoint: &mut [f32],
+        gradient: &mut [f32],
+    ) -> f64 {
+        let (width, layout) = (self.shape().joint(), self.layout());
+        let (output, bias) = (self.output(), self.output_bias());
+        let row_of = |item: u32| item as usize * width..(item as usize + 1) * width;
+        let vectors: Vec<f32> = ids.iter().flat_map(|&id| &output[row_of(id)]).copied().collect();
+        let biases: Vec<f32> = ids.iter().map(|&id| bias[id as usize]).collect();
+        let rows = joint.len() / width;
+        let mut scores = biases.repeat(rows);
+        let list = matrix(&vectors, width);
+        multiply_add(matrix_mut(&mut scores, ids.len()), matrix(joint, width), list.transpose());
+        let each = 1.0 / targets.all as f32;
+        let (mut loss, mut errors) = (0.0, vec![0.0; scores.len()]);
+        let (mut own, mut used) = (Vec::new(), Vec::new());
+        let windows = joint.chunks_exact(width).zip(djoint.chunks_exact_mut(width)).zip(targets.windows());
+        let lists = scores.chunks_exact(ids.len()).zip(errors.chunks_exact_mut(ids.len()));
+        for (((joint, djoint), (wanted, _)), (scores, errors)) in windows.zip(lists) {
+            for &target in wanted {
+                own.clear();
+                own.push(dot(joint, &output[row_of(target)]) + bias[target as usize]);
+                own.extend_from_slice(scores);
+                used.clear();
+                used.push(true);
+                used.extend(ids.iter().map(|&id| id != target));
+                loss += of(&mut own, &used, log_expected);
+                add_scaled(errors, each, &own[1..]);
+                let slope = own[0] * each;
+                gradient[layout.output_bias.start + target as usize] += slope;
+                add_scaled(&mut gradient[layout.output.clone()][row_of(target)], slope, joint);
+                add_scaled(djoint, slope, &output[row_of(target)]);
+            }
+        }
+        let errors = matrix(&errors, ids.len());
+        multiply_add(matrix_mut(djoint, width), errors, list);
+        let mut dvectors = vec![0.0; vectors.len()];
+        multiply(matrix_mut(&mut dvectors, width), errors.transpose(), matrix(joint, width));
+        for (number, (&id, dvector)) in ids.iter().zip(dvectors.chunks_exact(width)).enumerate() {
+            add_scaled(&mut gradient[layout.output.clone()][row_of(id)], 1.0, dvector);
+            gradient[layout.output_bias.start + id as usize] += errors.col(number).iter().sum::<f32>();
         }
         loss / targets.all as f64
     }

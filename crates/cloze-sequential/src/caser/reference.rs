@@ -83,13 +83,15 @@ fn of_target(s: &[f64], target: u32, row: usize, number: usize, loss: &Loss<'_>)
     match *loss {
         Loss::Softmax => s.iter().map(|s| s.exp()).sum::<f64>().ln() - positive,
         Loss::SampledSoftmax(negatives) => {
-            let pairs = negatives.list(row).iter().zip(negatives.log_expected(row));
+            let list = negatives.list_of(row, number);
+            let logs = negatives.log_expected(list).iter().chain(std::iter::repeat(&0.0));
+            let pairs = negatives.list(list).iter().zip(logs);
             let others = pairs.filter(|(item, _)| **item != target);
             let sum: f64 = others.map(|(&item, log)| (s[item as usize] - f64::from(*log)).exp()).sum();
             (positive.exp() + sum).ln() - positive
         }
         Loss::Binary { negatives, power } => {
-            let others = negatives.list(number).iter().filter(|item| **item != target);
+            let others = negatives.list(negatives.list_of(row, number)).iter().filter(|item| **item != target);
             let sum: f64 = others.map(|&item| s[item as usize].exp().ln_1p()).sum();
             (f64::from(power) * (-positive).exp().ln_1p() + sum) / (1.0 + negatives.count() as f64)
         }

@@ -14,6 +14,7 @@ use cloze_testkit::compare::{assert_close, norm};
 use cloze_testkit::golden::Golden;
 use cloze_testkit::splitmix::SplitMix;
 use proptest::prelude::*;
+use std::num::NonZeroUsize;
 
 const ITEMS: usize = 7;
 const USERS: usize = 3;
@@ -52,7 +53,7 @@ fn batch() -> Batch {
 fn negatives(sharing: Sharing, lists: usize) -> Negatives {
     let ids: Vec<u32> = (0..lists * 3).map(|i| (i * 5 + i / 3) as u32 % ITEMS as u32).collect();
     let logs = ids.iter().map(|&id| -0.3 - 0.1 * id as f32).collect();
-    Negatives::new(sharing, 3, ids, if sharing == Sharing::Sequence { logs } else { Vec::new() }).unwrap()
+    Negatives::new(sharing, 3, ids, if sharing == Sharing::Row { Vec::new() } else { logs }).unwrap()
 }
 
 /// Loss and gradient of the batch; the number of threads is the machine's.
@@ -97,10 +98,15 @@ fn check(options: &CaserOptions, loss: &Loss<'_>, dropout: Option<Dropout>) {
 
 #[test]
 fn gradients_of_every_loss_agree_with_finite_differences() {
-    let (shared, own) = (negatives(Sharing::Sequence, 5), negatives(Sharing::Row, 8));
+    let own = negatives(Sharing::Row, 8);
+    let [shared, alone] = [(2, 3), (1, 5)]
+        .map(|(windows, lists)| negatives(Sharing::Sequences(NonZeroUsize::new(windows).unwrap()), lists));
     for loss in [
         Loss::Softmax,
         Loss::SampledSoftmax(&shared),
+        Loss::SampledSoftmax(&alone),
+        Loss::SampledSoftmax(&own),
+        Loss::Binary { negatives: &shared, power: 1.0 },
         Loss::Binary { negatives: &own, power: 1.0 },
         Loss::Binary { negatives: &own, power: 0.3 },
     ] {

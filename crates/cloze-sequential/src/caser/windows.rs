@@ -142,16 +142,14 @@ impl Windows {
     pub(super) fn negatives(&self, step: u64, batch: &Batch) -> Result<Option<Negatives>, EncoderError> {
         let (count, items) = (self.loss.count(), self.catalogue as u32);
         let mut generator = self.generator(NEGATIVE_STREAM + step);
-        let mut uniform =
-            |lists: usize| (0..lists * count).map(|_| generator.random_range(0..items)).collect::<Vec<u32>>();
         Ok(Some(match self.loss.kind {
             LossKind::Softmax => return Ok(None),
-            LossKind::SampledSoftmax => {
-                let ids = uniform(batch.users.len());
-                let log_expected = vec![(count as f32 / items as f32).ln(); ids.len()];
-                Negatives::new(Sharing::Sequence, count, ids, log_expected)?
+            LossKind::SampledSoftmax => self.loss.shared(batch.users.len(), self.catalogue, &mut generator)?,
+            LossKind::Gbce => {
+                let ids = 0..batch.targets.len() * count;
+                let ids = ids.map(|_| generator.random_range(0..items)).collect();
+                Negatives::new(Sharing::Row, count, ids, Vec::new())?
             }
-            LossKind::Gbce => Negatives::new(Sharing::Row, count, uniform(batch.targets.len()), Vec::new())?,
             LossKind::Bce => {
                 let mut ids = Vec::with_capacity(batch.targets.len() * count);
                 for (ends, &user) in batch.ends.windows(2).zip(&batch.users) {
