@@ -206,7 +206,11 @@ mod tests {
             let model = find(json(row.join("row.json"))["model"].as_str().unwrap()).unwrap();
             for option in model.defaults().keys() {
                 let known = recorded.contains_key(option) || cloze_eval::held_before(option).is_some();
-                assert!(known, "`{option}` is newer than {}: say in `held_before` what held before it", row.display());
+                assert!(
+                    known,
+                    "`{option}` is newer than {}: say in `held_before` what held before it",
+                    row.display()
+                );
             }
         }
     }

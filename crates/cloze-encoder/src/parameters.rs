@@ -1,7 +1,7 @@
 //! The values of an encoder's parameters.
 
 use crate::error::{EncoderError, Result};
-use crate::layout::{ParameterLayout, Role};
+use crate::layout::{Entry, ParameterLayout, Role};
 use crate::philox::Philox;
 use std::sync::Arc;
 
@@ -14,6 +14,9 @@ const PASSING: [&str; 3] = [
     "attention.output.dense.weight",
     "cls.predictions.transform.dense.weight",
 ];
+
+/// The norm behind the head's transform.
+const TRANSFORM_NORM: &str = "cls.predictions.transform.LayerNorm.weight";
 
 /// One flat buffer with its layout.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +64,19 @@ impl Parameters {
             let width = entry.shape[0];
             let diagonal = self.values[entry.range()].iter_mut().step_by(width + 1);
             diagonal.for_each(|value| *value += weight as f32);
+        }
+        self
+    }
+
+    /// Adds `bias` to all biases of the head's transform, if a norm follows it, which takes a constant away again. The
+    /// activation hands on what is above zero; far above, both signs of what the transform makes of a hidden state get through, so
+    /// that a head near the identity starts as one.
+    #[must_use]
+    pub fn with_transform_bias(mut self, bias: f64) -> Self {
+        let place = |name: &str| self.layout.get(name).map(Entry::range);
+        let (biases, norm) = (place("cls.predictions.transform.dense.bias"), place(TRANSFORM_NORM));
+        if let Some(range) = norm.and(biases) {
+            self.values[range].iter_mut().for_each(|value| *value += bias as f32);
         }
         self
     }
@@ -182,5 +198,23 @@ mod tests {
             "cls.predictions.transform.dense.weight",
         ];
         assert_eq!(changed, expected);
+    }
+
+    #[test]
+    fn the_heads_bias_is_raised_where_a_norm_follows() {
+        let changed = |head| {
+            let config = EncoderConfig { head, ..EncoderConfig::bert4rec(20, 8, 2, 2, 5) };
+            let plain = Parameters::initialize(Arc::new(ParameterLayout::new(&config)), 0.05, 3);
+            let with = plain.clone().with_transform_bias(4.0);
+            let pairs = plain.iter().zip(with.iter()).filter(|(before, after)| before.2 != after.2);
+            pairs
+                .map(|((name, _, before), (_, _, after))| {
+                    assert!(before.iter().zip(after).all(|(before, after)| *after == before + 4.0));
+                    name.to_owned()
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(changed(Head::TransformNorm), ["cls.predictions.transform.dense.bias"]);
+        assert!(changed(Head::Transform).is_empty() && changed(Head::Plain).is_empty());
     }
 }

@@ -67,7 +67,7 @@ const CHOSEN: [&str; 1] = ["alpha"];
 /// What held before there was an option: evaluations of earlier versions do not name it.
 pub fn held_before(option: &str) -> Option<Value> {
     match option {
-        "initial-identity" => Some(0.0.into()),
+        "initial-identity" | "initial-bias" => Some(0.0.into()),
         "user-tokens" => Some("learned".into()),
         _ => None,
     }
@@ -78,7 +78,8 @@ fn differing(a: &Evaluation, b: &Evaluation) -> Option<(String, String)> {
     let (Some(Value::Object(a)), Some(Value::Object(b))) = (&a.meta.options, &b.meta.options) else {
         return None;
     };
-    let value = |of: &serde_json::Map<String, Value>, key: &str| of.get(key).cloned().or_else(|| held_before(key));
+    let value =
+        |of: &serde_json::Map<String, Value>, key: &str| of.get(key).cloned().or_else(|| held_before(key));
     let key = a
         .keys()
         .chain(b.keys())

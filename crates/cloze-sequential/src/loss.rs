@@ -198,6 +198,30 @@ mod tests {
         assert_eq!(told(MOST_NEGATIVES + 1), Some(expected));
     }
 
+    /// The lists of a step hold every item as often as any other, or once more; few sequences have a list each, of other items.
+    #[test]
+    fn shared_lists_cut_the_catalogue_into_pieces() {
+        for (catalogue, sequences, lists) in
+            [(10_000, 256, 128), (1_000, 64, 32), (10_000, 8, 8), (30, 64, 32)]
+        {
+            let loss = TrainingLoss { kind: LossKind::SampledSoftmax, negatives: 100, calibration: 0.75 };
+            let mut generator = ChaCha8Rng::seed_from_u64(1);
+            let negatives = loss.shared(sequences, catalogue, &mut generator).unwrap();
+            assert_eq!(negatives.lists(), lists, "{catalogue} items, {sequences} sequences");
+            assert_eq!(negatives.list_of(sequences - 1, 0), lists - 1);
+            let mut counts = vec![0; catalogue];
+            for list in 0..lists {
+                negatives.list(list).iter().for_each(|&item| counts[item as usize] += 1);
+                let expected = (100.0 / catalogue as f32).ln();
+                assert!(negatives.log_expected(list).iter().all(|log| (log - expected).abs() < 1e-6));
+            }
+            let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+            assert!(most - least <= 1, "{catalogue} items: {least} to {most} times");
+            let other = loss.shared(sequences, catalogue, &mut generator).unwrap();
+            assert_ne!(negatives, other, "every step draws anew");
+        }
+    }
+
     #[test]
     fn negatives_of_bce_are_outside_their_sequence() {
         let negatives = draw(LossKind::Bce, 50).unwrap();

@@ -84,6 +84,8 @@ pub struct Training {
     pub initial_scale: f64,
     /// Weight of the identity in the matrices that hand vectors on ([`with_identity`](cloze_encoder::Parameters::with_identity)).
     pub initial_identity: f64,
+    /// Bias of the head's transform ([`with_transform_bias`](cloze_encoder::Parameters::with_transform_bias)).
+    pub initial_bias: f64,
     /// Steps between two looks at the validation items; 0: never.
     pub validate_every: u64,
 }
@@ -113,6 +115,8 @@ impl Training {
             (0.0..=LARGEST_IDENTITY).contains(&identity),
             "must be in [0, 1000]",
         )?;
+        let bias = self.initial_bias;
+        check("initial-bias", bias, bias.abs() <= LARGEST_IDENTITY, "must be in [-1000, 1000]")?;
         check("weight-decay", decay, decay >= 0.0 && decay.is_finite(), "must not be negative")
     }
 }

@@ -66,6 +66,9 @@ pub struct Bert4RecOptions {
     pub initial_scale: f64,
     /// Weight of the identity in the matrices that hand vectors on: a masked place starts as a mean of the item vectors around it.
     pub initial_identity: f64,
+    /// Bias of the head's transform at the start: so far above zero GELU hands on both signs, and the norm behind it takes the
+    /// constant away.
+    pub initial_bias: f64,
     /// Steps between two looks at the validation items; 0: never.
     pub validate_every: u64,
 }
@@ -99,6 +102,7 @@ impl Default for Bert4RecOptions {
             clip: 5.0,
             initial_scale: 0.05,
             initial_identity: 2.0,
+            initial_bias: 4.0,
             validate_every: 500,
         }
     }
@@ -145,6 +149,11 @@ impl Bert4RecOptions {
             "initial-identity",
             "Weight of the identity in value, output and head matrices at the start: a masked place begins as a mean of \
              the items around it; 0: none, as BERT",
+        ),
+        (
+            "initial-bias",
+            "Bias of the head's transform at the start, so that GELU hands on both signs and the norm behind it takes the \
+             constant away; 0: as BERT",
         ),
         ("validate-every", "Steps between two looks at the validation items; 0: never"),
     ];
@@ -199,6 +208,7 @@ impl Objective for Bert4RecOptions {
             },
             initial_scale: self.initial_scale,
             initial_identity: self.initial_identity,
+            initial_bias: self.initial_bias,
             validate_every: self.validate_every,
         }
     }

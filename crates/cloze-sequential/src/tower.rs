@@ -55,7 +55,8 @@ impl<O: Objective> Tower<O> {
         let layout = Arc::new(ParameterLayout::new(&config));
         let training = options.training();
         let parameters = Parameters::initialize(layout, training.initial_scale, seed)
-            .with_identity(training.initial_identity);
+            .with_identity(training.initial_identity)
+            .with_transform_bias(training.initial_bias);
         Self::around(options, catalogue, config, parameters, seed)
     }
 

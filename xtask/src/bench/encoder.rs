@@ -37,6 +37,9 @@ pub(super) fn measure(shell: &Shell, arguments: &Arguments) -> Result<Vec<Row>> 
         rows.extend(step.time("shape=s64", threads, Some(level)).unwrap_or_default());
     }
     rows.extend(step.time("shape=s64 engine=reference", threads, None)?);
+    for loss in ["sampled", "sampled together=1", "softmax"] {
+        rows.extend(step.time(&format!("shape=shop loss={loss}"), threads, None)?);
+    }
     if let Some(python) = &arguments.python {
         for shape in SHAPES {
             let (threads, steps) = (threads.to_string(), arguments.steps.to_string());

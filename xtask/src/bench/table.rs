@@ -1,5 +1,7 @@
 //! Measurements as a table.
 
+use serde_json::Value;
+
 use super::Row;
 
 /// The columns that come first, in this order; others follow by name.
@@ -16,7 +18,7 @@ pub(crate) fn render(rows: &[Row]) -> String {
         }
     }
     let cell = |row: &Row, column: &str| match row.get(column) {
-        None => String::new(),
+        None | Some(Value::Null) => String::new(),
         Some(value) => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
     };
     let widths: Vec<usize> = columns

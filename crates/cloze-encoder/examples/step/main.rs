@@ -1,7 +1,7 @@
 //! Times training steps, inference and epochs of the engines:
 //! `cargo run --release -p cloze-encoder --example step -- --help`.
 //!
-//! Prints a JSON object: shape, engine, level, threads, dropout, milliseconds (median, least), of them what preparing the next batch takes, peak memory, loss.
+//! Prints a JSON object: shape, engine, level, threads, dropout, sequences that share drawn items, milliseconds (median, least), of them what preparing the next batch takes, peak memory, loss.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "an example")]
 
 mod epoch;
@@ -10,10 +10,13 @@ use candle_core::{DType, Device};
 use cloze_encoder::cpu::{CpuEngine, Level};
 use cloze_encoder::cuda::{CudaEngine, Precision};
 use cloze_encoder::reference::ReferenceEngine;
-use cloze_encoder::{Activation, AdamWOptions, EncoderConfig, Engine, Head, Loss, Mode, ParameterLayout};
-use cloze_testkit::splitmix;
+use cloze_encoder::{
+    Activation, AdamWOptions, EncoderConfig, Engine, Head, Loss, Mode, Negatives, ParameterLayout, Sharing,
+};
+use cloze_testkit::splitmix::{self, SplitMix};
 use epoch::Sequences;
 use std::cell::Cell;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,8 +29,11 @@ Times training steps, inference and epochs of the engines.
 Arguments, all optional, as name=value:
   shape=s64        s64, s128 or s256: 256 sequences of up to 200 tokens, 2 layers, 3,420 items, 30 masked each,
                    and hidden 64 (2 heads), 128 (2) or 256 (4); ml20m: 512 sequences, hidden 256 (4 heads), 3 layers,
-                   26,744 items, 36 masked each
+                   26,744 items, 36 masked each; shop: 768 sequences of up to 7 tokens, hidden 64, 2 layers,
+                   54,542 items, 1 masked each
   engine=cpu       cpu, cuda (bfloat16), cuda-f32 or reference
+  loss=softmax     softmax over all items, or sampled: over 2,048 drawn items
+  together=24      for sampled: sequences that share the drawn items
   dropout=0.0      probability of dropping
   steps=10         timed steps, after one that warms up; or epochs
   mode=train       train (loss, gradients, AdamW), infer (hidden states of 1 row a sequence, and its logits) or
@@ -56,16 +62,30 @@ fn main() {
         given.unwrap_or(default).to_owned()
     };
     let (shape, name, mode) = (value("shape", "s64"), value("engine", "cpu"), value("mode", "train"));
-    let small = |hidden, heads| Shape { hidden, heads, layers: 2, items: 3420, sequences: 256, masked: 30 };
+    let small = |hidden, heads| Shape {
+        hidden,
+        heads,
+        layers: 2,
+        items: 3420,
+        sequences: 256,
+        length: 200,
+        masked: 30,
+    };
     let sizes = match shape.as_str() {
         "s64" => small(64, 2),
         "s128" => small(128, 2),
         "s256" => small(256, 4),
-        "ml20m" => Shape { hidden: 256, heads: 4, layers: 3, items: 26_744, sequences: 512, masked: 36 },
+        "ml20m" => Shape { layers: 3, items: 26_744, sequences: 512, masked: 36, ..small(256, 4) },
+        "shop" => Shape { items: 54_542, sequences: 768, length: 7, masked: 1, ..small(64, 2) },
         _ => panic!("unknown shape {shape}\n{HELP}"),
     };
     let dropout: f64 = value("dropout", "0.0").parse().unwrap();
     let steps: usize = value("steps", "10").parse().unwrap();
+    let together: Option<NonZeroUsize> = match value("loss", "softmax").as_str() {
+        "softmax" => None,
+        "sampled" => Some(value("together", "24").parse().unwrap()),
+        other => panic!("unknown loss {other}\n{HELP}"),
+    };
     let mut timing = if mode == "epoch" {
         let sequences = Sequences::read(&value("data", ""), value("users", "6040").parse().unwrap());
         let mut engine =
@@ -73,7 +93,8 @@ fn main() {
         sequences.time(engine.as_mut(), steps)
     } else {
         let mut engine = engine(&name, sizes.config(dropout), AdamWOptions::default());
-        time_steps(engine.as_mut(), &sizes, &mode, steps)
+        let negatives = together.map(|together| sizes.negatives(together));
+        time_steps(engine.as_mut(), &sizes, negatives.as_ref(), &mode, steps)
     };
     timing.times.sort_by(f64::total_cmp);
     let row = serde_json::json!({
@@ -82,6 +103,7 @@ fn main() {
         "engine": name,
         "level": Level::chosen().unwrap().name(),
         "threads": rayon_threads(),
+        "together": together,
         "dropout": dropout,
         "median_ms": rounded(timing.times[timing.times.len() / 2]),
         "least_ms": rounded(timing.times[0]),
@@ -99,10 +121,21 @@ struct Shape {
     layers: usize,
     items: usize,
     sequences: usize,
+    length: usize,
     masked: usize,
 }
 
 impl Shape {
+    /// Drawn items that so many sequences share.
+    fn negatives(&self, together: NonZeroUsize) -> Negatives {
+        const COUNT: usize = 2048;
+        let mut generator = SplitMix::new(8);
+        let drawn = self.sequences.div_ceil(together.get()) * COUNT;
+        let ids: Vec<u32> = (0..drawn).map(|_| (generator.next_u64() % self.items as u64) as u32).collect();
+        let log_expected = vec![(COUNT as f32 / self.items as f32).ln(); drawn];
+        Negatives::new(Sharing::Sequences(together), COUNT, ids, log_expected).unwrap()
+    }
+
     fn config(&self, dropout: f64) -> EncoderConfig {
         EncoderConfig {
             vocabulary: self.items + 2,
@@ -110,7 +143,7 @@ impl Shape {
             dropout,
             activation: Activation::GeluTanh,
             head: Head::Plain,
-            ..EncoderConfig::bert4rec(self.items, self.hidden, self.layers, self.heads, 200)
+            ..EncoderConfig::bert4rec(self.items, self.hidden, self.layers, self.heads, self.length)
         }
     }
 }
@@ -128,16 +161,22 @@ fn engine(name: &str, config: EncoderConfig, options: AdamWOptions) -> Box<dyn E
     }
 }
 
-fn time_steps(engine: &mut dyn Engine, sizes: &Shape, mode: &str, steps: usize) -> Timing {
+fn time_steps(
+    engine: &mut dyn Engine,
+    sizes: &Shape,
+    negatives: Option<&Negatives>,
+    mode: &str,
+    steps: usize,
+) -> Timing {
     let masked = if mode == "train" { sizes.masked } else { 1 };
-    let Shape { sequences, items, .. } = *sizes;
-    let batch = splitmix::batch(splitmix::Shape { sequences, length: 200, items, masked });
-    let mut loss = 0.0;
+    let Shape { sequences, items, length, .. } = *sizes;
+    let batch = splitmix::batch(splitmix::Shape { sequences, length, items, masked });
+    let (kind, mut loss) = (negatives.map_or(Loss::Softmax, Loss::SampledSoftmax), 0.0);
     let preparer = engine.preparer();
     let preparing = Cell::new(0.0);
     let prepare = || {
         let began = Instant::now();
-        let prepared = preparer.prepare(batch.clone(), &Loss::Softmax).unwrap();
+        let prepared = preparer.prepare(batch.clone(), &kind).unwrap();
         preparing.set(began.elapsed().as_secs_f64() * 1e3);
         prepared
     };
@@ -148,7 +187,7 @@ fn time_steps(engine: &mut dyn Engine, sizes: &Shape, mode: &str, steps: usize) 
             // As training does it: the next batch is prepared during the step.
             let mut prepared = None;
             let mut meanwhile = || prepared = Some(prepare());
-            loss = engine.train_step(&next, &Loss::Softmax, 1e-3, &mut meanwhile).unwrap().0;
+            loss = engine.train_step(&next, &kind, 1e-3, &mut meanwhile).unwrap().0;
             next = prepared.unwrap();
         } else {
             engine.forward(&batch, Mode::Inference).unwrap();

@@ -50,9 +50,7 @@ impl Context<'_> {
         let (width, count) = (self.config.hidden, negatives.count());
         let HeadState { transformed, logits, wanted, gathered, of_listed, packed, .. } = head;
         wanted.resize(targets.len(), 0.0);
-        for ((wanted, t), target) in
-            wanted.iter_mut().zip(transformed.chunks_exact(width)).zip(targets)
-        {
+        for ((wanted, t), target) in wanted.iter_mut().zip(transformed.chunks_exact(width)).zip(targets) {
             dots(self.level, t, table, bias, std::slice::from_ref(target), std::slice::from_mut(wanted));
         }
         logits.resize(targets.len() * count, 0.0);

@@ -111,11 +111,8 @@ impl Network {
         while start < windows {
             let list = (targets.first + start) / together;
             let end = ((list + 1) * together.get() - targets.first).min(windows);
-            let targets = Targets {
-                ends: &targets.ends[start..=end],
-                first: targets.first + start,
-                ..targets
-            };
+            let targets =
+                Targets { ends: &targets.ends[start..=end], first: targets.first + start, ..targets };
             let place = start * width..end * width;
             loss += self.shared(
                 &joint[place.clone()],

@@ -176,6 +176,7 @@ impl CaserOptions {
             },
             initial_scale: self.initial_scale,
             initial_identity: 0.0,
+            initial_bias: 0.0,
             validate_every: self.validate_every,
         }
     }

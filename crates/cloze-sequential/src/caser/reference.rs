@@ -91,7 +91,8 @@ fn of_target(s: &[f64], target: u32, row: usize, number: usize, loss: &Loss<'_>)
             (positive.exp() + sum).ln() - positive
         }
         Loss::Binary { negatives, power } => {
-            let others = negatives.list(negatives.list_of(row, number)).iter().filter(|item| **item != target);
+            let others =
+                negatives.list(negatives.list_of(row, number)).iter().filter(|item| **item != target);
             let sum: f64 = others.map(|&item| s[item as usize].exp().ln_1p()).sum();
             (f64::from(power) * (-positive).exp().ln_1p() + sum) / (1.0 + negatives.count() as f64)
         }

@@ -144,7 +144,9 @@ impl Windows {
         let mut generator = self.generator(NEGATIVE_STREAM + step);
         Ok(Some(match self.loss.kind {
             LossKind::Softmax => return Ok(None),
-            LossKind::SampledSoftmax => self.loss.shared(batch.users.len(), self.catalogue, &mut generator)?,
+            LossKind::SampledSoftmax => {
+                self.loss.shared(batch.users.len(), self.catalogue, &mut generator)?
+            }
             LossKind::Gbce => {
                 let ids = 0..batch.targets.len() * count;
                 let ids = ids.map(|_| generator.random_range(0..items)).collect();

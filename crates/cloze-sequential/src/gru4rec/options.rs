@@ -131,6 +131,7 @@ impl Objective for Gru4RecOptions {
             },
             initial_scale: self.initial_scale,
             initial_identity: 0.0,
+            initial_bias: 0.0,
             validate_every: self.validate_every,
         }
     }

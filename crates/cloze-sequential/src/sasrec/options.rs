@@ -166,6 +166,7 @@ impl Objective for SasRecOptions {
             },
             initial_scale: self.initial_scale,
             initial_identity: self.initial_identity,
+            initial_bias: 0.0,
             validate_every: self.validate_every,
         }
     }
