@@ -169,6 +169,14 @@ pub enum Mode {
     Training,
 }
 
+/// Refuses a place for another number of logits.
+pub(crate) fn check_room(logits: &[f32], expected: usize) -> Result<()> {
+    if logits.len() == expected {
+        return Ok(());
+    }
+    Err(EncoderError::Batch(format!("has {expected} logits, and there is room for {}", logits.len())))
+}
+
 /// An encoder with its parameters, gradients and optimizer state, wherever they live.
 ///
 /// Arrays cross this border as host slices, row-major, in the order of [`PackedBatch::outputs`] (M of them); an engine
@@ -208,6 +216,17 @@ pub trait Engine: Send {
     /// # Errors
     /// If no forward pass came before.
     fn logits(&self) -> Result<Vec<f32>>;
+
+    /// The same, written to `logits`: nothing is allocated where the engine computes in the host's memory.
+    ///
+    /// # Errors
+    /// If no forward pass came before, or `logits` has another length.
+    fn write_logits(&self, logits: &mut [f32]) -> Result<()> {
+        let found = self.logits()?;
+        check_room(logits, found.len())?;
+        logits.copy_from_slice(&found);
+        Ok(())
+    }
 
     /// Adds the gradients that follow from `gradient`, `[M, hidden]`: a head outside the engine gives the derivative
     /// of its loss with respect to [`Engine::hidden`].

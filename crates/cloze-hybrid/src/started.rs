@@ -223,8 +223,7 @@ impl Recommender for MfBert4Rec {
 
     fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
         let histories: Vec<&[u32]> = queries.iter().map(|query| query.history).collect();
-        scores.copy_from_slice(&self.tower.logits(&histories)?);
-        Ok(())
+        Ok(self.tower.write_logits(&histories, scores)?)
     }
 
     fn profiles(&mut self, queries: &[Query<'_>]) -> Result<Vec<f32>, ModelError> {

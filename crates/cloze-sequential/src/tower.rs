@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Sequences that one inference pass takes.
-const INFERENCE_BATCH: usize = 64;
+const INFERENCE_BATCH: usize = 192;
 
 /// Name of the output layer's bias in the encoder's layout.
 const OUTPUT_BIAS: &str = "cls.predictions.bias";
@@ -136,13 +136,29 @@ impl<O: Objective> Tower<O> {
     /// # Errors
     /// A token beyond the catalogue.
     pub fn logits(&mut self, histories: &[&[u32]]) -> Result<Vec<f32>, TrainError> {
-        let missing = histories.iter().any(|history| self.options.input(history, self.catalogue).is_empty());
-        let blank = if missing {
-            self.engine.parameters()?.get(OUTPUT_BIAS).unwrap_or_default().to_vec()
-        } else {
-            Vec::new()
-        };
-        self.infer(histories, &blank, |engine| engine.logits())
+        let mut logits = vec![0.0; histories.len() * self.catalogue];
+        self.write_logits(histories, &mut logits)?;
+        Ok(logits)
+    }
+
+    /// The same, written to `logits`, which has as many values.
+    ///
+    /// # Errors
+    /// As [`Self::logits`].
+    pub fn write_logits(&mut self, histories: &[&[u32]], logits: &mut [f32]) -> Result<(), TrainError> {
+        if histories.iter().any(|history| self.options.input(history, self.catalogue).is_empty()) {
+            let parameters = self.engine.parameters()?;
+            let blank = parameters.get(OUTPUT_BIAS).unwrap_or_default();
+            logits.copy_from_slice(&self.infer(histories, blank, |engine| engine.logits())?);
+            return Ok(());
+        }
+        let rows = logits.chunks_mut((INFERENCE_BATCH * self.catalogue).max(1));
+        for (histories, logits) in histories.chunks(INFERENCE_BATCH).zip(rows) {
+            let (batch, _) = self.input_batch(histories)?;
+            self.engine.forward(&batch, Mode::Inference)?;
+            self.engine.write_logits(logits)?;
+        }
+        Ok(())
     }
 
     /// The vectors of all tokens in the table that the input uses, `[catalogue, hidden]`; special ones are left out.
@@ -311,8 +327,7 @@ impl<O: Objective> Recommender for Scorer<'_, O> {
 
     fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
         let histories: Vec<&[u32]> = queries.iter().map(|query| query.history).collect();
-        scores.copy_from_slice(&self.0.logits(&histories)?);
-        Ok(())
+        Ok(self.0.write_logits(&histories, scores)?)
     }
 
     fn profiles(&mut self, queries: &[Query<'_>]) -> Result<Vec<f32>, ModelError> {

@@ -112,6 +112,9 @@ pub fn losses_follow_their_definitions(make: Make, body: Body, bound: f64) {
         let batch = drawn(&config, &LENGTHS, 12);
         engine.forward(&batch, Mode::Inference).unwrap();
         let logits = engine.logits().unwrap();
+        let mut written = vec![f32::NAN; logits.len()];
+        engine.write_logits(&mut written).unwrap();
+        assert_eq!(written, logits);
         every_loss(&config, &batch, |loss| {
             let expected = defined_loss(&logits, config.outputs, &batch, loss);
             let (found, step) = (engine.loss(&batch, loss).unwrap(), engine.loss_step(&batch, loss).unwrap());
@@ -317,6 +320,7 @@ pub fn bad_input_is_an_error(make: Make, body: Body) {
     let config = config(body);
     let mut engine = engine(make, &config);
     assert!(matches!(engine.hidden(), Err(EncoderError::Order { .. })));
+    assert!(matches!(engine.write_logits(&mut []), Err(EncoderError::Order { .. })));
     let push = |token, position, target| {
         let mut batch = PackedBatch::new();
         batch.push(&[token], position, &[0], &[target]).unwrap();
@@ -333,6 +337,7 @@ pub fn bad_input_is_an_error(make: Make, body: Body) {
     assert!(matches!(engine.loss_step(&batch, &sampled), Err(EncoderError::Batch(_))));
     assert!(matches!(engine.loss(&batch, &sampled), Err(EncoderError::Batch(_))));
     engine.forward(&batch, Mode::Inference).unwrap();
+    assert!(matches!(engine.write_logits(&mut [0.0]), Err(EncoderError::Batch(_))), "no room");
     let zeros = vec![0.0; batch.outputs().len() * config.hidden];
     assert!(matches!(engine.backward(&zeros), Err(EncoderError::Order { .. })));
     engine.forward(&batch, Mode::Training).unwrap();

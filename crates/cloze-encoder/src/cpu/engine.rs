@@ -4,7 +4,7 @@ use super::state::HeadState;
 use super::{CpuEngine, Pass};
 use crate::batch::PackedBatch;
 use crate::config::EncoderConfig;
-use crate::engine::{Engine, Mode};
+use crate::engine::{Engine, Mode, check_room};
 use crate::error::{EncoderError, Result};
 use crate::layout::{ParameterLayout, same_layout};
 use crate::loss::Loss;
@@ -13,8 +13,8 @@ use crate::parameters::Parameters;
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// Rows of the output layer that one task computes at inference.
-const HEAD_ROWS: usize = 64;
+/// Rows of the output layer that one task computes at inference: whole tiles of the matrix kernels.
+const HEAD_ROWS: usize = 24;
 
 impl Engine for CpuEngine {
     fn name(&self) -> &'static str {
@@ -48,12 +48,19 @@ impl Engine for CpuEngine {
     }
 
     fn logits(&self) -> Result<Vec<f32>> {
+        let rows = self.pass("logits")?.hidden.len() / self.config.hidden;
+        let mut logits = vec![0.0; rows * self.config.outputs];
+        self.write_logits(&mut logits)?;
+        Ok(logits)
+    }
+
+    fn write_logits(&self, logits: &mut [f32]) -> Result<()> {
         let (transformed, context) = (self.transformed()?, self.context(Mode::Inference));
         let (width, outputs) = (self.config.hidden, self.config.outputs);
-        let mut logits = vec![0.0; transformed.len() / width * outputs];
+        check_room(logits, transformed.len() / width * outputs)?;
         let tasks = logits.par_chunks_mut(HEAD_ROWS * outputs).zip(transformed.par_chunks(HEAD_ROWS * width));
         tasks.for_each(|(logits, transformed)| context.output_layer(transformed, logits));
-        Ok(logits)
+        Ok(())
     }
 
     fn backward(&mut self, gradient: &[f32]) -> Result<()> {
