@@ -149,7 +149,7 @@ impl Parameters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::EncoderConfig;
+    use crate::config::{EncoderConfig, Head};
 
     /// A configuration may claim sizes that the weights do not have.
     #[test]
