@@ -320,6 +320,8 @@ pub fn bad_input_is_an_error(make: Make, body: Body) {
     let config = config(body);
     let mut engine = engine(make, &config);
     assert!(matches!(engine.hidden(), Err(EncoderError::Order { .. })));
+    assert!(matches!(engine.transformed(), Err(EncoderError::Order { .. })));
+    assert!(matches!(engine.logits(), Err(EncoderError::Order { .. })));
     assert!(matches!(engine.write_logits(&mut []), Err(EncoderError::Order { .. })));
     let push = |token, position, target| {
         let mut batch = PackedBatch::new();

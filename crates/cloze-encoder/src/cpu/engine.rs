@@ -42,8 +42,10 @@ impl Engine for CpuEngine {
     }
 
     fn transformed(&self) -> Result<Vec<f32>> {
+        // First: without a pass there are no matrices either.
+        let pass = self.pass("transformed")?;
         let mut head = HeadState::default();
-        self.context(Mode::Inference).transform(&self.pass("transformed")?.hidden, &mut head);
+        self.context(Mode::Inference).transform(&pass.hidden, &mut head);
         Ok(head.transformed)
     }
 
