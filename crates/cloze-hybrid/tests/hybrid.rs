@@ -68,8 +68,8 @@ fn final_loss(variant: Variant) -> f64 {
     let mut reporter = Reporter::quiet();
     let mut options = HybridOptions { head_steps: 600, cf_steps: 300, ..options(variant) };
     options.cbf.steps = 200;
-    // With it, both towers begin with means of vectors, and of so few items frozen ones know something too.
-    options.cbf.initial_identity = 0.0;
+    // As BERT begins: else both towers begin with means of vectors, and of so few items frozen ones know something too.
+    (options.cbf.initial_identity, options.cbf.initial_bias) = (0.0, 0.0);
     HybridBert4Rec::fit(&data, &options, &mut Run::new(3, &mut reporter)).unwrap();
     reporter.records().iter().rfind(|record| record.phase == "head").unwrap().loss
 }
