@@ -9,8 +9,8 @@ use super::state::HeadState;
 use crate::loss::{Loss, Negatives, Sharing};
 
 impl Context<'_> {
-    /// Sum of the losses of rows that begin with those of sequence `first`; `head.wanted`, the targets' logits, and `head.logits`, `[rows, K]`, become their gradients
-    /// times `scale`.
+    /// Sum of the losses of rows, of which those of sequence `first` are the first; `head.wanted`, the targets' logits, and
+    /// `head.logits`, `[rows, K]`, become their gradients times `scale`.
     pub(super) fn sampled_loss(
         &self,
         first: &Sequence<'_>,

@@ -3,7 +3,7 @@
 use super::device::Address;
 use super::segments::Segments;
 use crate::batch::PackedBatch;
-use crate::loss::{Loss, Negatives};
+use crate::loss::{Loss, Negatives, Sharing};
 use crate::plan::Plan;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -199,7 +199,11 @@ impl StagedBatch {
         lists.resize(batch.outputs().len(), 0);
         let (mut ids, mut log_expected) = flattened(negatives);
         // As long as for any batch filled up to this size.
-        let room = batch.outputs().len().max(self.sizes.sequences) * negatives.count();
+        let lists_at_most = match negatives.sharing() {
+            Sharing::Row => batch.outputs().len(),
+            Sharing::Sequences(together) => self.sizes.sequences.div_ceil(together.get()),
+        };
+        let room = lists_at_most * negatives.count();
         ids.resize(room, 0);
         if !log_expected.is_empty() {
             log_expected.resize(room, 0.0);
