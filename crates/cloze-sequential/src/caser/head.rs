@@ -26,6 +26,10 @@ impl<'a> Targets<'a> {
     }
 }
 
+/// Turns the scores of a list, the target's first, into their gradient and gives the loss; it is also told which of them count (a
+/// negative that is the target does not) and their `log n`.
+type ListLoss<'a> = &'a dyn Fn(&mut [f32], &[bool], &[f32]) -> f64;
+
 impl Network {
     /// Scores of all items, `[windows, items]`, for `joint` = `[z; P_u]`, `[windows, joint]`.
     pub(super) fn scores(&self, joint: &[f32], scores: &mut [f32]) {
@@ -54,12 +58,12 @@ impl Network {
         match *loss {
             Loss::Softmax => self.softmax(joint, targets, scores, djoint, gradient),
             Loss::SampledSoftmax(negatives) => {
-                self.sampled(joint, targets, negatives, sampled_softmax, djoint, gradient)
+                self.sampled(joint, targets, negatives, &sampled_softmax, djoint, gradient)
             }
             Loss::Binary { negatives, power } => {
                 let binary =
                     |scores: &mut [f32], used: &[bool], _: &[f32]| binary(scores, used, f64::from(power));
-                self.sampled(joint, targets, negatives, binary, djoint, gradient)
+                self.sampled(joint, targets, negatives, &binary, djoint, gradient)
             }
         }
     }
@@ -99,7 +103,7 @@ impl Network {
         joint: &[f32],
         targets: Targets<'_>,
         negatives: &Negatives,
-        of: impl Fn(&mut [f32], &[bool], &[f32]) -> f64,
+        of: ListLoss<'_>,
         djoint: &mut [f32],
         gradient: &mut [f32],
     ) -> f64 {
@@ -118,7 +122,7 @@ impl Network {
                 &joint[place.clone()],
                 targets,
                 (negatives.list(list), negatives.log_expected(list)),
-                &of,
+                of,
                 &mut djoint[place],
                 gradient,
             );
@@ -127,15 +131,13 @@ impl Network {
         loss
     }
 
-    /// A loss over each target and its own list of negatives. `of` turns the scores of a list, the target's first, into their
-    /// gradient and gives the loss; it is also told which of them count (a negative that is the target does not) and their
-    /// `log n`.
+    /// A loss over each target and its own list of negatives.
     fn listed(
         &self,
         joint: &[f32],
         targets: Targets<'_>,
         negatives: &Negatives,
-        of: impl Fn(&mut [f32], &[bool], &[f32]) -> f64,
+        of: ListLoss<'_>,
         djoint: &mut [f32],
         gradient: &mut [f32],
     ) -> f64 {
@@ -171,7 +173,7 @@ impl Network {
         joint: &[f32],
         targets: Targets<'_>,
         (ids, log_expected): (&[u32], &[f32]),
-        of: impl Fn(&mut [f32], &[bool], &[f32]) -> f64,
+        of: ListLoss<'_>,
         djoint: &mut [f32],
         gradient: &mut [f32],
     ) -> f64 {
