@@ -26,6 +26,14 @@ impl<'a> Targets<'a> {
     }
 }
 
+/// `[z; P_u]` of a block of windows with what they are trained for, and where the gradients of both sides go.
+struct Block<'a> {
+    joint: &'a [f32],
+    targets: Targets<'a>,
+    djoint: &'a mut [f32],
+    gradient: &'a mut [f32],
+}
+
 /// Turns the scores of a list, the target's first, into their gradient and gives the loss; it is also told which of them count (a
 /// negative that is the target does not) and their `log n`.
 type ListLoss<'a> = &'a dyn Fn(&mut [f32], &[bool], &[f32]) -> f64;
@@ -58,12 +66,12 @@ impl Network {
         match *loss {
             Loss::Softmax => self.softmax(joint, targets, scores, djoint, gradient),
             Loss::SampledSoftmax(negatives) => {
-                self.sampled(joint, targets, negatives, &sampled_softmax, djoint, gradient)
+                self.sampled(Block { joint, targets, djoint, gradient }, negatives, &sampled_softmax)
             }
             Loss::Binary { negatives, power } => {
                 let binary =
                     |scores: &mut [f32], used: &[bool], _: &[f32]| binary(scores, used, f64::from(power));
-                self.sampled(joint, targets, negatives, &binary, djoint, gradient)
+                self.sampled(Block { joint, targets, djoint, gradient }, negatives, &binary)
             }
         }
     }
@@ -98,18 +106,11 @@ impl Network {
     }
 
     /// A loss over each target and its list of negatives: its own, or one that windows share.
-    fn sampled(
-        &self,
-        joint: &[f32],
-        targets: Targets<'_>,
-        negatives: &Negatives,
-        of: ListLoss<'_>,
-        djoint: &mut [f32],
-        gradient: &mut [f32],
-    ) -> f64 {
+    fn sampled(&self, block: Block<'_>, negatives: &Negatives, of: ListLoss<'_>) -> f64 {
         let Sharing::Sequences(together) = negatives.sharing() else {
-            return self.listed(joint, targets, negatives, of, djoint, gradient);
+            return self.listed(block, negatives, of);
         };
+        let Block { joint, targets, djoint, gradient } = block;
         let (width, windows) = (self.shape().joint(), targets.ends.len() - 1);
         let (mut start, mut loss) = (0, 0.0);
         while start < windows {
@@ -118,29 +119,17 @@ impl Network {
             let targets =
                 Targets { ends: &targets.ends[start..=end], first: targets.first + start, ..targets };
             let place = start * width..end * width;
-            loss += self.shared(
-                &joint[place.clone()],
-                targets,
-                (negatives.list(list), negatives.log_expected(list)),
-                of,
-                &mut djoint[place],
-                gradient,
-            );
+            let (joint, djoint) = (&joint[place.clone()], &mut djoint[place]);
+            let part = Block { joint, targets, djoint, gradient: &mut *gradient };
+            loss += self.shared(part, (negatives.list(list), negatives.log_expected(list)), of);
             start = end;
         }
         loss
     }
 
     /// A loss over each target and its own list of negatives.
-    fn listed(
-        &self,
-        joint: &[f32],
-        targets: Targets<'_>,
-        negatives: &Negatives,
-        of: ListLoss<'_>,
-        djoint: &mut [f32],
-        gradient: &mut [f32],
-    ) -> f64 {
+    fn listed(&self, block: Block<'_>, negatives: &Negatives, of: ListLoss<'_>) -> f64 {
+        let Block { joint, targets, djoint, gradient } = block;
         let (width, layout) = (self.shape().joint(), self.layout());
         let (output, bias) = (self.output(), self.output_bias());
         let each = 1.0 / targets.all as f32;
@@ -168,15 +157,8 @@ impl Network {
     }
 
     /// The same for windows that share a list, given with its `log n`: its scores are a product.
-    fn shared(
-        &self,
-        joint: &[f32],
-        targets: Targets<'_>,
-        (ids, log_expected): (&[u32], &[f32]),
-        of: ListLoss<'_>,
-        djoint: &mut [f32],
-        gradient: &mut [f32],
-    ) -> f64 {
+    fn shared(&self, block: Block<'_>, (ids, log_expected): (&[u32], &[f32]), of: ListLoss<'_>) -> f64 {
+        let Block { joint, targets, djoint, gradient } = block;
         let (width, layout) = (self.shape().joint(), self.layout());
         let (output, bias) = (self.output(), self.output_bias());
         let row_of = |item: u32| item as usize * width..(item as usize + 1) * width;
