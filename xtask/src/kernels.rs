@@ -21,15 +21,30 @@ const FOLDER: &str = "crates/cloze-encoder/kernels/cuda";
 const COMMON: &str = "common.cu";
 /// Typical encoders: a name, and the constants that the engine would define.
 const SHAPES: [(&str, &str); 6] = [
-    ("hidden 64, bfloat16", "BF16=1 HIDDEN=64 INTERMEDIATE=256 HEADS=2 HEAD_WIDTH=32 CAUSAL=0 ACTIVATION=0"),
-    ("hidden 64, float32", "BF16=0 HIDDEN=64 INTERMEDIATE=256 HEADS=2 HEAD_WIDTH=32 CAUSAL=0 ACTIVATION=0"),
+    (
+        "hidden 64, bfloat16",
+        "BF16=1 HIDDEN=64 INTERMEDIATE=256 HEADS=2 HEAD_WIDTH=32 CAUSAL=0 DISTANCE_SLOPE=1.0f ACTIVATION=0",
+    ),
+    (
+        "hidden 64, float32",
+        "BF16=0 HIDDEN=64 INTERMEDIATE=256 HEADS=2 HEAD_WIDTH=32 CAUSAL=0 DISTANCE_SLOPE=0.0f ACTIVATION=0",
+    ),
     (
         "hidden 256, bfloat16",
-        "BF16=1 HIDDEN=256 INTERMEDIATE=1024 HEADS=4 HEAD_WIDTH=64 CAUSAL=0 ACTIVATION=1",
+        "BF16=1 HIDDEN=256 INTERMEDIATE=1024 HEADS=4 HEAD_WIDTH=64 CAUSAL=0 DISTANCE_SLOPE=0.0f ACTIVATION=1",
     ),
-    ("hidden 64, causal", "BF16=1 HIDDEN=64 INTERMEDIATE=64 HEADS=2 HEAD_WIDTH=32 CAUSAL=1 ACTIVATION=2"),
-    ("bert-base", "BF16=1 HIDDEN=768 INTERMEDIATE=3072 HEADS=12 HEAD_WIDTH=64 CAUSAL=0 ACTIVATION=0"),
-    ("odd widths", "BF16=1 HIDDEN=30 INTERMEDIATE=50 HEADS=3 HEAD_WIDTH=10 CAUSAL=0 ACTIVATION=0"),
+    (
+        "hidden 64, causal",
+        "BF16=1 HIDDEN=64 INTERMEDIATE=64 HEADS=2 HEAD_WIDTH=32 CAUSAL=1 DISTANCE_SLOPE=0.0f ACTIVATION=2",
+    ),
+    (
+        "bert-base",
+        "BF16=1 HIDDEN=768 INTERMEDIATE=3072 HEADS=12 HEAD_WIDTH=64 CAUSAL=0 DISTANCE_SLOPE=0.0f ACTIVATION=0",
+    ),
+    (
+        "odd widths",
+        "BF16=1 HIDDEN=30 INTERMEDIATE=50 HEADS=3 HEAD_WIDTH=10 CAUSAL=0 DISTANCE_SLOPE=0.0f ACTIVATION=0",
+    ),
 ];
 
 /// Options of `cargo xtask kernels`.

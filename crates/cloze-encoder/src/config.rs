@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub const MAX_PARAMETERS: u64 = 1 << 32;
 /// Most layers.
 pub const MAX_LAYERS: usize = 1000;
+/// Most that a place of distance may take from an attention score.
+pub const MAX_SLOPE: f64 = 1000.0;
 
 /// What stands between the embeddings and the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -130,6 +132,9 @@ pub struct EncoderConfig {
     pub token_types: usize,
     /// Attention. A recurrent body sees what is causal.
     pub attention: Attention,
+    /// What a place of distance takes from the first head's attention scores, as [`Self::slope`] has it; 0: nothing.
+    #[serde(default)]
+    pub distance_slope: f64,
     /// Head.
     pub head: Head,
     /// The output layer's matrix.
@@ -159,6 +164,7 @@ impl EncoderConfig {
             positions: Positions::Learned,
             token_types: 0,
             attention: Attention::Both,
+            distance_slope: 0.0,
             head: Head::TransformNorm,
             output: Output::Tied,
         }
@@ -184,6 +190,7 @@ impl EncoderConfig {
             positions: Positions::None,
             token_types: 0,
             attention: Attention::Causal,
+            distance_slope: 0.0,
             head: Head::Plain,
             output: Output::Tied,
         }
@@ -192,6 +199,13 @@ impl EncoderConfig {
     /// Width of one attention head.
     pub fn head_width(&self) -> usize {
         self.hidden / self.heads
+    }
+
+    /// How steeply the attention scores of `head` fall with distance (ALiBi, Press et al. 2022, to both sides): from that of
+    /// row i for row j, `slope · |i − j|` is taken before the softmax. The first head's is `distance_slope`, each next one's a
+    /// quarter of the one before, so that some see what is near and others all.
+    pub fn slope(&self, head: usize) -> f64 {
+        self.distance_slope * 0.25f64.powi(head as i32)
     }
 
     /// Checks every rule, [`MAX_PARAMETERS`] and [`MAX_LAYERS`] among them; called before anything is allocated.
@@ -228,6 +242,8 @@ impl EncoderConfig {
             check(value > 0, key, value, "must be at least 1")?;
         }
         check(self.hidden.is_multiple_of(self.heads), "heads", self.heads, "must divide hidden")?;
+        let slope = self.distance_slope;
+        check((0.0..=MAX_SLOPE).contains(&slope), "distance_slope", slope, "must be in [0, 1000]")?;
         check(self.norm != Norm::None, "norm", "none", "a transformer's is post or pre")
     }
 
@@ -236,6 +252,7 @@ impl EncoderConfig {
         let rule = "must be 0: gated recurrent units have none";
         check(self.heads == 0, "heads", self.heads, rule)?;
         check(self.intermediate == 0, "intermediate", self.intermediate, rule)?;
+        check(self.distance_slope == 0.0, "distance_slope", self.distance_slope, rule)?;
         let causal = self.attention == Attention::Causal;
         check(causal, "attention", "both", "must be causal: gated recurrent units see no later token")?;
         let given = if self.norm == Norm::Pre { "pre" } else { "post" };

@@ -66,14 +66,20 @@ fn configurations() -> Vec<EncoderConfig> {
         base.clone(),
         EncoderConfig { norm: Norm::Pre, embedding_norm: false, head: Head::Plain, ..base.clone() },
         EncoderConfig { activation: Activation::GeluTanh, attention: Attention::Causal, ..base.clone() },
-        EncoderConfig { norm: Norm::Pre, attention: Attention::Causal, layers: 1, ..base.clone() },
+        EncoderConfig {
+            norm: Norm::Pre,
+            attention: Attention::Causal,
+            layers: 1,
+            distance_slope: 0.3,
+            ..base.clone()
+        },
         EncoderConfig {
             activation: Activation::Relu,
             positions: Positions::None,
             head: Head::Transform,
             ..base.clone()
         },
-        EncoderConfig { token_types: 3, output: Output::Separate, ..base },
+        EncoderConfig { token_types: 3, distance_slope: 1.0, output: Output::Separate, ..base },
         gru.clone(),
         EncoderConfig { layers: 1, ..gru.clone() },
         EncoderConfig {

@@ -76,7 +76,13 @@ fn configurations() -> Vec<EncoderConfig> {
         base.clone(),
         EncoderConfig { norm: Norm::Pre, embedding_norm: false, head: Head::Plain, ..base.clone() },
         EncoderConfig { activation: Activation::GeluTanh, attention: Attention::Causal, ..base.clone() },
-        EncoderConfig { norm: Norm::Pre, attention: Attention::Causal, layers: 1, ..base.clone() },
+        EncoderConfig {
+            norm: Norm::Pre,
+            attention: Attention::Causal,
+            layers: 1,
+            distance_slope: 0.3,
+            ..base.clone()
+        },
         EncoderConfig {
             activation: Activation::Relu,
             positions: Positions::None,
@@ -84,10 +90,23 @@ fn configurations() -> Vec<EncoderConfig> {
             heads: 2,
             ..base.clone()
         },
-        EncoderConfig { token_types: 3, output: Output::Separate, heads: 2, ..base.clone() },
+        EncoderConfig {
+            token_types: 3,
+            distance_slope: 1.0,
+            output: Output::Separate,
+            heads: 2,
+            ..base.clone()
+        },
         EncoderConfig { hidden: 30, heads: 3, intermediate: 50, ..base },
         wide.clone(),
-        EncoderConfig { norm: Norm::Pre, attention: Attention::Causal, layers: 3, ..wide },
+        EncoderConfig { distance_slope: 1.0, ..wide.clone() },
+        EncoderConfig {
+            norm: Norm::Pre,
+            attention: Attention::Causal,
+            layers: 3,
+            distance_slope: 0.2,
+            ..wide
+        },
     ]
 }
 

@@ -45,7 +45,8 @@ fn configurations() -> Vec<EncoderConfig> {
             head: Head::Transform,
             ..base.clone()
         },
-        EncoderConfig { token_types: 3, output: Output::Separate, ..base },
+        EncoderConfig { distance_slope: 0.7, attention: Attention::Causal, ..base.clone() },
+        EncoderConfig { token_types: 3, distance_slope: 1.0, output: Output::Separate, ..base },
         gru.clone(),
         EncoderConfig {
             layers: 1,

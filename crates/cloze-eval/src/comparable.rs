@@ -67,7 +67,7 @@ const CHOSEN: [&str; 1] = ["alpha"];
 /// What held before there was an option: evaluations of earlier versions do not name it.
 pub fn held_before(option: &str) -> Option<Value> {
     match option {
-        "initial-identity" | "initial-bias" => Some(0.0.into()),
+        "initial-identity" | "initial-bias" | "distance-slope" => Some(0.0.into()),
         "user-tokens" => Some("learned".into()),
         _ => None,
     }

@@ -259,7 +259,12 @@ fn runs_with_different_options_are_no_seeds_of_one_model() {
     let chosen = [with(0, r#"{"alpha": [1.0]}"#), with(1, r#"{"alpha": [2.0]}"#)];
     assert_eq!(results(&chosen, &[]).unwrap()[0].seeds, 2, "training chose it");
     // What an earlier version did is the same, though it has no name for it there.
-    for option in [r#""user-tokens": "learned""#, r#""initial-identity": 0.0"#, r#""initial-bias": 0.0"#] {
+    for option in [
+        r#""user-tokens": "learned""#,
+        r#""initial-identity": 0.0"#,
+        r#""initial-bias": 0.0"#,
+        r#""distance-slope": 0.0"#,
+    ] {
         let earlier = [with(0, r#"{"hidden": 8}"#), with(1, &format!(r#"{{"hidden": 8, {option}}}"#))];
         assert_eq!(results(&earlier, &[]).unwrap()[0].seeds, 2, "{option}");
     }

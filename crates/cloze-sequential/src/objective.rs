@@ -1,6 +1,7 @@
 //! What sets one sequential transformer apart from another; the rest, [`crate::Tower`] and [`crate::Sampler`], is shared.
 
 use crate::loss::TrainingLoss;
+use cloze_encoder::config::MAX_SLOPE;
 use cloze_encoder::{AdamWOptions, EncoderConfig, EncoderError, PackedBatch, Schedule};
 use cloze_train::TrainError;
 use rand_chacha::ChaCha8Rng;
@@ -123,6 +124,11 @@ impl Training {
 
 fn positive(x: f64) -> bool {
     x > 0.0 && x.is_finite()
+}
+
+/// The encoder's rule, by the option's name.
+pub(crate) fn check_slope(slope: f64) -> Result<(), TrainError> {
+    check("distance-slope", slope, (0.0..=MAX_SLOPE).contains(&slope), "must be in [0, 1000]")
 }
 
 /// An option against its rule.

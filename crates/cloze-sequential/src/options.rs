@@ -1,7 +1,7 @@
 //! The options of BERT4Rec.
 
 use crate::loss::{LossKind, TrainingLoss};
-use crate::objective::{Objective, Training, Windows, check};
+use crate::objective::{Objective, Training, Windows, check, check_slope};
 use cloze_encoder::{
     Activation, AdamWOptions, EncoderConfig, EncoderError, Head, Output, PackedBatch, Positions, Schedule,
 };
@@ -32,6 +32,8 @@ pub struct Bert4RecOptions {
     pub embedding_norm: bool,
     /// Whether the encoder sees positions.
     pub positions: Positions,
+    /// What each place of distance takes from the first head's attention scores; a quarter of it in each next head.
+    pub distance_slope: f64,
     /// What stands between hidden state and output layer: the original code's transform and norm, or less.
     pub head: Head,
     /// Whether the output layer has the input's item vectors or a matrix of its own.
@@ -85,6 +87,7 @@ impl Default for Bert4RecOptions {
             activation: Activation::GeluErf,
             embedding_norm: true,
             positions: Positions::Learned,
+            distance_slope: 1.0,
             head: Head::TransformNorm,
             output_layer: Output::Tied,
             mask_probability: 0.3,
@@ -120,6 +123,11 @@ impl Bert4RecOptions {
         ("activation", "Activation of feed-forward blocks and head: gelu-erf, gelu-tanh or relu"),
         ("embedding-norm", "Normalize the sum of the input's vectors, as BERT does"),
         ("positions", "What the encoder sees of order: learned vectors, or none"),
+        (
+            "distance-slope",
+            "What each place of distance takes from the first head's attention scores, a quarter of it in each next head's \
+             (ALiBi): a place looks at what is near first; 0: nothing, as BERT",
+        ),
         (
             "head",
             "Between hidden state and output layer: transform-norm (as the original code), transform or plain",
@@ -187,6 +195,7 @@ impl Objective for Bert4RecOptions {
             activation: self.activation,
             embedding_norm: self.embedding_norm,
             positions: self.positions,
+            distance_slope: self.distance_slope,
             head: self.head,
             output: self.output_layer,
             ..usual
@@ -215,6 +224,7 @@ impl Objective for Bert4RecOptions {
 
     fn validate(&self) -> Result<(), TrainError> {
         self.training().validate()?;
+        check_slope(self.distance_slope)?;
         let (mask, last) = (self.mask_probability, self.last_mask_share);
         check("mask-probability", mask, (0.0..=1.0).contains(&mask), "must be in [0, 1]")?;
         check("last-mask-share", last, (0.0..=1.0).contains(&last), "must be in [0, 1]")

@@ -104,6 +104,7 @@ fn impossible_options_and_empty_data_are_errors() {
         (Bert4RecOptions { learning_rate: f64::NAN, ..options() }, "learning-rate"),
         (Bert4RecOptions { initial_identity: 1e300, ..options() }, "initial-identity"),
         (Bert4RecOptions { initial_bias: f64::NAN, ..options() }, "initial-bias"),
+        (Bert4RecOptions { distance_slope: -1.0, ..options() }, "distance-slope"),
     ] {
         let error = fit(&walks(), &broken, 1).err().unwrap().to_string();
         assert!(error.contains(word), "{error}");

@@ -23,10 +23,10 @@ struct Attention {
   Dropout dropout;
 };
 
-// One query: its sequence's keys, and what it may see of them.
+// One query: its sequence's keys, where it stands among them, and what it may see of them.
 struct Query {
   u32 sequence, number, first_key;
-  int visible;
+  int place, visible;
 };
 
 DEVICE Query query_at(const Attention& a, int row) {
@@ -34,10 +34,15 @@ DEVICE Query query_at(const Attention& a, int row) {
   query.sequence = a.query_sequence[row];
   query.number = row - a.cu_queries[query.sequence];
   query.first_key = a.cu_keys[query.sequence];
-  const u32 place = a.query_place ? a.query_place[row] : query.number;
-  query.visible = CAUSAL ? place + 1 : a.cu_keys[query.sequence + 1] - query.first_key;
+  query.place = a.query_place ? a.query_place[row] : query.number;
+  query.visible = CAUSAL ? query.place + 1 : a.cu_keys[query.sequence + 1] - query.first_key;
   return query;
 }
+
+// What distance takes from a score of head `head`, for each place: a quarter of it in each next head.
+DEVICE float slope_of(int head) { return ldexpf(DISTANCE_SLOPE, -2 * head); }
+
+DEVICE int distance(int a, int b) { return a < b ? b - a : a - b; }
 
 // 0 or the inverse of the keep probability, for a probability of head `head`.
 DEVICE float attention_factor(const Attention& a, u32 sequence, int head, u32 query, u32 key) {
@@ -88,9 +93,10 @@ extern "C" __global__ void __launch_bounds__(BLOCK) attention_forward(const Atte
   const Query query = query_at(a, row);
   const real* q = a.q + (u64)row * a.q_stride + head * HEAD_WIDTH;
   const u64 first = (u64)query.first_key * a.kv_stride + head * HEAD_WIDTH;
+  const float slope = slope_of(head);
   float largest = -INFINITY_, sum = 0.0f;
   for (int key = lane; key < query.visible; key += 32) {
-    const float score = a.scale * head_dot(q, a.k + first + (u64)key * a.kv_stride);
+    const float score = a.scale * head_dot(q, a.k + first + (u64)key * a.kv_stride) - slope * distance(query.place, key);
     const float before = largest;
     largest = fmaxf(largest, score);
     sum = sum * expf(before - largest) + expf(score - largest);
@@ -103,7 +109,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK) attention_forward(const Atte
     const int key = block + lane, count = min(32, query.visible - block);
     float p = 0.0f;
     if (lane < count) {
-      p = expf(a.scale * head_dot(q, a.k + first + (u64)key * a.kv_stride) - lse);
+      const float score = a.scale * head_dot(q, a.k + first + (u64)key * a.kv_stride) - slope * distance(query.place, key);
+      p = expf(score - lse);
       p *= attention_factor(a, query.sequence, head, query.number, key);
     }
     add_weighted(out, p, a.v + first + (u64)block * a.kv_stride, a.kv_stride, count, lane);
@@ -122,6 +129,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) attention_backward_queries(c
   const real* o = a.o + (u64)row * a.o_stride + head * HEAD_WIDTH;
   const real* d_o = a.d_o + (u64)row * a.o_stride + head * HEAD_WIDTH;
   const u64 first = (u64)query.first_key * a.kv_stride + head * HEAD_WIDTH;
+  const float slope = slope_of(head);
   const float lse = a.lse[(u64)row * HEADS + head];
   float delta = 0.0f;
   for (int column = lane; column < HEAD_WIDTH; column += 32) delta += at(o + column) * at(d_o + column);
@@ -132,7 +140,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) attention_backward_queries(c
     float ds = 0.0f;
     if (lane < count) {
       const u64 place = first + (u64)key * a.kv_stride;
-      const float p = expf(a.scale * head_dot(q, a.k + place) - lse);
+      const float p = expf(a.scale * head_dot(q, a.k + place) - slope * distance(query.place, key) - lse);
       ds = p * (head_dot(d_o, a.v + place) * attention_factor(a, query.sequence, head, query.number, key) - delta);
     }
     add_weighted(dq, ds, a.k + first + (u64)block * a.kv_stride, a.kv_stride, count, lane);
@@ -155,9 +163,11 @@ extern "C" __global__ void __launch_bounds__(BLOCK) attention_backward_keys(cons
   for (int block = 0; block < count; block += 32) {
     const int number = block + lane, held = min(32, count - block);
     float p = 0.0f, ds = 0.0f;
-    if (lane < held && (int)key < query_at(a, first + number).visible) {
+    const Query query = query_at(a, first + min(number, count - 1));
+    if (lane < held && (int)key < query.visible) {
       const u64 of_query = (u64)(first + number) * HEADS + head;
-      const float score = a.scale * head_dot(q + (u64)number * a.q_stride, a.k + place);
+      const float fall = slope_of(head) * distance(query.place, key);
+      const float score = a.scale * head_dot(q + (u64)number * a.q_stride, a.k + place) - fall;
       const float factor = attention_factor(a, sequence, head, number, key);
       p = expf(score - a.lse[of_query]);
       ds = p * (head_dot(d_o + (u64)number * a.o_stride, a.v + place) * factor - a.delta[of_query]);

@@ -140,18 +140,41 @@ DEVICE Head head_of(const Attention& a) {
   return h;
 }
 
-// How many keys a query (by its number in the sequence) may see.
-DEVICE int visible_keys(const Attention& a, const Head& h, int query) {
+// Where a query (by its number among the sequence's) stands in its sequence.
+DEVICE int place_of(const Attention& a, const Head& h, int query) {
   const int row = min(query, h.queries - 1);
-  return CAUSAL ? (a.query_place ? a.query_place[h.first_query + row] : row) + 1 : h.keys;
+  return a.query_place ? a.query_place[h.first_query + row] : row;
 }
 
-// Masks what the queries of a lane's tile may not see: keys `key`, `key + 1`.
-DEVICE void mask_tile(float* c, int key, int upper, int lower) {
+// The two queries of a lane's score tiles: where they stand, and how many keys they may see.
+struct Pair {
+  int upper, lower, upper_sees, lower_sees;
+};
+
+DEVICE Pair pair_of(const Attention& a, const Head& h, int row) {
+  Pair pair;
+  pair.upper = place_of(a, h, row);
+  pair.lower = place_of(a, h, row + 8);
+  pair.upper_sees = CAUSAL ? pair.upper + 1 : h.keys;
+  pair.lower_sees = CAUSAL ? pair.lower + 1 : h.keys;
+  return pair;
+}
+
+// Takes from the scores of keys `key`, `key + 1` what distance costs, `fall` a place.
+DEVICE void lower_tile(float* c, int key, const Pair& pair, float fall) {
 #pragma unroll
   for (int e = 0; e < 2; e++) {
-    if (key + e >= upper) c[e] = MASKED;
-    if (key + e >= lower) c[2 + e] = MASKED;
+    c[e] -= fall * distance(pair.upper, key + e);
+    c[2 + e] -= fall * distance(pair.lower, key + e);
+  }
+}
+
+// Masks what the queries may not see of keys `key`, `key + 1`.
+DEVICE void mask_tile(float* c, int key, const Pair& pair) {
+#pragma unroll
+  for (int e = 0; e < 2; e++) {
+    if (key + e >= pair.upper_sees) c[e] = MASKED;
+    if (key + e >= pair.lower_sees) c[2 + e] = MASKED;
   }
 }
 
@@ -167,8 +190,9 @@ DEVICE void forward_tile(const Attention& a, const Head& h, const u16* keys, con
   const float base = a.scale * LOG2_E;
   u32 q[STEPS][4];
   load_left(q, a.q + h.first_query * a.q_stride + h.head * HEAD_WIDTH, a.q_stride, row, h.queries, t);
-  const int upper = visible_keys(a, h, row), lower = visible_keys(a, h, row + 8);
-  const int last = CAUSAL ? (int)visible_keys(a, h, tile * 16 + 15) : h.keys;
+  const Pair pair = pair_of(a, h, row);
+  const float fall = slope_of(h.head) / a.scale;
+  const int last = CAUSAL ? place_of(a, h, tile * 16 + 15) + 1 : h.keys;
   float out[TILES][4] = {}, top[2] = {MASKED, MASKED}, sum[2] = {0.0f, 0.0f};
   for (int block = 0; block < last; block += 32) {
     float s[4][4] = {};
@@ -177,7 +201,8 @@ DEVICE void forward_tile(const Attention& a, const Head& h, const u16* keys, con
     float best[2] = {MASKED, MASKED};
 #pragma unroll
     for (int j = 0; j < 4; j++) {
-      if (CAUSAL || block + 32 > h.keys) mask_tile(s[j], block + 8 * j + 2 * t, upper, lower);
+      if (DISTANCE_SLOPE > 0.0f) lower_tile(s[j], block + 8 * j + 2 * t, pair, fall);
+      if (CAUSAL || block + 32 > h.keys) mask_tile(s[j], block + 8 * j + 2 * t, pair);
       best[0] = fmaxf(best[0], fmaxf(s[j][0], s[j][1]));
       best[1] = fmaxf(best[1], fmaxf(s[j][2], s[j][3]));
     }
@@ -269,8 +294,9 @@ DEVICE void queries_tile(const Attention& a, const Head& h, const u16* keys, con
     lse[half] = a.lse[place];
     if (t == 0 && row + 8 * half < h.queries) a.delta[place] = delta[half];
   }
-  const int upper = visible_keys(a, h, row), lower = visible_keys(a, h, row + 8);
-  const int last = CAUSAL ? (int)visible_keys(a, h, tile * 16 + 15) : h.keys;
+  const Pair pair = pair_of(a, h, row);
+  const float fall = slope_of(h.head) / a.scale;
+  const int last = CAUSAL ? place_of(a, h, tile * 16 + 15) + 1 : h.keys;
   float dq[TILES][4] = {};
   for (int block = 0; block < last; block += 32) {
     float s[4][4] = {}, dp[4][4] = {};
@@ -285,7 +311,8 @@ DEVICE void queries_tile(const Attention& a, const Head& h, const u16* keys, con
     }
 #pragma unroll
     for (int j = 0; j < 4; j++) {
-      if (CAUSAL || block + 32 > h.keys) mask_tile(s[j], block + 8 * j + 2 * t, upper, lower);
+      if (DISTANCE_SLOPE > 0.0f) lower_tile(s[j], block + 8 * j + 2 * t, pair, fall);
+      if (CAUSAL || block + 32 > h.keys) mask_tile(s[j], block + 8 * j + 2 * t, pair);
 #pragma unroll
       for (int e = 0; e < 4; e++) {
         const float p = exp2_fast(s[j][e] * base - lse[e / 2]);
@@ -327,14 +354,14 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 2) flash_backward_queries_dr
 struct StagedQueries {
   u16 *q, *d_o;
   float *lse, *delta;
-  int* visible;
+  int* place;
 };
 
 // dk and dv of 16 keys: scores are computed transposed, keys down and queries across.
 template <bool DROP>
 DEVICE void keys_tile(const Attention& a, const Head& h, const StagedQueries& queries, int tile, int lane) {
   const int g = lane / 4, t = lane % 4, row = tile * 16 + g;
-  const float base = a.scale * LOG2_E;
+  const float base = a.scale * LOG2_E, fall = slope_of(h.head) / a.scale;
   const u64 first = h.first_key * a.kv_stride + h.head * HEAD_WIDTH;
   u32 k[STEPS][4], v[STEPS][4];
   load_left(k, a.k + first, a.kv_stride, row, h.keys, t);
@@ -363,8 +390,9 @@ DEVICE void keys_tile(const Attention& a, const Head& h, const StagedQueries& qu
 #pragma unroll
         for (int half = 0; half < 2; half++) {
           const int cell = 2 * half + e;
-          const bool sees = !CAUSAL || row + 8 * half < queries.visible[query];
-          const float weight = sees ? exp2_fast(s[u][cell] * base - lse) : 0.0f;
+          const int key = row + 8 * half, place = queries.place[query];
+          const float score = DISTANCE_SLOPE > 0.0f ? s[u][cell] - fall * distance(place, key) : s[u][cell];
+          const float weight = !CAUSAL || key <= place ? exp2_fast(score * base - lse) : 0.0f;
           const bool keeps = !DROP || kept(half ? of_lower : of_upper, byte, a.dropout);
           const float through = !keeps ? 0.0f : DROP ? dp[u][cell] * a.dropout.scale8 : dp[u][cell];
           p[u][cell] = keeps ? weight : 0.0f;
@@ -394,7 +422,7 @@ template <bool DROP> DEVICE void flash_keys_block(const Attention& a) {
   queries.d_o = queries.q + h.padded_queries * PITCH;
   queries.lse = reinterpret_cast<float*>(queries.d_o + h.padded_queries * PITCH);
   queries.delta = queries.lse + h.padded_queries;
-  queries.visible = reinterpret_cast<int*>(queries.delta + h.padded_queries);
+  queries.place = reinterpret_cast<int*>(queries.delta + h.padded_queries);
   const u64 first = h.first_query * a.o_stride + h.head * HEAD_WIDTH;
   stage(queries.q, a.q + h.first_query * a.q_stride + h.head * HEAD_WIDTH, a.q_stride, h.queries, h.padded_queries);
   stage(queries.d_o, a.d_o + first, a.o_stride, h.queries, h.padded_queries);
@@ -403,7 +431,7 @@ template <bool DROP> DEVICE void flash_keys_block(const Attention& a) {
     const u64 place = (h.first_query + i) * HEADS + h.head;
     queries.lse[i] = real_one ? a.lse[place] : -MASKED;
     queries.delta[i] = real_one ? a.delta[place] : 0.0f;
-    queries.visible[i] = real_one ? visible_keys(a, h, i) : 0;
+    queries.place[i] = real_one ? place_of(a, h, i) : -1;
   }
   __syncthreads();
   for (int tile = threadIdx.x / 32; tile * 16 < h.keys; tile += blockDim.x / 32)

@@ -72,6 +72,21 @@ pub(super) struct Rows {
     pub(super) first: usize,
 }
 
+impl Rows {
+    /// Where a row stands in its sequence.
+    fn place(&self, sequence: &Sequence<'_>, row: usize) -> usize {
+        if self.last { sequence.outputs[row] as usize - sequence.first_row } else { row }
+    }
+}
+
+/// `falls ← −slope · |d|` for the distances d from `1 − n` to `n − 1`; nothing where the slope is 0.
+fn fill_falls(slope: f32, n: usize, falls: &mut Vec<f32>) {
+    falls.clear();
+    if slope > 0.0 {
+        falls.extend((1..n).rev().chain(0..n).map(|distance| -slope * distance as f32));
+    }
+}
+
 /// Queries that attention works on at once: what it computes for them stays in the nearest caches. Whole blocks of
 /// dropout and whole tiles of the matrix kernel.
 pub(super) const TILE: usize = 3 * TILE_QUERIES;
@@ -100,8 +115,7 @@ impl Context<'_> {
     pub(super) fn visible(&self, rows: &Rows, sequence: &Sequence<'_>, row: usize) -> usize {
         match self.config.attention {
             Attention::Both => sequence.tokens.len(),
-            Attention::Causal if rows.last => sequence.outputs[row] as usize - sequence.first_row + 1,
-            Attention::Causal => row + 1,
+            Attention::Causal => rows.place(sequence, row) + 1,
         }
     }
 
@@ -225,8 +239,9 @@ impl Context<'_> {
         (s.query, s.key_value) = (query, key_value);
         s.probabilities.resize(self.config.heads * m * n, 0.0);
         s.mixed.resize(m * width, 0.0);
-        let Scratch { keys, values, dropped, .. } = scratch;
+        let Scratch { keys, values, dropped, falls, .. } = scratch;
         for head in 0..self.config.heads {
+            fill_falls(self.config.slope(head) as f32, n, falls);
             let site = Site {
                 site: Dropout::attention_site(number),
                 sequence_head: (sequence.number * self.config.heads + head) as u32,
@@ -239,9 +254,15 @@ impl Context<'_> {
                 let at = tile.start * width + head * d;
                 let q = Matrix::strided(&s.query[at..], tile.len(), d, width);
                 self.multiply(p, n, q, keys, 1.0 / (d as f32).sqrt());
+                if !falls.is_empty() {
+                    for (row, scores) in tile.zip(p.chunks_exact_mut(n)) {
+                        let place = rows.place(sequence, row);
+                        add(scores, &falls[n - 1 - place..]);
+                    }
+                }
                 softmax(self.level, p, n, |row| self.visible(rows, sequence, first + row));
                 let (weights, scale) = self.drop_attention(site, first, n, p, dropped);
-                let weights = Matrix::new(weights, tile.len(), n);
+                let weights = Matrix::new(weights, weights.len() / n, n);
                 self.multiply(&mut s.mixed[at..], width, weights, values, scale);
             }
         }

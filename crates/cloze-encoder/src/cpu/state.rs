@@ -106,6 +106,7 @@ pub(super) struct Scratch {
     pub(super) wide: Vec<f32>,
     pub(super) plane: Vec<f32>,
     pub(super) dropped: Vec<f32>,
+    pub(super) falls: Vec<f32>,
     pub(super) query: Vec<f32>,
     pub(super) key_value: Vec<f32>,
     pub(super) asking: Vec<f32>,

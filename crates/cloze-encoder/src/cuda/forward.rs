@@ -3,7 +3,6 @@
 use super::device::{Address, Arguments};
 use super::run::{Run, View, pair};
 use super::shape::warps;
-use crate::config::Attention;
 use crate::dropout::Dropout;
 use crate::error::Result;
 
@@ -143,7 +142,6 @@ impl Run<'_> {
         } else {
             [staged.sequence_of_token, staged.cu_seqlens]
         };
-        let causal_rows = last && self.config.attention == Attention::Causal;
         let mut words = vec![
             space.query.0,
             space.key_value.0,
@@ -159,7 +157,7 @@ impl Run<'_> {
             self.staged(staged.sequence_of_token).0,
             self.staged(ends).0,
             self.staged(staged.cu_seqlens).0,
-            if causal_rows { self.staged(staged.place_of_output).0 } else { 0 },
+            if last { self.staged(staged.place_of_output).0 } else { 0 },
             self.staged(staged.order).0,
             self.flat.step.0,
             pair(query as u32, key_value as u32),

@@ -149,6 +149,7 @@ pub(super) fn program(config: &EncoderConfig, precision: Precision) -> Program {
         ("HEADS", config.heads.to_string()),
         ("HEAD_WIDTH", config.head_width().to_string()),
         ("ACTIVATION", activation.to_string()),
+        ("DISTANCE_SLOPE", format!("{:e}f", config.distance_slope)),
         ("CAUSAL", u8::from(config.attention == Attention::Causal).to_string()),
         ("EPSILON", format!("{:e}f", config.norm_epsilon)),
     ];

@@ -103,6 +103,7 @@ impl BertConfig {
             positions: Positions::Learned,
             token_types: self.type_vocab_size,
             attention: Attention::Both,
+            distance_slope: 0.0,
             head: if head { Head::TransformNorm } else { Head::Plain },
             output: if own_output { Output::Separate } else { Output::Tied },
         };

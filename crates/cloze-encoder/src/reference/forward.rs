@@ -106,8 +106,11 @@ impl Forward<'_> {
         let v = self.heads(&self.linear(x, &format!("{prefix}.value"))?, &key_grid)?;
         let scale = 1.0 / (self.config.head_width() as f64).sqrt();
         let scores = (q.matmul(&k.transpose(2, 3)?.contiguous()?)? * scale)?;
-        let weights =
-            softmax(&scores.broadcast_add(&self.mask(queries, keys, &query_grid, &key_grid)?)?)?;
+        let mut scores = scores.broadcast_add(&self.mask(queries, keys, &query_grid, &key_grid)?)?;
+        if self.config.distance_slope > 0.0 {
+            scores = scores.broadcast_sub(&self.falls(queries, keys, &query_grid, &key_grid)?)?;
+        }
+        let weights = softmax(&scores)?;
         let weights = self.drop_attention(weights, layer, &query_grid, &key_grid)?;
         let mixed = weights.matmul(&v)?.transpose(1, 2)?.contiguous()?;
         let mixed = mixed.reshape((query_grid.sequences * query_grid.longest, self.config.hidden))?;
@@ -141,6 +144,26 @@ impl Forward<'_> {
         }
         let shape = (rows.sequences, 1, rows.longest, columns.longest);
         Ok(Tensor::from_vec(mask, shape, self.device)?.to_dtype(self.dtype)?)
+    }
+
+    /// What distance takes from the scores: `[sequences, heads, queries, keys]`.
+    fn falls(&self, queries: &Rows<'_>, keys: &Rows<'_>, rows: &Grid, columns: &Grid) -> Result<Tensor> {
+        let slopes: Vec<f64> = (0..self.config.heads).map(|head| self.config.slope(head)).collect();
+        let mut falls = Vec::with_capacity(rows.sequences * slopes.len() * rows.longest * columns.longest);
+        for sequence in 0..rows.sequences {
+            let places = |query| {
+                let row = queries.index.get(queries.ends[sequence] as usize + query);
+                i64::from(row.copied().unwrap_or(0)) - i64::from(keys.ends[sequence])
+            };
+            for slope in &slopes {
+                for place in (0..rows.longest).map(places) {
+                    let distances = (0..columns.longest as i64).map(|key| key.abs_diff(place) as f64);
+                    falls.extend(distances.map(|distance| slope * distance));
+                }
+            }
+        }
+        let shape = (rows.sequences, slopes.len(), rows.longest, columns.longest);
+        Ok(Tensor::from_vec(falls, shape, self.device)?.to_dtype(self.dtype)?)
     }
 
     fn drop_attention(&self, weights: Tensor, layer: usize, rows: &Grid, columns: &Grid) -> Result<Tensor> {

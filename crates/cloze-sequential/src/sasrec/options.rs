@@ -2,7 +2,7 @@
 
 use crate::loss::{LossKind, TrainingLoss};
 use crate::next_item::push_next_items;
-use crate::objective::{Objective, Training, Windows, check};
+use crate::objective::{Objective, Training, Windows, check, check_slope};
 use cloze_encoder::{
     Activation, AdamWOptions, Attention, Body, EncoderConfig, EncoderError, Head, Norm, Output, PackedBatch,
     Positions, Schedule,
@@ -25,6 +25,8 @@ pub struct SasRecOptions {
     pub expansion: usize,
     /// Longest input; longer histories keep their last items.
     pub max_length: usize,
+    /// What each place of distance takes from the first head's attention scores; a quarter of it in each next head.
+    pub distance_slope: f64,
     /// Dropout of hidden states and attention probabilities.
     pub dropout: f64,
     /// With r, a position k places before the last of a training sequence is a target with probability rᵏ: 1 takes
@@ -68,6 +70,7 @@ impl Default for SasRecOptions {
             heads: 2,
             expansion: 1,
             max_length: 200,
+            distance_slope: 0.0,
             dropout: 0.2,
             recency: 1.0,
             loss: LossKind::Softmax,
@@ -96,6 +99,11 @@ impl SasRecOptions {
         ("heads", "Attention heads; divides hidden"),
         ("expansion", "Width of the feed-forward blocks as a multiple of hidden"),
         ("max-length", "Longest input; longer histories keep their last items"),
+        (
+            "distance-slope",
+            "What each place of distance takes from the first head's attention scores, a quarter of it in each next head's \
+             (ALiBi): a place looks at what is near first; 0: nothing, as the paper",
+        ),
         ("dropout", "Dropout of hidden states and attention probabilities"),
         ("recency", "1: every position is a target; r: one k places before the last with probability r^k"),
         TrainingLoss::LOSS_HELP,
@@ -146,6 +154,7 @@ impl Objective for SasRecOptions {
             positions: Positions::Learned,
             token_types: 0,
             attention: Attention::Causal,
+            distance_slope: self.distance_slope,
             head: Head::Plain,
             output: Output::Tied,
         }
@@ -173,6 +182,7 @@ impl Objective for SasRecOptions {
 
     fn validate(&self) -> Result<(), TrainError> {
         self.training().validate()?;
+        check_slope(self.distance_slope)?;
         check("expansion", self.expansion, self.expansion > 0, "must be at least 1")?;
         check("recency", self.recency, (0.0..=1.0).contains(&self.recency), "must be in [0, 1]")
     }
