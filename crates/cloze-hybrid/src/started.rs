@@ -166,8 +166,8 @@ pub(crate) fn deviation(values: &[f32]) -> f64 {
 }
 
 /// BERT4Rec whose item vectors start from a matrix factorization of the same data, with noise, and stay as they are at first (Tran
-/// 2025, who does so with a small encoder, "`MiniBERT4Rec`": here `positions = none`, `distance-slope = 0`, `embedding-norm = false`, `activation = relu`,
-/// `head = plain`, `output-layer = separate`, `mask-probability = 0`).
+/// 2025, who does so with a small encoder, "`MiniBERT4Rec`": here `positions = none`, `distance-slope = 0`,
+/// `embedding-norm = false`, `activation = relu`, `head = plain`, `output-layer = separate`, `mask-probability = 0`).
 ///
 /// Scores and training are those of [`Bert4Rec`](cloze_sequential::Bert4Rec).
 pub struct MfBert4Rec {

@@ -23,7 +23,7 @@ BASE = {
     "vocabulary": VOCABULARY, "outputs": OUTPUTS, "hidden": HIDDEN, "layers": LAYERS, "heads": HEADS,
     "intermediate": INTERMEDIATE, "max_length": MAX_LENGTH, "dropout": 0.0, "norm": "post", "embedding_norm": True,
     "norm_epsilon": 1e-12, "activation": "gelu-erf", "positions": "learned", "token_types": 0, "attention": "both",
-    "head": "transform-norm", "output": "tied",
+    "distance_slope": 0.0, "head": "transform-norm", "output": "tied",
 }
 FILES = {
     "post_both": {},  # BERT4Rec
@@ -33,6 +33,8 @@ FILES = {
         "norm": "pre", "attention": "causal", "activation": "relu", "embedding_norm": False, "head": "plain",
         "norm_epsilon": 1e-8,
     },
+    "post_falling": {"distance_slope": 0.75},  # ALiBi to both sides
+    "pre_falling": {"distance_slope": 0.5, "norm": "pre", "attention": "causal", "embedding_norm": False, "head": "plain"},
 }
 ACTIVATIONS = {"gelu-erf": "gelu", "gelu-tanh": "gelu_new", "relu": "relu"}
 
@@ -57,8 +59,16 @@ def make_model(config):
     return model.double()
 
 
+def additive(config, visible):
+    """What is added to the scores, `[b, head, q, k]`: `visible[b, q, k]` says whether query q may attend to key k."""
+    places = torch.arange(visible.shape[1], dtype=torch.double)
+    slopes = config["distance_slope"] * 0.25 ** torch.arange(HEADS, dtype=torch.double)
+    falls = slopes[:, None, None] * (places[:, None] - places).abs()
+    return torch.where(visible[:, None], 0.0, -1e9).double() - falls
+
+
 def encode(model, config, tokens, positions, types, visible):
-    """Last hidden states; `visible[b, q, k]` says whether query q may attend to key k."""
+    """Last hidden states."""
     pre, bert = config["norm"] == "pre", model.bert
     tables = bert.embeddings
     x = tables.word_embeddings(tokens) + tables.position_embeddings(positions) + tables.token_type_embeddings(types)
@@ -69,7 +79,7 @@ def encode(model, config, tokens, positions, types, visible):
         y = norms[0](x) if pre else x
         q, k, v = (heads(linear(y)) for linear in (attention.query, attention.key, attention.value))
         scores = q @ k.transpose(2, 3) / (HIDDEN // HEADS) ** 0.5
-        weights = scores.masked_fill(~visible[:, None], -1e9).softmax(-1)
+        weights = (scores + additive(config, visible)).softmax(-1)
         x = x + layer.attention.output.dense((weights @ v).transpose(1, 2).reshape(x.shape))
         x = x if pre else norms[0](x)
         y = norms[1](x) if pre else x
@@ -99,9 +109,9 @@ def make_file(name, config):
 
     states = encode(model, config, tokens, positions, types, visible)
     if config["norm"] == "post":
-        additive = torch.where(visible[:, None], 0.0, -1e9).double()
+        mask = additive(config, visible)
         truth = model.bert(
-            input_ids=tokens, attention_mask=additive, position_ids=positions, token_type_ids=types,
+            input_ids=tokens, attention_mask=mask, position_ids=positions, token_type_ids=types,
         ).last_hidden_state
         assert (states - truth)[real].abs().max() < 1e-12, f"{name}: encode differs from BERT"
     hidden = torch.stack([states[row, column] for row, column in places])
