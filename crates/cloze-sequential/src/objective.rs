@@ -20,8 +20,8 @@ pub enum Windows {
     Last,
     /// A window drawn anew every epoch, so that all items are trained on.
     Random,
-    /// What a user had at a moment drawn anew every epoch, the item that was next included: of short sequences too every
-    /// item is the last one of a window some time.
+    /// Every prefix, one an example: an epoch takes each item of each sequence once as the last one. So a user counts by
+    /// how much there is to learn, and not a target of a short history more than one of a long.
     Prefix,
 }
 

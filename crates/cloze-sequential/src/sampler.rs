@@ -1,16 +1,17 @@
-//! Training batches: sequences in drawn order, an example made of each.
+//! Training batches: parts of sequences in drawn order, an example made of each.
 
 use crate::objective::{Objective, Training, Windows};
 use cloze_data::Sequences;
 use cloze_encoder::{EncoderError, Negatives, PackedBatch};
+use cloze_train::TrainError;
 use rand::{Rng, SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
 
 /// Streams of the generator: orders of epochs and draws of steps never share numbers.
 const ORDER_STREAM: u64 = 1 << 62;
 const NEGATIVE_STREAM: u64 = 1 << 61;
-/// An item and what came before it.
-const SHORTEST_PREFIX: usize = 2;
+const TOO_MANY: &str =
+    "more than 4,294,967,295 prefixes to learn from: --windows random takes one of a sequence";
 
 /// Draws training batches. Batch number n is a function of the seed and n alone, so a run can go on from any step.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub struct Sampler<O> {
     sequences: Sequences,
     /// Sequences that are long enough.
     indices: Vec<u32>,
+    /// An epoch's examples before each of these sequences, and all in the end: one a sequence, or of prefixes each.
+    starts: Vec<u32>,
     /// The order of one epoch, kept until another is asked for.
     epoch: Option<(u64, Vec<u32>)>,
     catalogue: usize,
@@ -28,11 +31,19 @@ pub struct Sampler<O> {
 
 impl<O: Objective> Sampler<O> {
     /// A sampler over `sequences` of tokens below `catalogue`.
-    pub fn new(sequences: Sequences, catalogue: usize, options: &O, seed: u64) -> Self {
-        let indices =
-            (0..sequences.len() as u32).filter(|&i| sequences.get(i as usize).len() >= O::SHORTEST).collect();
+    ///
+    /// # Errors
+    /// More than 2³² − 1 examples an epoch.
+    pub fn new(sequences: Sequences, catalogue: usize, options: &O, seed: u64) -> Result<Self, TrainError> {
         let (options, training) = (options.clone(), options.training());
-        Self { options, training, sequences, indices, epoch: None, catalogue, seed }
+        let (mut indices, mut starts) = (Vec::new(), vec![0]);
+        let mut examples = 0;
+        for (index, sequence) in sequences.iter().enumerate().filter(|(_, of)| of.len() >= O::SHORTEST) {
+            examples += if training.windows == Windows::Prefix { prefixes(sequence) } else { 1 };
+            indices.push(index as u32);
+            starts.push(u32::try_from(examples).map_err(|_| TrainError::Data(TOO_MANY.to_owned()))?);
+        }
+        Ok(Self { options, training, sequences, indices, starts, epoch: None, catalogue, seed })
     }
 
     /// Whether there is nothing to draw from.
@@ -40,7 +51,7 @@ impl<O: Objective> Sampler<O> {
         self.indices.is_empty()
     }
 
-    /// Batch number `step`: `batch` sequences in the drawn order of their epoch, epochs one after the other.
+    /// Batch number `step`: `batch` examples in the drawn order of their epoch, epochs one after the other.
     ///
     /// # Errors
     /// Those of [`Objective::push_example`].
@@ -48,8 +59,8 @@ impl<O: Objective> Sampler<O> {
         let mut generator = self.generator(step);
         let mut batch = PackedBatch::new();
         for offset in 0..self.training.batch as u64 {
-            let sequence = self.drawn(step * self.training.batch as u64 + offset);
-            let window = self.cut(self.sequences.get(sequence as usize), &mut generator);
+            let example = self.drawn(step * self.training.batch as u64 + offset);
+            let window = self.cut(example, &mut generator);
             self.options.push_example(&mut batch, window, self.catalogue, &mut generator)?;
         }
         Ok(batch)
@@ -69,28 +80,35 @@ impl<O: Objective> Sampler<O> {
         generator
     }
 
-    /// The sequence at place `number` of the endless succession of epochs.
+    /// The example at place `number` of the endless succession of epochs.
     fn drawn(&mut self, number: u64) -> u32 {
-        let size = self.indices.len() as u64;
-        let (epoch, place) = (number / size, (number % size) as usize);
+        let size = self.starts[self.indices.len()];
+        let (epoch, place) = (number / u64::from(size), (number % u64::from(size)) as usize);
         if self.epoch.as_ref().is_none_or(|(drawn, _)| *drawn != epoch) {
-            let mut order = self.indices.clone();
+            let mut order: Vec<u32> = (0..size).collect();
             order.shuffle(&mut self.generator(ORDER_STREAM + epoch));
             self.epoch = Some((epoch, order));
         }
         self.epoch.as_ref().map_or(0, |(_, order)| order[place])
     }
 
-    /// The part of a sequence that this step's example is made of.
-    fn cut<'a>(&self, whole: &'a [u32], generator: &mut ChaCha8Rng) -> &'a [u32] {
+    /// The part of a sequence that an example is made of.
+    fn cut(&self, example: u32, generator: &mut ChaCha8Rng) -> &[u32] {
+        let at = self.starts.partition_point(|&start| start <= example) - 1;
+        let whole = self.sequences.get(self.indices[at] as usize);
         let window = self.options.window();
         let end = match self.training.windows {
             Windows::Last => whole.len(),
             Windows::Random => generator.random_range(window.min(whole.len())..=whole.len()),
-            Windows::Prefix => generator.random_range(SHORTEST_PREFIX.min(whole.len())..=whole.len()),
+            Windows::Prefix => whole.len() - (example - self.starts[at]) as usize,
         };
         &whole[end.saturating_sub(window)..end]
     }
+}
+
+/// How many prefixes of a sequence are examples: each that holds an item and what came before it, or a single item.
+fn prefixes(sequence: &[u32]) -> u64 {
+    (sequence.len() as u64).saturating_sub(1).max(1)
 }
 
 #[cfg(test)]
@@ -102,7 +120,7 @@ mod tests {
     const CATALOGUE: usize = 50;
 
     fn sampler<O: Objective>(lists: &[Vec<u32>], options: &O) -> Sampler<O> {
-        Sampler::new(Sequences::from_lists(lists, None).unwrap(), CATALOGUE, options, 3)
+        Sampler::new(Sequences::from_lists(lists, None).unwrap(), CATALOGUE, options, 3).unwrap()
     }
 
     fn windows() -> impl Strategy<Value = Windows> {
@@ -187,21 +205,36 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_end_at_every_item_alike() {
-        let options = SasRecOptions {
-            batch: 3000,
+    fn an_epoch_takes_every_prefix_once() {
+        let lists: Vec<Vec<u32>> = vec![(0..31).collect(), vec![40, 41], vec![42], vec![]];
+        let options =
+            SasRecOptions { batch: 31, max_length: 9, windows: Windows::Prefix, ..SasRecOptions::default() };
+        let mut sampler = sampler(&lists, &options);
+        for epoch in 0..3 {
+            let batch = sampler.batch(epoch).unwrap();
+            let ends = batch.cu_outputs();
+            let mut last: Vec<u32> =
+                ends.windows(2).map(|ends| batch.targets()[ends[1] as usize - 1]).collect();
+            last.sort_unstable();
+            assert_eq!(
+                last,
+                (1..31).chain([41]).collect::<Vec<_>>(),
+                "each item that has something before it"
+            );
+        }
+        // BERT4Rec learns from a single item too.
+        let options = Bert4RecOptions {
+            batch: 32,
             max_length: 9,
             windows: Windows::Prefix,
-            ..SasRecOptions::default()
+            last_mask_share: 1.0,
+            ..Bert4RecOptions::default()
         };
-        let batch = sampler(&[(0..31).collect()], &options).batch(0).unwrap();
-        let mut last = [0; 31];
-        batch
-            .cu_outputs()
-            .windows(2)
-            .for_each(|ends| last[batch.targets()[ends[1] as usize - 1] as usize] += 1);
-        // All but the first, 100 times each; five standard errors.
-        assert!(last[0] == 0 && last[1..].iter().all(|count| (50..=150).contains(count)), "{last:?}");
+        let mut sampler = self::sampler(&lists, &options);
+        let batch = sampler.batch(4).unwrap();
+        let mut targets = batch.targets().to_vec();
+        targets.sort_unstable();
+        assert_eq!(targets, (1..31).chain([41, 42]).collect::<Vec<_>>());
     }
 
     #[test]

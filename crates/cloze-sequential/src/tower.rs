@@ -91,7 +91,7 @@ impl<O: Objective> Tower<O> {
         if let Some(reason) = engine::fallback_for(self.engine.config()) {
             run.reporter.note(&reason);
         }
-        let sampler = Sampler::new(learned, self.catalogue, &self.options, run.seed);
+        let sampler = Sampler::new(learned, self.catalogue, &self.options, run.seed)?;
         if sampler.is_empty() {
             return Err(TrainError::Data(O::NOTHING.to_owned()));
         }

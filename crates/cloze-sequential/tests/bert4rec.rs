@@ -41,25 +41,35 @@ fn the_next_item_is_learned_from_the_order() {
     assert!(reversed <= in_order / 2, "{reversed} followed from reversed histories: the order is not used");
 }
 
-/// What an untrained model can know of a masked place is what stands around it.
+/// What an untrained model can know of a masked place is what stands around it, and with a slope what stands nearest.
 #[test]
 fn a_masked_place_begins_as_what_is_around_it() {
-    let above = |initial_identity| {
-        let untrained =
-            Bert4RecOptions { steps: 1, warmup: 0, learning_rate: 1e-12, initial_identity, ..options() };
+    // Of all pairs of an item at `places` of a history and one that is not in it, those that score in this order.
+    let above = |initial_identity, distance_slope, places: std::ops::Range<usize>| {
+        let untrained = Bert4RecOptions {
+            steps: 1,
+            warmup: 0,
+            learning_rate: 1e-12,
+            initial_identity,
+            distance_slope,
+            ..options()
+        };
         let mut model = fit(&walks(), &untrained, 1).unwrap();
         let (mut above, mut pairs) = (0, 0);
         for first in 0..ITEMS - 3 {
             let scores = scores(&mut model, &[first as u32, first as u32 + 1, first as u32 + 2]);
             for other in (0..ITEMS).filter(|other| !(first..first + 3).contains(other)) {
-                above += (first..first + 3).filter(|&item| scores[item] > scores[other]).count();
-                pairs += 3;
+                above += places.clone().filter(|&place| scores[first + place] > scores[other]).count();
+                pairs += places.len();
             }
         }
-        above as f64 / f64::from(pairs)
+        above as f64 / pairs as f64
     };
-    let (with, without) = (above(Bert4RecOptions::default().initial_identity), above(0.0));
+    let identity = Bert4RecOptions::default().initial_identity;
+    let (with, without) = (above(identity, 0.0, 0..3), above(0.0, 0.0, 0..3));
     assert!(with > 0.7 && (0.4..0.6).contains(&without), "{with} of pairs, without the identity {without}");
+    let (last, first) = (above(identity, 1.0, 2..3), above(identity, 1.0, 0..1));
+    assert!(last > 0.6 && last > first + 0.05, "{last} of pairs with the last item, {first} with the first");
 }
 
 #[test]

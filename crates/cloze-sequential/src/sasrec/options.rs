@@ -111,7 +111,7 @@ impl SasRecOptions {
         TrainingLoss::CALIBRATION_HELP,
         (
             "windows",
-            "Part of sequences to train on: last, or, drawn every epoch, random or prefix (ends anywhere)",
+            "Part of sequences to train on: last; random, drawn every epoch; or prefix, each item the last one once an epoch",
         ),
         ("shuffle", "Shuffle every history: a check, a model of order must get worse"),
         ("steps", "Optimizer steps"),

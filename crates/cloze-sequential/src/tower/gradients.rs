@@ -16,7 +16,7 @@ fn check<O: Objective + std::fmt::Debug>(options: &O) {
         .collect();
     let sequences = Sequences::from_lists(&lists, None).unwrap();
     let mut tower = Tower::new(options, CATALOGUE, 3).unwrap();
-    let sampler = Sampler::new(sequences, CATALOGUE, options, 3);
+    let sampler = Sampler::new(sequences, CATALOGUE, options, 3).unwrap();
     let training = options.training();
     let mut lessons = Lessons::new(sampler, tower.engine.preparer(), training.loss, CATALOGUE);
     for step in 0..8 {
