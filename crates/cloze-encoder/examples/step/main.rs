@@ -1,7 +1,7 @@
 //! Times training steps, inference and epochs of the engines:
 //! `cargo run --release -p cloze-encoder --example step -- --help`.
 //!
-//! Prints a JSON object: shape, engine, level, threads, dropout, sequences that share drawn items, milliseconds (median, least), of them what preparing the next batch takes, peak memory, loss.
+//! Prints a JSON object: shape, engine, level, threads, dropout, slope, sequences that share drawn items, milliseconds (median, least), of them what preparing the next batch takes, peak memory, loss.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "an example")]
 
 mod epoch;
@@ -35,6 +35,7 @@ Arguments, all optional, as name=value:
   loss=softmax     softmax over all items, or sampled: over 2,048 drawn items
   together=24      for sampled: sequences that share the drawn items
   dropout=0.0      probability of dropping
+  slope=0.0        what a place of distance takes from attention scores
   steps=10         timed steps, after one that warms up; or epochs
   mode=train       train (loss, gradients, AdamW), infer (hidden states of 1 row a sequence, and its logits) or
                    epoch (train on a file's sequences as they are, batches of 256, 0.3 masked)
@@ -80,6 +81,8 @@ fn main() {
         _ => panic!("unknown shape {shape}\n{HELP}"),
     };
     let dropout: f64 = value("dropout", "0.0").parse().unwrap();
+    let slope: f64 = value("slope", "0.0").parse().unwrap();
+    let sloping = |config| EncoderConfig { distance_slope: slope, ..config };
     let steps: usize = value("steps", "10").parse().unwrap();
     let together: Option<NonZeroUsize> = match value("loss", "softmax").as_str() {
         "softmax" => None,
@@ -88,11 +91,11 @@ fn main() {
     };
     let mut timing = if mode == "epoch" {
         let sequences = Sequences::read(&value("data", ""), value("users", "6040").parse().unwrap());
-        let mut engine =
-            engine(&name, sequences.config(sizes.hidden, sizes.heads, dropout), Sequences::options());
+        let config = sloping(sequences.config(sizes.hidden, sizes.heads, dropout));
+        let mut engine = engine(&name, config, Sequences::options());
         sequences.time(engine.as_mut(), steps)
     } else {
-        let mut engine = engine(&name, sizes.config(dropout), AdamWOptions::default());
+        let mut engine = engine(&name, sloping(sizes.config(dropout)), AdamWOptions::default());
         let negatives = together.map(|together| sizes.negatives(together));
         time_steps(engine.as_mut(), &sizes, negatives.as_ref(), &mode, steps)
     };
@@ -105,6 +108,7 @@ fn main() {
         "threads": rayon_threads(),
         "together": together,
         "dropout": dropout,
+        "slope": slope,
         "median_ms": rounded(timing.times[timing.times.len() / 2]),
         "least_ms": rounded(timing.times[0]),
         "preparing_ms": rounded(timing.preparing),
