@@ -201,7 +201,7 @@ impl EncoderConfig {
         self.hidden / self.heads
     }
 
-    /// How steeply the attention scores of `head` fall with distance (ALiBi, Press et al. 2022, to both sides): from that of
+    /// How steeply the attention scores of `head` fall with distance (`ALiBi`, Press et al. 2022, to both sides): from that of
     /// row i for row j, `slope · |i − j|` is taken before the softmax. The first head's is `distance_slope`, each next one's a
     /// quarter of the one before, so that some see what is near and others all.
     pub fn slope(&self, head: usize) -> f64 {
