@@ -23,6 +23,7 @@ pub(crate) fn run() -> Result<()> {
     let mut violations = layers::check(&workspace::metadata()?);
     violations.extend(check_build_settings(&root)?);
     let sources = sources(&root)?;
+    violations.extend(check_declared(&sources));
     for (path, text) in &sources {
         violations.extend(check_length(path, text));
         violations.extend(check_unfinished(path, text));
@@ -63,6 +64,45 @@ fn check_length(path: &Path, text: &str) -> Option<String> {
     let maximum = if test { MAXIMUM_TEST_LINES } else { MAXIMUM_LINES };
     let lines = text.lines().count();
     (lines > maximum).then(|| format!("{} has {lines} lines, more than {maximum}: split it", path.display()))
+}
+
+/// A file that no module declares is compiled by nobody: its tests do not run, and nobody hears of it.
+fn check_declared(sources: &[(PathBuf, String)]) -> Vec<String> {
+    let name_of = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut violations = Vec::new();
+    for (path, _) in sources {
+        let in_library = path.iter().any(|part| part == "src");
+        let (mut name, mut folder) = (name_of(path), path.parent().unwrap_or(Path::new("")));
+        if name == "mod" {
+            (name, folder) = (name_of(folder), folder.parent().unwrap_or(Path::new("")));
+        }
+        // Roots of crates, and tests, benchmarks and examples, each of which is one.
+        let target =
+            !in_library && ["tests", "benches", "examples"].iter().any(|name| folder.ends_with(name));
+        let root = ["lib", "main", "build"].contains(&name.as_str()) || target && !path.ends_with("mod.rs");
+        let may_declare = |other: &Path| {
+            let roots = ["mod.rs", "lib.rs", "main.rs"].iter().any(|root| folder.join(root) == other);
+            roots || folder.with_extension("rs") == other || target && other.parent() == Some(folder)
+        };
+        let declared = || sources.iter().any(|(other, text)| may_declare(other) && declares(text, &name));
+        if !root && !declared() {
+            violations
+                .push(format!("{} is not compiled: declare it (`mod {name};`) or delete it", path.display()));
+        }
+    }
+    violations
+}
+
+/// Whether there is a line `mod name;`, of any visibility.
+fn declares(text: &str, name: &str) -> bool {
+    text.lines().any(|line| {
+        let declaration = line.split("//").next().unwrap_or_default().trim_end().strip_suffix(';');
+        declaration.and_then(|words| words.strip_suffix(name)).is_some_and(|before| {
+            before
+                .strip_suffix("mod ")
+                .is_some_and(|before| before.is_empty() || before.ends_with([' ', ']']))
+        })
+    })
 }
 
 /// Code that is not there yet, and tests that do not run, must say why.
@@ -118,6 +158,32 @@ mod tests {
         assert_eq!(check_length(Path::new("crates/a/tests/whole.rs"), &lines), None);
         assert_eq!(check_length(Path::new("crates/a/src/lib.rs"), &"\n".repeat(400)), None);
         assert!(check_length(Path::new("crates/a/tests/whole.rs"), &"\n".repeat(601)).is_some());
+    }
+
+    #[test]
+    fn files_that_no_module_declares_are_named() {
+        let files = [
+            ("crates/a/src/lib.rs", "mod b;\npub(crate) mod c; // why\n//mod lost;\n    mod inner;"),
+            ("crates/a/src/b.rs", "mod deep;"),
+            ("crates/a/src/b/deep.rs", "mod b;"),
+            ("crates/a/src/c/mod.rs", "#[cfg(test)]\nmod tests;"),
+            ("crates/a/src/c/tests.rs", ""),
+            ("crates/a/src/inner.rs", ""),
+            ("crates/a/src/lost.rs", "mod lost;"),
+            ("crates/a/src/c/b.rs", ""),
+            ("crates/a/tests/whole.rs", "mod common;"),
+            ("crates/a/tests/common/mod.rs", ""),
+            ("crates/a/tests/unused/mod.rs", ""),
+            ("crates/a/build.rs", ""),
+        ];
+        let files = files.map(|(path, text)| (PathBuf::from(path), text.to_owned()));
+        let found = check_declared(&files);
+        let expected = ["crates/a/src/lost.rs", "crates/a/src/c/b.rs", "crates/a/tests/unused/mod.rs"];
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for (violation, path) in found.iter().zip(expected) {
+            assert!(violation.starts_with(path), "{violation}");
+        }
+        assert!(found[0].contains("`mod lost;`"), "{}", found[0]);
     }
 
     #[test]
