@@ -77,6 +77,8 @@ fn stderr(output: &Output) -> String {
 
 /// Rows of a quick run.
 const QUICK_ROWS: usize = 10;
+/// Those that have one seed, since nothing is drawn.
+const QUICK_ROWS_OF_ONE_SEED: usize = 3;
 
 #[test]
 fn every_row_is_trained_evaluated_and_compared() {
@@ -134,7 +136,8 @@ fn finished_rows_are_kept_until_a_fresh_run() {
     case.succeed(&["--fresh"]);
     assert_eq!(case.calls("train").len(), QUICK_ROWS);
     case.succeed(&["--seeds", "2"]);
-    assert_eq!(case.calls("train").len(), QUICK_ROWS, "only the second seed is new");
+    let new = QUICK_ROWS - QUICK_ROWS_OF_ONE_SEED;
+    assert_eq!(case.calls("train").len(), new, "only the second seed is new");
 }
 
 #[test]
@@ -163,7 +166,8 @@ fn recorded_rows_are_not_trained_again_unless_a_row_needs_their_model() {
     assert_eq!(trained.len(), 3, "the row, the paper's form that it uses, and BERT4Rec: {trained:?}");
     assert_eq!(case.results().len(), QUICK_ROWS);
     case.succeed(&[&from_record[..], &["--seeds", "2"]].concat());
-    assert_eq!(case.calls("train").len(), QUICK_ROWS, "only the second seed is new");
+    let new = QUICK_ROWS - QUICK_ROWS_OF_ONE_SEED;
+    assert_eq!(case.calls("train").len(), new, "only the second seed is new");
 }
 
 #[test]

@@ -63,6 +63,14 @@ constexpr size_t STACK = 64 << 10, STACK_GUARD = 64 << 10, MOST_SHARED = 256 << 
 /// Dynamic shared memory, and behind it bytes that must stay 0xFF.
 alignas(128) static unsigned char dynamic_shared[MOST_SHARED + SHARED_GUARD];
 
+/// Memory for stacks, of the host thread that launches: shared by all programs, since each stack takes two of the 65,530
+/// mappings that a process may have. The host has one for each of its threads, zero at first, and releases it.
+struct Stacks {
+    unsigned char* start;
+    unsigned ready;  // how many may be written
+    void (*release)(Stacks*);
+};
+
 /// A stack on which threads run: one after another, as long as none of them waits.
 struct Fiber {
 #ifdef EMULATED_ASSEMBLY
@@ -98,6 +106,7 @@ static Warp warps[MOST_THREADS / WARP];
 static Fiber* fiber_of[MOST_THREADS];  // none before a thread starts
 static Fiber fibers[MOST_THREADS], launcher;
 static Fiber* idle[MOST_THREADS];
+static Stacks* stacks;
 static unsigned fibers_made, idle_count;
 static unsigned warp_count, live_count, barrier_count, current;
 static bool descending, failed;
@@ -193,15 +202,18 @@ static void work_context() { work(); }
 
 /// Lets a fiber begin at the start of its stack. Stack tops differ modulo 4096, else all would share cache sets.
 static void prepare(Fiber* fiber) {
-    static unsigned char* stacks;
     const size_t stride = STACK + STACK_GUARD, index = fiber - fibers;
-    if (!stacks) {
+    if (!stacks->start) {
         void* all = mmap(nullptr, stride * MOST_THREADS, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (all == MAP_FAILED) { perror("emulator: stacks"); abort(); }
-        stacks = (unsigned char*)all;
+        stacks->start = (unsigned char*)all;
+        stacks->release = [](Stacks* mine) { munmap(mine->start, (STACK + STACK_GUARD) * MOST_THREADS); };
     }
-    unsigned char* bottom = stacks + index * stride + STACK_GUARD;
-    if (mprotect(bottom, STACK, PROT_READ | PROT_WRITE)) { perror("emulator: stack"); abort(); }
+    unsigned char* bottom = stacks->start + index * stride + STACK_GUARD;
+    if (index >= stacks->ready) {
+        if (mprotect(bottom, STACK, PROT_READ | PROT_WRITE)) { perror("emulator: stack"); abort(); }
+        stacks->ready = index + 1;
+    }
     const size_t size = STACK - index * 320 % 4096 / 64 * 64;
 #ifdef EMULATED_ASSEMBLY
     // Six registers, the address to go to, and one word in place of a caller's return address.
@@ -407,13 +419,13 @@ static const char* run(unsigned gx, unsigned gy, unsigned threads, unsigned shar
                  threads, shared, MOST_THREADS, MOST_SHARED);
         return message;
     }
-    if (!filled || failed) {  // a failed launch leaves fibers in the middle
+    if (!filled || failed) {
         memset(dynamic_shared, 0xFF, sizeof dynamic_shared);
-        idle_count = 0;
-        for (unsigned i = 0; i < fibers_made; i++) prepare(idle[idle_count++] = &fibers[i]);
         filled = true;
         failed = false;
     }
+    // Another program may have had the stacks since, and a failed launch leaves fibers in the middle.
+    fibers_made = idle_count = 0;
     blockDim = {threads, 1, 1};
     gridDim = {gx, gy, 1};
     for (blockIdx.y = 0; blockIdx.y < gy; blockIdx.y++)
@@ -594,6 +606,7 @@ static inline double max(double a, float b) { return fmax(a, b); }
 /// before ends, in whole words. Returns null or what went wrong.
 #define EMULATE(name)                                                                                              \
     extern "C" __attribute__((visibility("default"))) const char* emulated_##name(                                 \
-        unsigned gx, unsigned gy, unsigned threads, unsigned shared, void** arguments) {                           \
+        unsigned gx, unsigned gy, unsigned threads, unsigned shared, void** arguments, emulator::Stacks* stacks) { \
+        emulator::stacks = stacks;                                                                                 \
         return emulator::launch(#name, name, gx, gy, threads, shared, arguments);                                  \
     }

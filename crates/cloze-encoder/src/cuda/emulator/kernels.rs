@@ -4,6 +4,7 @@ use super::{failure, lock};
 use crate::cuda::device::Program;
 use crate::error::{EncoderError, Result};
 use libloading::{Library, Symbol};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::ffi::{c_char, c_uint, c_void};
@@ -28,9 +29,33 @@ const OPTIONS: [&str; 9] = [
     "-DCLOZE_EMULATED",
 ];
 
-/// A kernel as the header exports it: grid along x and y, threads, bytes of shared memory, arguments. Returns null or
-/// what went wrong, in memory of the library's that the next launch overwrites.
-pub(super) type Run = unsafe extern "C" fn(c_uint, c_uint, c_uint, c_uint, *mut *mut c_void) -> *const c_char;
+/// A kernel as the header exports it: grid along x and y, threads, bytes of shared memory, arguments, stacks. Returns null
+/// or what went wrong, in memory of the library's that the next launch overwrites.
+pub(super) type Run =
+    unsafe extern "C" fn(c_uint, c_uint, c_uint, c_uint, *mut *mut c_void, *mut Stacks) -> *const c_char;
+
+/// Memory for the stacks of a launch's threads, as the header has it.
+#[repr(C)]
+pub(super) struct Stacks {
+    start: *mut u8,
+    ready: c_uint,
+    release: Option<unsafe extern "C" fn(*mut Stacks)>,
+}
+
+thread_local! {
+    /// Those of this thread's launches.
+    pub(super) static STACKS: RefCell<Stacks> =
+        const { RefCell::new(Stacks { start: std::ptr::null_mut(), ready: 0, release: None }) };
+}
+
+impl Drop for Stacks {
+    fn drop(&mut self) {
+        if let Some(release) = self.release {
+            // SAFETY: a function of a library, none of which is ever unloaded. No launch of this thread runs any more.
+            unsafe { release(self) }
+        }
+    }
+}
 
 /// A compiled program.
 pub(super) struct Kernels {

@@ -8,7 +8,7 @@ mod products;
 
 use crate::cuda::device::{Address, Arguments, Device, Launch, Product, Program};
 use crate::error::{EncoderError, Result};
-use kernels::Kernels;
+use kernels::{Kernels, STACKS};
 use memory::{Memory, layout};
 use products::multiply;
 use std::alloc::alloc_zeroed;
@@ -115,9 +115,10 @@ impl Device for Emulator {
         let _turn = lock(&self.kernels.turn);
         // SAFETY: the kernel reads its arguments, whose number and sizes it checks. That it keeps to the allocations
         // that they name is the engine's part, as on a GPU.
-        let message = unsafe {
-            run(x as c_uint, y as c_uint, threads as c_uint, shared as c_uint, pointers.as_mut_ptr())
-        };
+        let message = STACKS.with_borrow_mut(|stacks| unsafe {
+            let (x, y, threads, shared) = (x as c_uint, y as c_uint, threads as c_uint, shared as c_uint);
+            run(x, y, threads, shared, pointers.as_mut_ptr(), stacks)
+        });
         if message.is_null() {
             return Ok(());
         }
