@@ -77,9 +77,14 @@ fn check_declared(sources: &[(PathBuf, String)]) -> Vec<String> {
             (name, folder) = (name_of(folder), folder.parent().unwrap_or(Path::new("")));
         }
         // Roots of crates, and tests, benchmarks and examples, each of which is one.
-        let target =
-            !in_library && ["tests", "benches", "examples"].iter().any(|name| folder.ends_with(name));
-        let root = ["lib", "main", "build"].contains(&name.as_str()) || target && !path.ends_with("mod.rs");
+        let among = |names: &[&str]| names.iter().any(|name| folder.ends_with(name));
+        let target = !in_library && among(&["tests", "benches", "examples"]);
+        let root = match name.as_str() {
+            "build" => !in_library,
+            "lib" => folder.ends_with("src"),
+            "main" => folder.ends_with("src") || !in_library,
+            _ => folder.ends_with("src/bin") || target && !path.ends_with("mod.rs"),
+        };
         let may_declare = |other: &Path| {
             let roots = ["mod.rs", "lib.rs", "main.rs"].iter().any(|root| folder.join(root) == other);
             roots || folder.with_extension("rs") == other || target && other.parent() == Some(folder)
@@ -171,6 +176,9 @@ mod tests {
             ("crates/a/src/inner.rs", ""),
             ("crates/a/src/lost.rs", "mod lost;"),
             ("crates/a/src/c/b.rs", ""),
+            ("crates/a/src/c/build.rs", ""),
+            ("crates/a/examples/step/main.rs", "mod parts;"),
+            ("crates/a/examples/step/parts.rs", ""),
             ("crates/a/tests/whole.rs", "mod common;"),
             ("crates/a/tests/common/mod.rs", ""),
             ("crates/a/tests/unused/mod.rs", ""),
@@ -178,10 +186,10 @@ mod tests {
         ];
         let files = files.map(|(path, text)| (PathBuf::from(path), text.to_owned()));
         let found = check_declared(&files);
-        let expected = ["crates/a/src/lost.rs", "crates/a/src/c/b.rs", "crates/a/tests/unused/mod.rs"];
+        let expected = ["src/lost.rs", "src/c/b.rs", "src/c/build.rs", "tests/unused/mod.rs"];
         assert_eq!(found.len(), expected.len(), "{found:?}");
         for (violation, path) in found.iter().zip(expected) {
-            assert!(violation.starts_with(path), "{violation}");
+            assert!(violation.starts_with(&format!("crates/a/{path} ")), "{violation}");
         }
         assert!(found[0].contains("`mod lost;`"), "{}", found[0]);
     }

@@ -336,7 +336,16 @@ mod tests {
             (EncoderConfig { intermediate: 32, ..gru.clone() }, "intermediate = 32: must be 0"),
             (EncoderConfig { attention: Attention::Both, ..gru.clone() }, "attention = both: must be causal"),
             (EncoderConfig { norm: Norm::Pre, ..gru.clone() }, "norm = pre: must be none"),
+            (EncoderConfig { distance_slope: 1.0, ..gru.clone() }, "distance_slope = 1: must be 0"),
             (EncoderConfig { layers: 0, ..gru }, "layers = 0"),
+            (
+                EncoderConfig { distance_slope: f64::NAN, ..transformer.clone() },
+                "distance_slope = NaN: must be in",
+            ),
+            (
+                EncoderConfig { distance_slope: 1001.0, ..transformer.clone() },
+                "distance_slope = 1001: must be in",
+            ),
             (EncoderConfig { norm: Norm::None, ..transformer.clone() }, "norm = none: a transformer's"),
             (EncoderConfig { heads: 0, ..transformer.clone() }, "heads = 0: must be at least 1"),
             (EncoderConfig { intermediate: 0, ..transformer }, "intermediate = 0: must be at least 1"),

@@ -12,7 +12,7 @@ const LARGEST_BATCH: usize = 1_000_000;
 /// Far beyond what trains: a larger one is a slip of the hand, and at some size no `f32`.
 const LARGEST_IDENTITY: f64 = 1000.0;
 
-/// Which part of a sequence longer than the encoder is trained on.
+/// Which parts of sequences are trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Windows {
@@ -71,11 +71,11 @@ pub struct Training {
     pub max_length: usize,
     /// What is minimized.
     pub loss: TrainingLoss,
-    /// Part of long sequences to train on.
+    /// Parts of sequences to train on.
     pub windows: Windows,
     /// Whether every history is shuffled.
     pub shuffle: bool,
-    /// Sequences a step.
+    /// Sequences a step, or parts of them.
     pub batch: usize,
     /// Learning rates and number of steps.
     pub schedule: Schedule,

@@ -48,13 +48,13 @@ pub struct Bert4RecOptions {
     pub negatives: usize,
     /// gBCE's t: 1 makes up for the sampling, 0 gives BCE.
     pub calibration: f64,
-    /// Part of long sequences to train on.
+    /// Parts of sequences to train on.
     pub windows: Windows,
     /// Whether every history is shuffled, in training and when asked: a check of what order is worth.
     pub shuffle: bool,
     /// Optimizer steps.
     pub steps: u64,
-    /// Sequences a step.
+    /// Sequences a step, or parts of them.
     pub batch: usize,
     /// Highest learning rate: linear warm-up, then linear to 0.
     pub learning_rate: f64,

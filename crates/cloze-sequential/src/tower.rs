@@ -74,7 +74,7 @@ impl<O: Objective> Tower<O> {
     /// Trains on `sequences`; the best parameters by NDCG@10 of the `validation` tokens stay, without them the last.
     ///
     /// # Errors
-    /// Sequences without a token, or divergence.
+    /// Sequences without a token, more prefixes than can be counted, or divergence.
     pub fn train(
         &mut self,
         phase: &str,

@@ -5,7 +5,9 @@ use cloze_encoder::{Attention, Body, EncoderConfig, Head, Norm, Output, Position
 /// A small encoder with the given body.
 pub(crate) fn config(body: Body) -> EncoderConfig {
     match body {
-        Body::Transformer => transformer(Norm::Post, Attention::Both),
+        Body::Transformer => {
+            EncoderConfig { distance_slope: 0.5, ..transformer(Norm::Post, Attention::Both) }
+        }
         // As many tokens and positions as the transformer has.
         Body::Gru => EncoderConfig {
             vocabulary: 20,

@@ -85,7 +85,7 @@ DEVICE void store_head(real* to, const float* v, float factor, int lane) {
   }
 }
 
-// o = drop(softmax(scale * q k^T)) v, and lse.
+// o = drop(softmax(scale * q k^T - slope * distance)) v, and lse.
 extern "C" __global__ void __launch_bounds__(BLOCK) attention_forward(const Attention a) {
   const int lane = threadIdx.x % 32, warp = blockIdx.x * (BLOCK / 32) + threadIdx.x / 32;
   if (warp >= a.queries * HEADS) return;

@@ -63,12 +63,11 @@ constexpr size_t STACK = 64 << 10, STACK_GUARD = 64 << 10, MOST_SHARED = 256 << 
 /// Dynamic shared memory, and behind it bytes that must stay 0xFF.
 alignas(128) static unsigned char dynamic_shared[MOST_SHARED + SHARED_GUARD];
 
-/// Memory for stacks, of the host thread that launches: shared by all programs, since each stack takes two of the 65,530
-/// mappings that a process may have. The host has one for each of its threads, zero at first, and releases it.
+/// Memory for stacks, of one launch at a time. The host has it, zero at first, and shares it among programs: each stack takes
+/// two of the 65,530 mappings that a process may have.
 struct Stacks {
     unsigned char* start;
     unsigned ready;  // how many may be written
-    void (*release)(Stacks*);
 };
 
 /// A stack on which threads run: one after another, as long as none of them waits.
@@ -207,7 +206,6 @@ static void prepare(Fiber* fiber) {
         void* all = mmap(nullptr, stride * MOST_THREADS, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (all == MAP_FAILED) { perror("emulator: stacks"); abort(); }
         stacks->start = (unsigned char*)all;
-        stacks->release = [](Stacks* mine) { munmap(mine->start, (STACK + STACK_GUARD) * MOST_THREADS); };
     }
     unsigned char* bottom = stacks->start + index * stride + STACK_GUARD;
     if (index >= stacks->ready) {

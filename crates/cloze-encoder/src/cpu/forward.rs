@@ -208,7 +208,7 @@ impl Context<'_> {
         }
     }
 
-    /// `mixed ← softmax(Q Kᵀ / √d) V`, head by head.
+    /// `mixed ← softmax(Q Kᵀ / √d − slope · distance) V`, head by head.
     fn attend(
         &self,
         number: usize,

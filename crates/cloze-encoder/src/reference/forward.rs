@@ -96,7 +96,7 @@ impl Forward<'_> {
         if pre { Ok(x) } else { self.norm(&x, &output_norm) }
     }
 
-    /// `softmax(Q Kᵀ / √d) V` for each sequence and head, of the query rows: `[queries, hidden]`.
+    /// `softmax(Q Kᵀ / √d − slope · distance) V` for each sequence and head, of the query rows: `[queries, hidden]`.
     fn attention(&self, x: &Tensor, layer: usize, queries: &Rows<'_>, keys: &Rows<'_>) -> Result<Tensor> {
         let prefix = format!("bert.encoder.layer.{layer}.attention.self");
         let query_grid = Grid::new(queries);

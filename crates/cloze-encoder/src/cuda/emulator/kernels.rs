@@ -4,14 +4,13 @@ use super::{failure, lock};
 use crate::cuda::device::Program;
 use crate::error::{EncoderError, Result};
 use libloading::{Library, Symbol};
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::ffi::{c_char, c_uint, c_void};
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 /// What stands before the kernels.
 const HEADER: &str = include_str!("../../../kernels/cuda/emulator.hpp");
@@ -39,21 +38,17 @@ pub(super) type Run =
 pub(super) struct Stacks {
     start: *mut u8,
     ready: c_uint,
-    release: Option<unsafe extern "C" fn(*mut Stacks)>,
 }
 
-thread_local! {
-    /// Those of this thread's launches.
-    pub(super) static STACKS: RefCell<Stacks> =
-        const { RefCell::new(Stacks { start: std::ptr::null_mut(), ready: 0, release: None }) };
-}
+// SAFETY: the memory is the process's, and no launch leaves anything behind in it that the next one reads.
+unsafe impl Send for Stacks {}
 
-impl Drop for Stacks {
-    fn drop(&mut self) {
-        if let Some(release) = self.release {
-            // SAFETY: a function of a library, none of which is ever unloaded. No launch of this thread runs any more.
-            unsafe { release(self) }
-        }
+impl Stacks {
+    /// Some that no launch has now. There are few, however many threads launch, so that their mappings suffice.
+    pub(super) fn take() -> MutexGuard<'static, Self> {
+        static ALL: [Mutex<Stacks>; 16] =
+            [const { Mutex::new(Stacks { start: std::ptr::null_mut(), ready: 0 }) }; 16];
+        ALL.iter().find_map(|stacks| stacks.try_lock().ok()).unwrap_or_else(|| lock(&ALL[0]))
     }
 }
 

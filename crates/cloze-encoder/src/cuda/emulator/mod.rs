@@ -8,7 +8,7 @@ mod products;
 
 use crate::cuda::device::{Address, Arguments, Device, Launch, Product, Program};
 use crate::error::{EncoderError, Result};
-use kernels::{Kernels, STACKS};
+use kernels::{Kernels, Stacks};
 use memory::{Memory, layout};
 use products::multiply;
 use std::alloc::alloc_zeroed;
@@ -113,12 +113,11 @@ impl Device for Emulator {
         let mut pointers = arguments.pointers();
         pointers.push(std::ptr::null_mut());
         let _turn = lock(&self.kernels.turn);
+        let mut stacks = Stacks::take();
+        let (x, y, threads, shared) = (x as c_uint, y as c_uint, threads as c_uint, shared as c_uint);
         // SAFETY: the kernel reads its arguments, whose number and sizes it checks. That it keeps to the allocations
         // that they name is the engine's part, as on a GPU.
-        let message = STACKS.with_borrow_mut(|stacks| unsafe {
-            let (x, y, threads, shared) = (x as c_uint, y as c_uint, threads as c_uint, shared as c_uint);
-            run(x, y, threads, shared, pointers.as_mut_ptr(), stacks)
-        });
+        let message = unsafe { run(x, y, threads, shared, pointers.as_mut_ptr(), &raw mut *stacks) };
         if message.is_null() {
             return Ok(());
         }
