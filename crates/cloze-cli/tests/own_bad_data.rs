@@ -253,6 +253,14 @@ fn a_killed_preparation_leaves_no_folder_and_the_next_one_succeeds() {
     assert!(world.ok(&["data", "prepare", "own"]).contains("100,000"));
     assert_eq!(leftovers(&world), Vec::<PathBuf>::new(), "what killed processes left is gone");
     assert!(Path::new(&world.path("own/metadata.json")).exists());
+
+    // Killed while it put a new one in the place of the old one.
+    let aside = world.path(".preparing-own-Dead01");
+    std::fs::create_dir(&aside).unwrap();
+    std::fs::write(aside.join(".lock"), "").unwrap();
+    std::fs::rename(world.path("own"), aside.join("old")).unwrap();
+    assert!(world.ok(&["data", "describe", "own"]).contains("100,000"));
+    assert!(world.path("own/metadata.json").exists() && !aside.exists());
 }
 
 #[test]

@@ -5,9 +5,10 @@ use sha2::{Digest, Sha256};
 use crate::hash::hex;
 use crate::log::{BadRows, Known, LogFormat, LogOptions, read_log_with, read_table};
 use crate::manifest::{Manifest, manifest, manifests};
-use crate::prepared::{FORMAT, METADATA, read_prepared, write_prepared};
+use crate::prepared::{FORMAT, METADATA, STAGED, read_prepared, write_prepared};
 use crate::read::{Cutting, ItemRecord, Starts, read_id_map, read_items, read_starts, rename_genres};
 use crate::source::{Obtained, obtain};
+use crate::staging::recover;
 use crate::{DataError, DataOptions, Dataset, Progress};
 
 use std::collections::HashMap;
@@ -71,7 +72,8 @@ pub fn fetch(
     Ok(obtained.raw().map(|raw| raw.path.clone()).collect())
 }
 
-/// The folder that `name` means, if it is no built-in data set and no manifest.
+/// The folder that `name` means, if it is no built-in data set and no manifest. One that a killed preparation had put aside
+/// for a new one comes back.
 pub(crate) fn prepared_folder(name: &str) -> Option<PathBuf> {
     if manifests().iter().any(|manifest| manifest.name == name) {
         return None;
@@ -79,6 +81,9 @@ pub(crate) fn prepared_folder(name: &str) -> Option<PathBuf> {
     let path = Path::new(name);
     if path.file_name().is_some_and(|file| file == METADATA) && path.is_file() {
         return Some(path.parent().unwrap_or(Path::new("")).to_owned());
+    }
+    if !path.exists() {
+        recover(STAGED, path);
     }
     path.is_dir().then(|| path.to_owned())
 }
