@@ -138,6 +138,9 @@ fn finished_rows_are_kept_until_a_fresh_run() {
     case.succeed(&["--seeds", "2"]);
     let new = QUICK_ROWS - QUICK_ROWS_OF_ONE_SEED;
     assert_eq!(case.calls("train").len(), new, "only the second seed is new");
+    case.succeed(&["--seeds", "1..3"]);
+    assert_eq!(case.calls("train").len(), new, "only the third seed is new");
+    assert_eq!(case.results().len(), 2 * new, "without the first seed");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod success;
 
 use std::{
     fs,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -44,9 +45,12 @@ pub(crate) struct Arguments {
     /// The experiment's small settings: a first look in minutes, no measurement
     #[arg(long)]
     quick: bool,
-    /// Train every row with this many seeds
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    seeds: Option<u64>,
+    /// Train every row with this many seeds, 0 to N - 1, or with some of them: 3..5 has 3 and 4
+    ///
+    /// Several machines can share the work so: what is under `rows` in their outputs goes into one folder, and a run with all
+    /// seeds keeps it.
+    #[arg(long, value_name = "N|A..B", value_parser = seeds)]
+    seeds: Option<Range<u64>>,
     /// Folder with raw data files, tried before any download [default: the variable `CLOZE_DATA_DIR`]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -167,7 +171,10 @@ impl Arguments {
             without: experiment.excluded(),
             without_values: Vec::new(),
             fits: self.fit.as_ref().map_or_else(|| own_fits.clone(), |fit| vec![fit.clone()]),
-            seeds: self.seeds.or(quick.and_then(|quick| quick.seeds)).unwrap_or(experiment.seeds),
+            seeds: self
+                .seeds
+                .clone()
+                .unwrap_or_else(|| 0..quick.and_then(|quick| quick.seeds).unwrap_or(experiment.seeds)),
             quick: self.quick,
         }
     }
@@ -181,6 +188,18 @@ fn dataset(text: &str) -> Result<String, String> {
             .to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// `5` is `0..5`.
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let (first, end) = text.split_once("..").unwrap_or(("0", text));
+    match (first.trim().parse(), end.trim().parse()) {
+        (Ok(first), Ok(end)) if first < end => Ok(first..end),
+        _ => Err(
+            "expected a number of seeds, at least 1, or a range such as 3..5, which has the seeds 3 and 4"
+                .to_owned(),
+        ),
+    }
 }
 
 /// A folder from wherever rows are run; an id as it is.
@@ -259,6 +278,14 @@ mod tests {
     use clap::{Args as _, Command, FromArgMatches as _};
 
     use super::*;
+
+    #[test]
+    fn seeds_are_a_number_or_a_range() {
+        assert_eq!((seeds("5"), seeds("3..5")), (Ok(0..5), Ok(3..5)));
+        for wrong in ["0", "5..5", "5..3", "-1", "3..", "3..=5", "a"] {
+            assert!(seeds(wrong).unwrap_err().contains("a range such as 3..5"), "{wrong}");
+        }
+    }
 
     #[test]
     fn only_a_whole_experiment_that_is_trained_here_measures_costs() {

@@ -1,6 +1,9 @@
 //! The rows to train, with resolved options and the hash that says whether a kept result is still theirs.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -16,7 +19,7 @@ pub(crate) struct Request {
     /// Data sets without values: nothing says how likely an answer is right.
     pub(crate) without_values: Vec<String>,
     pub(crate) fits: Vec<String>,
-    pub(crate) seeds: u64,
+    pub(crate) seeds: Range<u64>,
     pub(crate) quick: bool,
 }
 
@@ -64,7 +67,7 @@ pub(crate) fn plan(experiment: &Experiment, request: &Request, cloze: &str) -> R
         let measured = !request.without_values.contains(dataset);
         let factor = experiment.dataset_weights.get(dataset).copied().unwrap_or(1.0);
         for (split, fit) in request.parts(dataset) {
-            for seed in 0..request.seeds {
+            for seed in request.seeds.clone() {
                 let first = planned.len();
                 let included = |row: &&Row| row.includes(dataset, fit, seed, request.quick);
                 for row in experiment.rows.iter().filter(included) {
@@ -199,7 +202,7 @@ mod tests {
             without: Vec::new(),
             without_values: Vec::new(),
             fits: vec!["train".to_owned()],
-            seeds: 2,
+            seeds: 0..2,
             quick: false,
         };
         plan(&parse(&text).unwrap(), &request, version).unwrap()
@@ -247,7 +250,7 @@ mod tests {
             without_values: Vec::new(),
             without: experiment.excluded(),
             fits: experiment.fits.clone(),
-            seeds: 1,
+            seeds: 0..1,
             quick: false,
         };
         let rows = plan(&experiment, &request, "v").unwrap();

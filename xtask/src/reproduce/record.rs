@@ -197,7 +197,7 @@ mod tests {
             without_values: if values { Vec::new() } else { datasets.clone() },
             datasets,
             fits: experiment.fits.clone(),
-            seeds: SEEDS,
+            seeds: 0..SEEDS,
             quick: false,
         };
         let version = concat!("cloze ", env!("CARGO_PKG_VERSION"));

@@ -186,7 +186,7 @@ mod tests {
             without: Vec::new(),
             without_values: Vec::new(),
             fits,
-            seeds: 1,
+            seeds: 0..1,
             quick: true,
         };
         assert_eq!(title(&experiment, &request), "Tiny · quick settings · with generated data");

@@ -70,7 +70,7 @@ mod tests {
                 without: Vec::new(),
                 without_values: without_values.iter().map(ToString::to_string).collect(),
                 fits: experiment.fits.clone(),
-                seeds: 2,
+                seeds: 0..2,
                 quick: false,
             };
             plan(&experiment, &request, "v").unwrap()
