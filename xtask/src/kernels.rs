@@ -20,14 +20,14 @@ const FOLDER: &str = "crates/cloze-encoder/kernels/cuda";
 /// What the other files build on.
 const COMMON: &str = "common.cu";
 /// Typical encoders: a name, and the constants that the engine would define.
-const SHAPES: [(&str, &str); 6] = [
+const SHAPES: [(&str, &str); 7] = [
     (
         "hidden 64, bfloat16",
         "BF16=1 HIDDEN=64 INTERMEDIATE=256 HEADS=2 HEAD_WIDTH=32 CAUSAL=0 DISTANCE_SLOPE=1.0f ACTIVATION=0",
     ),
     (
         "hidden 64, float32",
-        "BF16=0 HIDDEN=64 INTERMEDIATE=256 HEADS=2 HEAD_WIDTH=32 CAUSAL=0 DISTANCE_SLOPE=0.0f ACTIVATION=0",
+        "BF16=0 HIDDEN=64 INTERMEDIATE=256 HEADS=2 HEAD_WIDTH=32 CAUSAL=0 DISTANCE_SLOPE=1.0f ACTIVATION=0",
     ),
     (
         "hidden 256, bfloat16",
@@ -36,6 +36,10 @@ const SHAPES: [(&str, &str); 6] = [
     (
         "hidden 64, causal",
         "BF16=1 HIDDEN=64 INTERMEDIATE=64 HEADS=2 HEAD_WIDTH=32 CAUSAL=1 DISTANCE_SLOPE=0.0f ACTIVATION=2",
+    ),
+    (
+        "hidden 128, causal, falling with distance",
+        "BF16=1 HIDDEN=128 INTERMEDIATE=512 HEADS=4 HEAD_WIDTH=32 CAUSAL=1 DISTANCE_SLOPE=1.0f ACTIVATION=0",
     ),
     (
         "bert-base",
@@ -54,7 +58,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PROGRAM")]
     nvcc: Option<PathBuf>,
     /// Architectures to compile for
-    #[arg(long, value_name = "NAME", value_delimiter = ',', default_values = ["sm_80", "sm_89", "sm_90"])]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', default_values = ["sm_80", "sm_89", "sm_90", "sm_90a"])]
     architectures: Vec<String>,
 }
 

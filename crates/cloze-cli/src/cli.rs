@@ -16,12 +16,13 @@ Examples:
   cloze prepare --input log.parquet --user U --item I --time T --output mydata
   cloze train item-knn --data ml-100k --output runs/knn
   cloze evaluate runs/knn
-  cloze recommend runs/knn --history 'Toy Story (1995)' --history 'Aladdin (1992)'
+  cloze recommend runs/knn --history 'Toy Story (1995)' \\
+      --history 'Aladdin (1992)'
   cloze train --help            # the models
   cloze train item-knn --help   # a model's options";
 
 const DEVICE_HELP: &str = "\
-What transformers compute on: the processor (cpu), the first NVIDIA GPU (cuda), or the GPU where one can be used and
+What transformers compute on: the processor (cpu), the first NVIDIA GPU (cuda), or the GPU where one can be used and \
 else the processor (auto) [default: the environment variable `CLOZE_ENGINE`, else cpu]";
 
 /// Choices of `--device`.
@@ -147,6 +148,9 @@ mod tests {
                 check(subcommand, checked);
             }
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "a terminal would break {line}");
+            }
             for line in help.replace("\\\n", " ").lines().filter(|line| line.starts_with("  cloze ")) {
                 let words = shlex::split(line).expect("quotes are closed");
                 if let Err(error) = Cli::command().try_get_matches_from(words) {

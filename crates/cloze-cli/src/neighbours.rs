@@ -36,7 +36,7 @@ pub(crate) fn nearest(
     };
     let histories: Vec<&[u32]> = dataset.sequences.iter().collect();
     let mut reporter = Reporter::stderr();
-    reporter.start("profiles", histories.len() as u64, "users");
+    reporter.start("nearest users (--neighbours 0: none)", histories.len() as u64, "users");
     let progress = &mut |done: usize| reporter.advance_to(done as u64, String::new);
     let found = neighbours(model, query, &histories, k, progress)?;
     match &found {

@@ -132,7 +132,9 @@ fn check_value(entry: &Entry, key: &str, value: Value) -> Result<Value, String> 
         Err(error) => {
             let error = error.to_string();
             let hint = value.as_str().map(|value| did_you_mean(value, words(&error))).unwrap_or_default();
-            Err(format!("something else: {error}{hint}"))
+            // serde lists what it knows.
+            let listed = error.split_once("expected ").map(|(_, listed)| listed);
+            Err(format!("{}{hint}", listed.map_or_else(|| format!("something else: {error}"), str::to_owned)))
         }
     }
 }

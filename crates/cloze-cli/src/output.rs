@@ -1,8 +1,20 @@
-//! Standard output.
+//! Standard output, and where else results may go.
 
 use std::io::{ErrorKind, Write as _};
+use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use cloze_train::ModelFolder;
+
+/// That results are not put among the files of a model, where they would be taken for its own.
+pub(crate) fn check_no_model(output: &Path) -> Result<()> {
+    ensure!(
+        !ModelFolder::is_at(output),
+        "--output {} is a model folder: name another one, for these results alone",
+        output.display()
+    );
+    Ok(())
+}
 
 /// Prints a result. A reader who has gone away (`cloze ... | head`) is no error: the work is done by then.
 pub(crate) fn print(text: &str) -> Result<()> {

@@ -5,12 +5,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use cloze_data::Sequences;
+use cloze_data::log::TimeUnit;
 use cloze_eval::Recommender as _;
 use cloze_hybrid::{HybridBert4Rec, LearnerHybrid, LearnerStore, ProfileStore, Side};
 use cloze_train::{Model as _, ModelFolder, Reporter};
 
 use crate::commands::recommend::genre::Genre;
 use crate::text::count;
+
+/// What is said of an interaction that the store has.
+const KNOWN: &str = "known already, nothing was renewed";
 
 /// Items with their scores.
 type Best = Vec<(u32, f32)>;
@@ -29,6 +33,25 @@ pub(crate) struct Interaction {
     pub(crate) time: Option<i64>,
     /// Of an answer.
     pub(crate) score: Option<f32>,
+}
+
+impl Interaction {
+    /// Whether the user's sequence has it already: whoever sends an interaction twice, since no answer came, means one. Without
+    /// times that can't be told.
+    ///
+    /// # Errors
+    /// A time in another unit than theirs: it would stand at one end of the sequence for good.
+    fn is_in(&self, sequence: &[(u32, i64)]) -> Result<bool> {
+        let Some(time) = self.time else { return Ok(false) };
+        if let Some(&(_, newest)) = sequence.last() {
+            let (unit, theirs) = (TimeUnit::of(time).name(), TimeUnit::of(newest).name());
+            ensure!(
+                unit == theirs,
+                "--time {time} is in {unit}, and the user's newest interaction, at {newest}, in {theirs}: give it in {theirs} too"
+            );
+        }
+        Ok(sequence.contains(&(self.item, time)))
+    }
 }
 
 impl Stored {
@@ -94,12 +117,18 @@ impl Stored {
                 ensure!(score.is_none(), "--score: this model does not read scores, leave it out");
                 let mut store = ProfileStore::open(path, model)?;
                 let start = Instant::now();
+                if one.is_in(&store.timed_sequence(Side::User, user)?)? {
+                    return Ok((KNOWN.to_owned(), start.elapsed()));
+                }
                 store.observe(user, item, time)?;
                 Ok(("both profiles renewed".to_owned(), start.elapsed()))
             }
             Self::Learners(model) => {
                 let mut store = LearnerStore::open(path, model)?;
                 let start = Instant::now();
+                if one.is_in(&store.timed_sequence(Side::User, user)?)? {
+                    return Ok((KNOWN.to_owned(), start.elapsed()));
+                }
                 let renewed = store.answer(user, item, time, score)?;
                 let took = start.elapsed();
                 let moved =

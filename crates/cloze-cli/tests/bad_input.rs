@@ -162,7 +162,7 @@ fn nobody_elses_files_are_removed_with_a_model() {
     std::fs::write(world.path("knn/thesis.txt"), "years of work").unwrap();
     world.fails_saying(1, &TRAIN, &["knn holds thesis.txt", "did not write", "Move it elsewhere"]);
     std::fs::rename(world.path("knn/thesis.txt"), world.path("thesis.txt")).unwrap();
-    world.ok(&TRAIN);
+    world.ok(&[&TRAIN[..], &["--replace"]].concat());
     assert!(!world.path("knn/evaluation").exists(), "it was of the old model");
 }
 

@@ -151,17 +151,17 @@ fn a_score_is_asked_for_only_where_something_depends_on_it() {
 #[test]
 fn a_run_is_not_gone_on_with_over_a_tower_that_was_replaced_meanwhile() {
     let world = world();
-    let tower = |seed: &str| {
+    let tower = |seed: &str, more: &[&str]| {
         let sizes = ["--hidden", "8", "--layers", "1", "--heads", "1", "--max-length", "8", "--batch", "8"];
         let run = ["--steps", "3", "--warmup", "1", "--seed", seed, "--output", "bert"];
-        world.ok(&[&["train", "bert4rec", "--data", "school"][..], &sizes, &run].concat());
+        world.ok(&[&["train", "bert4rec", "--data", "school"][..], &sizes, &run, more].concat());
     };
-    tower("1");
+    tower("1", &[]);
     let run = ["train", "hybridbert4rec-learners", "--data", "school", "--output", "run", "--reuse", "bert"];
     let run = [&run[..], &["--cf-steps", "2", "--head-steps", "2", "--resume"]].concat();
     world.ok(&run);
     assert!(world.run(&run).stderr.contains("finished: nothing was trained"));
-    tower("2");
+    tower("2", &["--replace"]);
     world.fails_saying(1, &run, &["another run", "the model in bert was replaced since"]);
 }
 

@@ -66,6 +66,15 @@ fn profiles_are_built_asked_and_renewed() {
     assert_eq!(history.len(), before["history"].as_array().unwrap().len() + 1);
     let items = after["recommendations"].as_array().unwrap();
     assert!(items.iter().all(|item| item["id"] != best), "had, so not recommended again");
+    // Sent twice, it is taken down once; in another unit, not at all.
+    let said = world.ok(&[&update[..], &["--time", "99999999999"]].concat());
+    assert!(said.contains("known already"), "{said}");
+    world.fails_saying(
+        1,
+        &[&update[..], &["--time", "999999999990"]].concat(),
+        &["milliseconds", "seconds too"],
+    );
+    assert_eq!(recommended(&world, "store", "u100"), after);
     assert!(world.ok(&["recommend", "hybrid", "--store", "store", "--user", "u100"]).contains("user u100"));
 }
 
@@ -84,6 +93,7 @@ fn what_has_no_profiles_or_is_no_store_is_refused_with_the_way_out() {
     world.fails_saying(1, &build("hybrid"), &["finished profile store", "cloze profiles update"]);
     world.fails_saying(1, &[&ask[..3], &["nobody"], &ask[4..]].concat(), &["unknown user"]);
     world.fails_saying(2, &[&ask[..], &["--explain"]].concat(), &["--explain"]);
+    std::fs::remove_dir_all(world.path("hybrid")).unwrap();
     train(&world, "hybrid", "hidden");
     world.fails_saying(1, &ask, &["another model"]);
     let whole = std::fs::read(world.path("store")).unwrap();

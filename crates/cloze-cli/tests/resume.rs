@@ -175,6 +175,14 @@ fn ctrl_c_writes_a_checkpoint_and_says_how_to_go_on() {
     {
         assert!(stderr.contains(part), "no {part} in {stderr}");
     }
+    // Nor is a run trained by two at a time.
+    let resumed = [&run[..], &["--resume"]].concat();
+    let mut child = command(&world, &resumed).stderr(Stdio::null()).spawn().unwrap();
+    assert!(wait_for_changes(&world, "stopped", &mut child, 1));
+    let (message, _) = fail(&world, &resumed);
+    assert!(message.contains("another process trains this run"), "{message}");
+    child.kill().unwrap();
+    child.wait().unwrap();
     // Not overwritten by accident.
     let (message, _) = fail(&world, &run);
     assert!(message.contains("unfinished run (bert4rec at step"), "{message}");
@@ -208,7 +216,9 @@ fn a_finished_run_is_not_trained_again_and_another_is_not_taken_for_it() {
     assert_eq!(weights(&world, "run"), before);
     // Trained anew, it takes the old model's place with all that belonged to that.
     std::fs::create_dir(world.path("run/evaluation")).unwrap();
-    finish(&world, &with(&arguments("bert4rec", "run", &[]), "--steps", "121"));
+    let (message, _) = fail(&world, &with(&arguments("bert4rec", "run", &[]), "--steps", "121"));
+    assert!(message.contains("finished model (bert4rec on synthetic"), "{message}");
+    finish(&world, &with(&arguments("bert4rec", "run", &["--replace"]), "--steps", "121"));
     assert_eq!(world.json("run/config.json")["options"]["steps"], 121);
     assert_eq!(world.json("run/run.json")["options"]["steps"], 121);
     assert!(!world.path("run/evaluation").exists() && !world.path("run/training").exists());

@@ -215,11 +215,38 @@ fn a_fit_on_validation_items_is_tested_with_the_same_histories() {
 }
 
 #[test]
-fn training_again_replaces_the_model() {
+fn a_finished_model_is_replaced_by_those_who_say_so() {
     let world = World::new();
     world.train("popularity", "model");
-    world.train("item-knn", "model");
+    world.ok(&["evaluate", "model", "--protocols", "full"]);
+    let knn = ["train", "item-knn", "--data", "synthetic", "--output", "model"];
+    let kept = ["model holds a finished model (popularity on synthetic, seed 0", "--replace"];
+    world.fails_saying(1, &knn, &kept);
+    world.fails_saying(1, &[&knn[..], &["--resume"]].concat(), &["another run", "popularity", "--replace"]);
+    assert_eq!(world.json("model/config.json")["model"], "popularity");
+    assert!(world.path("model/evaluation/users.parquet").is_file());
+    let again = ["train", "popularity", "--data", "synthetic", "--output", "model", "--resume"];
+    assert!(world.run(&again).stderr.contains("finished: nothing was trained"));
+    world.ok(&[&knn[..], &["--replace"]].concat());
     assert_eq!(world.json("model/config.json")["model"], "item-knn");
+    assert!(!world.path("model/evaluation").exists());
+}
+
+#[test]
+fn results_are_not_put_among_the_files_of_a_model() {
+    let world = World::new();
+    for model in ["popularity", "item-knn"] {
+        world.train(model, model);
+        world.ok(&["evaluate", model, "--protocols", "full"]);
+    }
+    for command in [&["evaluate", "popularity"][..], &["archive", "popularity"], &["compare", "popularity"]] {
+        world.fails_saying(
+            1,
+            &[command, &["--output", "item-knn"]].concat(),
+            &["item-knn is a model folder"],
+        );
+    }
+    assert!(world.ok(&["compare", "item-knn"]).contains("item-knn"));
 }
 
 /// Settings with which a step takes milliseconds.
@@ -258,6 +285,10 @@ fn bert4rec_and_a_hybrid_on_its_tower() {
     let rows: Value = serde_json::from_str(&rows).unwrap();
     assert_eq!(rows[0]["model"], "hybridbert4rec-trained-projections");
     world.ok(&["recommend", "hybrid", "--user", "u1"]);
+
+    let own =
+        [&["train", "hybridbert4rec"][..], &data, &["bert"], &hybrid, &variant, &["--replace"]].concat();
+    world.fails_saying(1, &own, &["bert is the model that is reused"]);
 
     // An option that the reused part overrules is not passed over in silence.
     let call = world.run(

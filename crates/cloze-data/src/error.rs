@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use arrow::error::ArrowError;
 
 pub use crate::error_text::Attempt;
-use crate::error_text::{did_you_mean, separator_hint, unobtainable};
+use crate::error_text::{beginning, cells, did_you_mean, separator_hint, unobtainable};
 
 /// An error of this crate. Messages name the file, the line and the value, and say what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,7 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// A cell of a text file is not what its column holds.
-    #[error("{}, line {line}, {column}: found {value:?}, expected {expected}", file.display())]
+    #[error("{}, line {line}, {column}: found {:?}, expected {expected}", file.display(), beginning(value))]
     Cell {
         /// The file.
         file: PathBuf,
@@ -68,7 +68,7 @@ pub enum DataError {
         expected: usize,
     },
     /// The header of a text file lacks a column.
-    #[error("{}, line 1: no column {column:?} ({role}); the header has {}{}", file.display(), found.join(", "), separator_hint(found))]
+    #[error("{}, line 1: no column {column:?} ({role}); the header has {}{}", file.display(), cells(found), separator_hint(found))]
     Header {
         /// The file.
         file: PathBuf,
@@ -281,7 +281,8 @@ pub enum DataError {
     /// A text that names no split.
     #[error(
         "split {given:?}: {reason}; known: leave-one-out, global-time, global-time:VALIDATION,TEST with shares \
-         (0.8,0.9), dates (2000-12-01,2001-01-01) or times of the data"
+         (0.8,0.9; 0.9 alone is the same, the validation part being as large as the test part), dates \
+         (2000-12-01,2001-01-01) or times of the data"
     )]
     UnknownSplit {
         /// The text.

@@ -1,5 +1,6 @@
 //! How errors are made and what they say at length.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use crate::DataError;
@@ -37,7 +38,7 @@ impl DataError {
     pub(crate) fn reason(&self) -> String {
         match self {
             Self::Cell { column, value, expected, .. } => {
-                format!("{column}: found {value:?}, expected {expected}")
+                format!("{column}: found {:?}, expected {expected}", beginning(value))
             }
             Self::Fields { found, expected, separator, .. } => {
                 format!("{found} fields, expected at least {expected} separated by {separator}")
@@ -103,11 +104,52 @@ pub(crate) fn unobtainable(name: &str, attempts: &[Attempt], wanted: &[String], 
     )
 }
 
+/// Characters of a text that an error shows: a cell may be as long as a file.
+const SHOWN: usize = 80;
+/// Cells of a header that an error shows.
+const CELLS: usize = 30;
+
+/// The beginning of a text.
+pub(crate) fn beginning(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => Cow::from(format!("{}…", &text[..end])),
+        None => Cow::from(text),
+    }
+}
+
+/// The first cells of a header.
+pub(crate) fn cells(found: &[String]) -> String {
+    let shown: Vec<_> = found.iter().take(CELLS).map(|cell| beginning(cell)).collect();
+    let more = found.len().saturating_sub(CELLS);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    shown.join(", ").replace('\r', "\\r") + &rest
+}
+
 /// A header of one cell is mostly one that was cut at the wrong character.
 pub(crate) fn separator_hint(found: &[String]) -> String {
+    if found.iter().any(|cell| cell.contains('\r')) {
+        return ": its lines end in CR alone, as old Macintosh files do; convert them (tr '\\r' '\\n')"
+            .to_owned();
+    }
     let [only] = found else { return String::new() };
     match only.chars().find(|character| [';', '\t', '|', ','].contains(character)) {
         Some(character) => format!(": one cell; is the separator {character:?}?"),
         None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_shows_no_more_of_a_file_than_fits_a_screen() {
+        assert_eq!(beginning(&"ä".repeat(SHOWN)), "ä".repeat(SHOWN));
+        assert_eq!(beginning(&"ä".repeat(3000)), "ä".repeat(SHOWN) + "…");
+        let names: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+        assert!(cells(&names).ends_with("29 and 70 more"), "{}", cells(&names));
+        let macintosh = ["user".to_owned(), "item\ru0".to_owned()];
+        assert_eq!(cells(&macintosh), "user, item\\ru0");
+        assert!(separator_hint(&macintosh).contains("CR"));
     }
 }

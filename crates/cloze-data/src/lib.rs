@@ -49,7 +49,7 @@ mod split_time;
 pub mod staging;
 mod synthetic;
 mod vocabulary;
-mod whole_file;
+pub mod whole_file;
 
 pub use dataset::Dataset;
 pub use describe::{Bucket, Description, Distribution, Span, describe};

@@ -241,7 +241,8 @@ impl EncoderConfig {
         for (key, value) in [("heads", self.heads), ("intermediate", self.intermediate)] {
             check(value > 0, key, value, "must be at least 1")?;
         }
-        check(self.hidden.is_multiple_of(self.heads), "heads", self.heads, "must divide hidden")?;
+        let heads = format!("{} (hidden = {})", self.heads, self.hidden);
+        check(self.hidden.is_multiple_of(self.heads), "heads", heads, "must divide hidden")?;
         let slope = self.distance_slope;
         check((0.0..=MAX_SLOPE).contains(&slope), "distance_slope", slope, "must be in [0, 1000]")?;
         check(self.norm != Norm::None, "norm", "none", "a transformer's is post or pre")

@@ -85,6 +85,15 @@ pub fn open(
     }
 }
 
+/// That the engine which is asked for is one that there is, whether or not this machine can use it.
+///
+/// # Errors
+/// An unknown name.
+pub fn check_named() -> Result<()> {
+    let name = named();
+    if name == AUTO || ENGINES.contains(&&name[..]) { Ok(()) } else { Err(unknown(name)) }
+}
+
 fn unknown(name: String) -> EncoderError {
     EncoderError::environment(ENGINE_VARIABLE, name, &["auto", "cpu", "cuda", "reference"])
 }

@@ -44,6 +44,6 @@ pub(crate) fn stored(
         notes: Vec::new(),
     };
     let vocabularies = Vocabularies { items: ids("x", items), users: ids("l", users) };
-    ModelFolder::write(&path, &card, &vocabularies, tensors, &[]).unwrap();
+    ModelFolder::write(&path, &card, &vocabularies, tensors, &[], None).unwrap();
     path
 }

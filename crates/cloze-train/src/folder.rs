@@ -7,7 +7,7 @@
 //! | `model.safetensors` | the weights, and of which configuration and vocabulary they are; nothing that can execute on load |
 //! | `metrics.jsonl`, `learning-curve.svg` | a line for each [`Record`] of the training run, and their picture |
 //! | `events.out.tfevents.cloze` | the same records for TensorBoard |
-//! | `run.json` | where checkpoints were kept: what run the model is the result of |
+//! | `run.json` | what run the model is the result of |
 
 mod card;
 mod error;
@@ -21,7 +21,7 @@ pub use card::{Card, FORMAT, TrainedOn};
 pub use error::FolderError;
 pub(crate) use names::is_model_file;
 
-use crate::checkpoint::{CURVE_FILE, RUN_FILE, TRAINING_FOLDER};
+use crate::checkpoint::{CURVE_FILE, RUN_FILE, RunIdentity, TRAINING_FOLDER};
 use crate::curve;
 use crate::events::{self, EVENTS_FILE};
 use crate::progress::Record;
@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// File names inside a model folder.
@@ -87,7 +88,8 @@ pub struct ModelFolder {
 impl ModelFolder {
     /// Writes a model folder: first whole under a temporary name, synced, then renamed into place, so that a model that
     /// stood there survives any failure. The checkpoints of the run inside `path` are removed last: whatever moment this
-    /// is cut off at, the model is complete, or the run goes on to write it.
+    /// is cut off at, the model is complete, or the run goes on to write it. `run` is what the model is the result of, so that the
+    /// same run is known to be finished.
     ///
     /// # Errors
     /// Without checkpoints those of [`ModelFolder::check_free`], and any failure to write.
@@ -97,8 +99,10 @@ impl ModelFolder {
         vocabularies: &Vocabularies,
         tensors: &[NamedTensor<'_>],
         records: &[Record],
+        run: Option<&RunIdentity>,
     ) -> Result<(), FolderError> {
-        if !has_run(path) {
+        let goes_on = has_run(path);
+        if !goes_on {
             Self::check_free(path)?;
         }
         let mut lines = Vec::new();
@@ -115,6 +119,10 @@ impl ModelFolder {
         if !records.is_empty() {
             files.push((CURVE_FILE, curve::svg(records).into_bytes()));
             files.push((EVENTS_FILE, events::file(records)));
+        }
+        // The run whose checkpoints lie there brings its own.
+        if let Some(run) = run.filter(|_| !goes_on) {
+            files.push((RUN_FILE, json(run, path)?));
         }
         put_files(path, &files)
     }
@@ -133,6 +141,23 @@ impl ModelFolder {
     /// free.
     pub fn is_of_finished_run(path: &Path) -> bool {
         free::is_model(path) && path.join(RUN_FILE).is_file() && !has_run(path)
+    }
+
+    /// Whether a model lies at `path`, of whatever version.
+    pub fn is_at(path: &Path) -> bool {
+        free::is_model(path)
+    }
+
+    /// That no finished model lies at `path` which [`ModelFolder::write`] would replace. One that an unfinished run is to replace
+    /// was given up when that began.
+    ///
+    /// # Errors
+    /// [`FolderError::Finished`].
+    pub fn check_no_model(path: &Path) -> Result<(), FolderError> {
+        match free::model_at(path).filter(|_| !has_run(path)) {
+            Some(model) => Err(FolderError::Finished { path: path.to_owned(), model }),
+            None => Ok(()),
+        }
     }
 
     /// Opens a model folder and checks its configuration and vocabulary, and that the weights were trained with them; the
@@ -173,7 +198,7 @@ impl ModelFolder {
         let path = self.path.join(METRICS_FILE);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(source) => return Err(io(&path, source)),
         };
         let record = |(line, text): (usize, &str)| {
@@ -296,7 +321,10 @@ fn json_line<T: Serialize>(value: &T, path: &Path) -> Result<Vec<u8>, FolderErro
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, FolderError> {
-    fs::read(path).map_err(|source| io(path, source))
+    fs::read(path).map_err(|source| match source.kind() {
+        ErrorKind::NotFound => FolderError::Incomplete { path: path.to_owned() },
+        _ => io(path, source),
+    })
 }
 
 fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, FolderError> {

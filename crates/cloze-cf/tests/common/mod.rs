@@ -77,7 +77,7 @@ pub fn written_with<M: Model>(
         notes: Vec::new(),
     };
     let vocabularies = Vocabularies { items: ids("i", items), users: ids("u", 4) };
-    ModelFolder::write(folder, &card, &vocabularies, tensors, &[]).unwrap();
+    ModelFolder::write(folder, &card, &vocabularies, tensors, &[], None).unwrap();
     ModelFolder::open(folder).unwrap()
 }
 

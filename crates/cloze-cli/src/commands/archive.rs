@@ -6,11 +6,13 @@ use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::commands::compare;
+use crate::output::{check_no_model, note};
 
 const EXAMPLES: &str = "\
 Examples:
   cloze archive runs/bert/evaluation --output supplement/bert
-  cloze compare supplement/bert supplement/knn   # the same table and tests as of the evaluations";
+  # the same table and tests as of the evaluations
+  cloze compare supplement/bert supplement/knn";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -32,6 +34,9 @@ impl Archive {
             "{} has an evaluation already: name another folder",
             self.output.display()
         );
-        Ok(compare::load(&self.folder)?.archive(&self.output)?)
+        check_no_model(&self.output)?;
+        compare::load(&self.folder)?.archive(&self.output)?;
+        note(&format!("saved: {}", self.output.display()));
+        Ok(())
     }
 }

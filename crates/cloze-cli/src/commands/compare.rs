@@ -9,15 +9,18 @@ use cloze_eval::{
     results_with, write_together,
 };
 
-use crate::output::{print, print_json};
+use crate::output::{check_no_model, print, print_json};
 
 const EXAMPLES: &str = "\
 Examples:
   cloze compare runs/knn runs/popularity
   cloze compare runs/knn runs/popularity --baseline popularity
-  cloze compare runs/hybrid runs/bert runs/sasrec --order hybridbert4rec,bert4rec,sasrec
-  cloze compare runs/mf-s0 runs/mf-s1 runs/plain-s0 runs/plain-s1 --questions questions.json
-  cloze compare runs/bert-s0 runs/bert-s1 runs/knn --published published.json --output runs/table";
+  cloze compare runs/hybrid runs/bert runs/sasrec \\
+      --order hybridbert4rec,bert4rec,sasrec
+  cloze compare runs/mf-s0 runs/mf-s1 runs/plain-s0 runs/plain-s1 \\
+      --questions questions.json
+  cloze compare runs/bert-s0 runs/bert-s1 runs/knn \\
+      --published published.json --output runs/table";
 
 /// The evaluation's own file: what tells its folder from a model folder.
 pub(super) const EVALUATION_FILE: &str = "evaluation.json";
@@ -57,6 +60,7 @@ pub(crate) struct Compare {
 
 impl Compare {
     pub(crate) fn run(self) -> Result<()> {
+        self.output.as_deref().map_or(Ok(()), check_no_model)?;
         let evaluations = self.folders.iter().map(|folder| load(folder)).collect::<Result<Vec<_>>>()?;
         let published: Vec<Published> = read(self.published.as_deref(), "published figures")?;
         for (place, figure) in (1..).zip(&published) {

@@ -19,15 +19,17 @@ Examples:
 const MOODLE_EXAMPLES: &str = "\
 Examples:
   cloze convert moodle Fractions-grades.csv Angles-grades.csv --output log.csv
-  cloze convert moodle 'Maths Grades.csv' --objective Arithmetic --output log.csv
+  cloze convert moodle 'Maths Grades.csv' --objective Arithmetic \\
+      --output log.csv
 
-What is read, in English: the report \"Grades\" of a quiz with marks for each question, and the gradebook as plain
-text with percentages.";
+What is read, in English: the report \"Grades\" of a quiz with marks for each
+question, and the gradebook as plain text with percentages.";
 
 const ILIAS_EXAMPLES: &str = "\
 Examples:
   cloze convert ilias Fractions_results.csv --output log.csv
-  cloze convert ilias Week_1_results.csv --encoding latin-1 --points Halves=2 --output log.csv
+  cloze convert ilias Week_1_results.csv --encoding latin-1 \\
+      --points Halves=2 --output log.csv
 
 What is read, in English or German: the results of a test, exported as CSV.";
 

@@ -5,7 +5,7 @@ use clap::Args;
 use cloze_data::{DataError, DataOptions, Silent, fetch, manifests};
 use cloze_encoder::cpu::Level;
 use cloze_encoder::cuda;
-use cloze_encoder::engine::ENGINES;
+use cloze_encoder::engine::{self, ENGINES};
 
 use crate::data_args::DataArgs;
 use crate::models;
@@ -47,7 +47,7 @@ impl Doctor {
 
 /// The engines of this build, the chosen one first, and the instructions that it uses.
 fn engines() -> String {
-    match Level::chosen() {
+    match engine::check_named().and_then(|()| Level::chosen()) {
         Ok(level) => ENGINES.join(", ").replacen("cpu", &format!("cpu ({level})"), 1),
         Err(error) => error.to_string(),
     }

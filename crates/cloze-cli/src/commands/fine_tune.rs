@@ -20,13 +20,18 @@ use crate::text::{WIDTH, count, quoted, wrap};
 
 const EXAMPLES: &str = "\
 Examples:
-  cloze fine-tune --data amazon-musical-instruments --reviews amazon-musical-instruments \\
+  cloze fine-tune --data amazon-musical-instruments \\
+      --reviews amazon-musical-instruments \\
       --text-model bert-base-uncased --output runs/bert-music
-  cloze train bert-rs --data amazon-musical-instruments --reviews amazon-musical-instruments \\
+  cloze train bert-rs --data amazon-musical-instruments \\
+      --reviews amazon-musical-instruments \\
       --text-model runs/bert-music --output runs/bert-rs
-  cloze fine-tune --data mydata --reviews reviews.jsonl.gz --text-model DIR --output DIR --resume   # goes on after Ctrl-C
+  # goes on after Ctrl-C
+  cloze fine-tune --data mydata --reviews reviews.jsonl.gz --text-model DIR \\
+      --output DIR --resume
 
-Only reviews of the training part are read. One in twenty is not learned from: perplexity and pairs are measured on these.";
+Only reviews of the training part are read. One in twenty is not learned from:
+perplexity and pairs are measured on these.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -70,6 +75,9 @@ pub(crate) struct FineTune {
     /// Go on with an interrupted run
     #[arg(long)]
     resume: bool,
+    /// Replace the fine-tuned model in --output once the new one is done
+    #[arg(long, conflicts_with = "resume")]
+    replace: bool,
     /// Seconds between two checkpoints
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     checkpoint_every: u64,
@@ -80,7 +88,8 @@ pub(crate) struct FineTune {
 impl FineTune {
     pub(crate) fn run(self) -> Result<()> {
         let output = &self.output;
-        let ours = fine_tuned(output)?.is_some() || Checkpoints::refusal(output).is_some();
+        let (finished, unfinished) = (fine_tuned(output)?.is_some(), Checkpoints::refusal(output).is_some());
+        let ours = finished || unfinished;
         let empty = std::fs::read_dir(output).map_or(true, |mut entries| entries.next().is_none());
         ensure!(
             ours || empty,
@@ -90,6 +99,11 @@ impl FineTune {
         if let Some(refusal) = Checkpoints::refusal(output).filter(|_| !self.resume) {
             return Err(refusal.into());
         }
+        ensure!(
+            self.resume || self.replace || !finished || unfinished,
+            "{} holds a fine-tuned model: choose another --output, or --replace it when the new one is done",
+            output.display()
+        );
         let mut reporter = Reporter::stderr();
         let dataset = load(&self.dataset, &self.data.options(), &mut reporter)?;
         let split = self.split.of(&dataset.sequences)?;

@@ -18,7 +18,8 @@ use crate::text::{WIDTH, count, wrap};
 const EXAMPLES: &str = "\
 Examples:
   cloze judge pool.csv runs/hybrid runs/knn
-  cloze judge pool.csv runs/hybrid runs/knn runs/new --top 5 --json   # runs/new was not in the pool: see its share judged
+  # runs/new was not in the pool: see its share judged
+  cloze judge pool.csv runs/hybrid runs/knn runs/new --top 5 --json
 `cloze pool` writes the file.";
 
 #[derive(Debug, Args)]

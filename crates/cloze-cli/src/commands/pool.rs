@@ -15,8 +15,10 @@ use crate::text::{count, quoted};
 const EXAMPLES: &str = "\
 Examples:
   cloze pool runs/hybrid runs/knn --output pool.csv
-  cloze pool runs/hybrid runs/knn runs/random --output pool.csv --top 10 --users 50 --seed 1
-Then fill in the column `relevant` (1 relevant, 0 not, or grades from 0 to 3; empty: not judged), and:
+  cloze pool runs/hybrid runs/knn runs/random --output pool.csv --top 10 \\
+      --users 50 --seed 1
+Then fill in the column `relevant` (1 relevant, 0 not, or grades from 0 to 3;
+empty: not judged), and:
   cloze judge pool.csv runs/hybrid runs/knn runs/random";
 
 #[derive(Debug, Args)]

@@ -14,32 +14,43 @@ use crate::trained;
 
 const EXAMPLES: &str = "\
 Examples:
-  cloze train hybridbert4rec --variant trained-projections --data ml-100k --output runs/hybrid
+  cloze train hybridbert4rec --variant trained-projections --data ml-100k \\
+      --output runs/hybrid
   cloze profiles build runs/hybrid --store profiles.redb
   cloze recommend runs/hybrid --store profiles.redb --user 196
-  cloze profiles update runs/hybrid --store profiles.redb --user 196 --item 'Toy Story (1995)' --time 893286638";
+  cloze profiles update runs/hybrid --store profiles.redb --user 196 \\
+      --item 'Toy Story (1995)' --time 893286638";
 
 const BUILD_EXAMPLES: &str = "\
 Example:
   cloze profiles build runs/hybrid --store profiles.redb
 
-The store has all interactions of the data, held-out ones too: it is for recommending, not for evaluation. A build that was
-stopped goes on where it was.";
+The store has all interactions of the data, held-out ones too: it is for
+recommending, not for evaluation. A build that was stopped goes on where it was.";
 
 const UPDATE_EXAMPLES: &str = "\
 Examples:
-  cloze profiles update runs/hybrid --store profiles.redb --user 196 --item 1 --time 893286638
-  cloze profiles update runs/hybrid --store profiles.redb --user 196 --item 'Toy Story (1995)' --time 893286638
-  cloze profiles update runs/learners --store profiles.redb --user 123 --item 4711 --time 89 --score 1
+  cloze profiles update runs/hybrid --store profiles.redb --user 196 \\
+      --item 1 --time 893286638
+  cloze profiles update runs/hybrid --store profiles.redb --user 196 \\
+      --item 'Toy Story (1995)' --time 893286638
+  cloze profiles update runs/learners --store profiles.redb --user 123 \\
+      --item 4711 --time 89 --score 1
 
-Renews the profiles of that user and that item and no other, or, if it fails, nothing. Where the model is of learners, an answer
-can make an objective easier or harder for the learner: then the exercises of it that the learner took are renewed too.";
+Renews the profiles of that user and that item and no other, or, if it fails,
+nothing. Where the model is of learners, an answer can make an objective easier
+or harder for the learner: then the exercises of it that the learner took are
+renewed too.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Profiles {
     #[command(subcommand)]
     command: Command,
+}
+
+fn time(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "expected a whole number, in the unit of the data's times".to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,7 +95,7 @@ struct Update {
     #[arg(long)]
     item: String,
     /// When, in the unit of the data's times (ml-100k: Unix seconds); left out where the data have no times
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = time)]
     time: Option<i64>,
     /// Of a hybridbert4rec-learners: the score of the answer, as the data have it
     #[arg(long, value_name = "SCORE")]

@@ -2,11 +2,12 @@
 
 mod lessons;
 mod overruled;
+mod unread;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::error::{Error, ErrorKind};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
 use cloze_data::{SplitSpec, load};
@@ -29,8 +30,12 @@ const EXAMPLES: &str = "\
 Examples:
   cloze train item-knn --data ml-100k --output runs/knn
   cloze train item-knn --data ml-100k --output runs/knn --neighbours 50
-  cloze train item-knn --data ml-100k --output runs/knn-time --split global-time:0.8,0.9
-  cloze train bert4rec --data ml-1m --output runs/bert --resume   # goes on after Ctrl-C or a crash
+  cloze train item-knn --data ml-100k --output runs/knn-time \\
+      --split global-time:0.8,0.9
+  # goes on after Ctrl-C or a crash
+  cloze train bert4rec --data ml-1m --output runs/bert --resume
+  cloze train item-knn --data ml-100k --output runs/knn --neighbours 20 \\
+      --replace
   cloze train item-knn --help   # the model's options";
 
 /// The flag that names a trained model to reuse.
@@ -51,11 +56,15 @@ struct Common {
     /// Data set: a built-in name (see `cloze data list`), a prepared folder, or the path of a manifest (.toml)
     #[arg(long = "data", value_name = "NAME")]
     dataset: String,
-    /// Folder for the trained model
+    /// Folder for the trained model; one that is there stays, unless --replace is given
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
+    /// Replace the finished model in --output, and its evaluation, once the new one is done
+    #[arg(long, conflicts_with = "resume")]
+    replace: bool,
     /// What is held out: each user's last two items (leave-one-out), or what comes after a point in time, the same for
-    /// all users: global-time (the last two tenths of the interactions), global-time:0.7,0.85, global-time:2000-11-01,2001-01-01
+    /// all users: global-time (the last two tenths of the interactions), global-time:0.7,0.85 (0.85 alone is the same: a validation
+    /// part as large as the test part), global-time:2000-11-01,2001-01-01
     #[arg(long, value_name = "SPLIT", default_value_t = SplitSpec::default())]
     split: SplitSpec,
     /// What to learn from: the training part alone, or the validation part too
@@ -199,6 +208,7 @@ impl Train {
         if let Some(refusal) = Checkpoints::refusal(output).filter(|_| !self.common.resume) {
             return Err(refusal.into());
         }
+        self.check_kept()?;
         let mut reporter = Reporter::stderr();
         let dataset = load(&self.common.dataset, &self.common.data.options(), &mut reporter)?;
         let split = self.common.split.of(&dataset.sequences)?;
@@ -216,7 +226,8 @@ impl Train {
             note("This run is finished: nothing was trained.");
             return self.print_next(&ModelFolder::open(output)?.card, &example);
         }
-        let checkpoints = self.checkpoints(identity)?;
+        unread::said(self.entry, &self.flags, &options).iter().for_each(|text| note(text));
+        let checkpoints = self.checkpoints(identity.clone())?;
         let earlier = checkpoints.earlier_seconds();
         let began = Instant::now();
         let data = Source { dataset: &dataset, split: split.as_ref(), origin: &trained_on };
@@ -237,8 +248,36 @@ impl Train {
             notes: reporter.notes().to_vec(),
         };
         let vocabularies = Vocabularies { items: dataset.items, users: dataset.users };
-        ModelFolder::write(output, &card, &vocabularies, &trained.tensors, reporter.records())?;
+        ModelFolder::write(
+            output,
+            &card,
+            &vocabularies,
+            &trained.tensors,
+            reporter.records(),
+            Some(&identity),
+        )?;
         self.print_next(&card, &example)
+    }
+
+    /// That no model is lost which nobody gave up.
+    fn check_kept(&self) -> Result<()> {
+        let output = &self.common.output;
+        if let Some(reuse) = &self.reuse {
+            let same = reuse
+                .canonicalize()
+                .is_ok_and(|reuse| output.canonicalize().is_ok_and(|output| output == reuse));
+            ensure!(
+                !same,
+                "--output {} is the model that is reused: choose another folder",
+                output.display()
+            );
+        }
+        // Whether the finished run is this one is known once the data are.
+        let may_be_this = self.common.resume && ModelFolder::is_of_finished_run(output);
+        if !(self.common.replace || may_be_this) {
+            ModelFolder::check_no_model(output)?;
+        }
+        Ok(())
     }
 
     fn identity(&self, options: &Options, trained_on: &TrainedOn) -> RunIdentity {

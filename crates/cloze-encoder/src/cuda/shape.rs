@@ -16,6 +16,8 @@ const TILES: usize = 64;
 /// The fast attention's head widths are multiples of this, up to the second.
 const HEAD_STEP: usize = 16;
 const WIDEST_HEAD: usize = 128;
+/// Rows of blocks that a launch may have: the fast attention has one for each sequence.
+const MOST_SEQUENCES: usize = 65_535;
 
 /// Sizes that launches follow from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +94,8 @@ impl Shape {
     ) -> Option<Launch> {
         let fits = self.precision == Precision::Bf16
             && self.head_width.is_multiple_of(HEAD_STEP)
-            && self.head_width <= WIDEST_HEAD;
+            && self.head_width <= WIDEST_HEAD
+            && sequences <= MOST_SEQUENCES;
         // Two matrices of 32 rows at a time, and three numbers for each row.
         let rows = staged.next_multiple_of(32);
         let shared = 2 * 2 * rows * (self.head_width + 8) + 12 * rows;

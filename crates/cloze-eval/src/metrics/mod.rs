@@ -82,6 +82,8 @@ impl FromStr for Metric {
 
     fn from_str(text: &str) -> Result<Self, EvalError> {
         let unknown = || EvalError::UnknownMetric { given: text.to_owned() };
+        // Tables have them in capitals.
+        let text = text.to_ascii_lowercase();
         if text == "mrr" {
             return Ok(Self::Mrr);
         }
@@ -119,12 +121,14 @@ mod tests {
         for metric in Metric::ALL {
             assert_eq!(metric.to_string().parse::<Metric>().unwrap(), metric);
         }
-        assert_eq!("hr@10".parse::<Metric>().unwrap(), Metric::Recall(10));
+        for name in ["hr@10", "HR@10", "Recall@10"] {
+            assert_eq!(name.parse::<Metric>().unwrap(), Metric::Recall(10));
+        }
     }
 
     #[test]
     fn an_unknown_name_lists_the_forms() {
-        for text in ["", "recall", "recall@0", "ndcg@x", "map@10", "MRR"] {
+        for text in ["", "recall", "recall@0", "ndcg@x", "map@10", "Mean"] {
             let message = text.parse::<Metric>().unwrap_err().to_string();
             assert!(message.contains("ndcg@K"), "{message}");
         }

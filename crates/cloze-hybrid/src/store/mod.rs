@@ -179,17 +179,29 @@ impl<'m> ProfileStore<'m> {
         self.sequence_in(&self.read()?, side, number)
     }
 
+    /// The same with their times; 0 where the store's interactions have none.
+    ///
+    /// # Errors
+    /// As of [`ProfileStore::sequence`].
+    pub fn timed_sequence(&self, side: Side, number: u32) -> Result<Vec<(u32, i64)>, StoreError> {
+        Ok(self.timed_in(&self.read()?, side, number)?.0)
+    }
+
     pub(crate) fn sequence_in(
         &self,
         reading: &ReadTransaction,
         side: Side,
         number: u32,
     ) -> Result<Vec<u32>, StoreError> {
+        Ok(self.timed_in(reading, side, number)?.ids())
+    }
+
+    fn timed_in(&self, reading: &ReadTransaction, side: Side, number: u32) -> Result<Timed, StoreError> {
         self.check_known(side, number)?;
         let table = reading.open_table(side.sequences()).map_err(|error| self.failed(error))?;
         let bytes = table.get(number).map_err(|error| self.failed(error))?;
         let found = bytes.and_then(|bytes| Timed::decode(bytes.value()));
-        Ok(found.ok_or_else(|| self.lacks("sequence", side, number))?.ids())
+        found.ok_or_else(|| self.lacks("sequence", side, number))
     }
 
     pub(crate) fn profile_in(

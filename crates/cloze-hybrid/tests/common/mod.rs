@@ -75,7 +75,7 @@ pub(crate) fn write<M: Model>(path: &Path, model: &M, origin: TrainedOn) {
         notes: Vec::new(),
     };
     let vocabularies = Vocabularies { items: ids(ITEMS), users: ids(USERS) };
-    ModelFolder::write(path, &card, &vocabularies, &model.tensors().unwrap(), &[]).unwrap();
+    ModelFolder::write(path, &card, &vocabularies, &model.tensors().unwrap(), &[], None).unwrap();
 }
 
 pub(crate) fn scores(model: &mut impl Recommender, history: &[u32]) -> Vec<f32> {

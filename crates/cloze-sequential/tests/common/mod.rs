@@ -70,7 +70,7 @@ pub(crate) fn write<M: Model>(path: &Path, model: &M, options: &M::Options) {
     };
     let ids = |n: usize| Vocabulary::new((0..n).map(|i| i.to_string()).collect(), None).unwrap();
     let vocabularies = Vocabularies { items: ids(ITEMS), users: ids(6 * ITEMS) };
-    ModelFolder::write(path, &card, &vocabularies, &model.tensors().unwrap(), &[]).unwrap();
+    ModelFolder::write(path, &card, &vocabularies, &model.tensors().unwrap(), &[], None).unwrap();
 }
 
 pub(crate) fn reload<M: Model>(path: &Path) -> Result<M, TrainError> {

@@ -37,8 +37,18 @@ pub enum CheckpointError {
         /// How far it is, if that can be told.
         progress: String,
     },
+    /// Two processes would write the same checkpoints.
+    #[error("{}: another process trains this run: wait for it, or choose another --output", path.display())]
+    Busy {
+        /// The run's folder.
+        path: PathBuf,
+    },
     /// The folder's run is not the one that was asked for.
-    #[error("{} is of another run than this one: {differences}. Give the same options, or choose another --output", path.display())]
+    #[error(
+        "{} is of another run than this one: {differences}. Give the same options, choose another --output, or --replace a run \
+         that is finished",
+        path.display()
+    )]
     OtherRun {
         /// The run's file.
         path: PathBuf,

@@ -29,7 +29,7 @@ use crate::interrupt::Interrupt;
 use crate::progress::Record;
 use files::{remove, replace_folder, write_renamed};
 use saved::{STATE_FILE, TENSORS_FILE, read_mark};
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,8 @@ pub struct Checkpoints {
     events: usize,
     /// Words for the user about the run that goes on.
     notes: Vec<String>,
+    /// The run's identity, locked: two processes would write the same files. Held once the run is begun.
+    lock: Option<File>,
 }
 
 impl Checkpoints {
@@ -69,7 +71,7 @@ impl Checkpoints {
     /// starts if there is none. Nothing is written before the first checkpoint.
     ///
     /// # Errors
-    /// An unfinished run that was not to be resumed, one of another identity, or a damaged one.
+    /// An unfinished run that was not to be resumed, one of another identity, a damaged one, or one that another process trains.
     pub fn open(output: &Path, identity: RunIdentity, resume: bool) -> Result<Self, CheckpointError> {
         let folder = output.join(TRAINING_FOLDER);
         let mut this = Self {
@@ -81,6 +83,7 @@ impl Checkpoints {
             records: Vec::new(),
             events: 0,
             notes: Vec::new(),
+            lock: None,
         };
         if !this.folder.join(RUN_FILE).is_file() {
             return Ok(this);
@@ -91,6 +94,7 @@ impl Checkpoints {
         let path = this.folder.join(RUN_FILE);
         let stored = read_identity(&path)?;
         refuse_other(&path, &stored, &this.identity)?;
+        this.lock(&path)?;
         this.notes.extend(stored.caution(&this.identity));
         this.read_records()?;
         Ok(this)
@@ -256,15 +260,30 @@ impl Checkpoints {
         )
     }
 
-    fn begin(&self) -> Result<(), CheckpointError> {
-        let path = self.folder.join(RUN_FILE);
-        if path.is_file() {
+    fn begin(&mut self) -> Result<(), CheckpointError> {
+        if self.lock.is_some() {
             return Ok(());
         }
-        let json = serde_json::to_vec_pretty(&self.identity).unwrap_or_default();
-        fs::create_dir_all(&self.folder)
-            .and_then(|()| write_renamed(&path, &json))
-            .map_err(|error| self.unwritten(&path, error.to_string()))
+        let path = self.folder.join(RUN_FILE);
+        // Where one is there, another process has begun in the same folder meanwhile.
+        if !path.is_file() {
+            let json = serde_json::to_vec_pretty(&self.identity).unwrap_or_default();
+            fs::create_dir_all(&self.folder)
+                .and_then(|()| write_renamed(&path, &json))
+                .map_err(|error| self.unwritten(&path, error.to_string()))?;
+        }
+        self.lock(&path)
+    }
+
+    /// Makes the run this process's.
+    fn lock(&mut self, path: &Path) -> Result<(), CheckpointError> {
+        let file = File::open(path).map_err(|error| self.unwritten(path, error.to_string()))?;
+        // A file system without locks does without.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(CheckpointError::Busy { path: self.folder.clone() });
+        }
+        self.lock = Some(file);
+        Ok(())
     }
 
     fn write(&self, name: &str, aside: &str, saved: &Saved) -> Result<(), CheckpointError> {
@@ -281,6 +300,9 @@ impl Checkpoints {
         {
             Ok(mark) => {
                 format!("The checkpoint of step {} is intact: make room, then go on with --resume", mark.step)
+            }
+            Err(_) if self.folder.join(RUN_FILE).is_file() => {
+                "There is no checkpoint yet: make room, then start again with --resume".to_owned()
             }
             Err(_) => "There is no checkpoint yet: make room, then train again".to_owned(),
         };

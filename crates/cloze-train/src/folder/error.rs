@@ -22,6 +22,12 @@ pub enum FolderError {
         /// The path as given.
         path: PathBuf,
     },
+    /// One of the files that every model has is not there.
+    #[error("{} is missing: the model folder is not whole. Copy it anew, or train the model again", path.display())]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+    },
     /// Writing would destroy something that is not a model.
     #[error("{} exists and is not a model folder: nothing was written. Choose another --output or remove it", path.display())]
     Occupied {
@@ -40,6 +46,14 @@ pub enum FolderError {
         path: PathBuf,
         /// The file or folder.
         file: PathBuf,
+    },
+    /// Writing would destroy a model that nobody gave up.
+    #[error("{} holds a finished model ({model}): choose another --output, or --replace it when the new one is done", path.display())]
+    Finished {
+        /// The path as given.
+        path: PathBuf,
+        /// Which model it is.
+        model: String,
     },
     /// A model takes its place by renaming its folder, and this one cannot be renamed.
     #[error(

@@ -55,8 +55,20 @@ fn is_mount_point(_: &Path, _: &Path) -> bool {
 
 /// Other programs have a `config.json` too. A model of another version of this one is a model all the same.
 pub(super) fn is_model(path: &Path) -> bool {
+    model_at(path).is_some()
+}
+
+/// The model at `path` in a few words: what a user would miss.
+pub(super) fn model_at(path: &Path) -> Option<String> {
     let card = read(&path.join(CONFIG_FILE));
-    card["format"].is_u64() && card["model"].is_string() && card["trained_on"].is_object()
+    let (model, trained_on) = (card["model"].as_str()?, card["trained_on"].as_object()?);
+    card["format"].as_u64()?;
+    let data = trained_on.get("dataset").and_then(Value::as_str);
+    let on = data.map(|data| format!(" on {data}")).unwrap_or_default();
+    let seed = card["seed"].as_u64().map(|seed| format!(", seed {seed}")).unwrap_or_default();
+    let seconds =
+        card["seconds"].as_f64().map(|seconds| format!(", trained in {seconds:.0} s")).unwrap_or_default();
+    Some(format!("{model}{on}{seed}{seconds}"))
 }
 
 /// The same of the run whose checkpoints lie there.

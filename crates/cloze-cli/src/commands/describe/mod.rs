@@ -6,9 +6,10 @@ mod plot;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use cloze_data::log::TimeUnit;
+use cloze_data::whole_file::write_whole;
 use cloze_data::{Description, Distribution, Manifest, Origin, describe, load, manifest, read_origin};
 use cloze_train::Reporter;
 
@@ -75,7 +76,7 @@ impl Describe {
         }
         let shown = Shown { title: dataset.title, synthetic: dataset.synthetic, data, facts };
         if let Some(file) = &self.html {
-            write_whole(file, &html::page(&shown))?;
+            write_whole(file, |page| page.write_all(html::page(&shown).as_bytes()))?;
             note(&format!("saved: {}", file.display()));
         }
         if self.json { print_json(&shown.data) } else { print(&text(&shown)) }
@@ -86,17 +87,6 @@ impl Describe {
         let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
         Ok(read_origin(folder)?)
     }
-}
-
-/// Writes a file beside its place and renames it, so that it is never half written.
-fn write_whole(file: &Path, content: &str) -> Result<()> {
-    let mut part = file.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let written = std::fs::write(&part, content).and_then(|()| std::fs::rename(&part, file));
-    written
-        .inspect_err(|_| drop(std::fs::remove_file(&part)))
-        .with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn percent(share: f64) -> String {

@@ -17,7 +17,7 @@ use cloze_eval::{
 use cloze_train::{ModelFolder, Reporter};
 
 use crate::data_args::DataArgs;
-use crate::output::{note, print, print_json};
+use crate::output::{check_no_model, note, print, print_json};
 use crate::predictions::PredictionArgs;
 use crate::text::count;
 use crate::trained;
@@ -30,10 +30,13 @@ Examples:
   cloze evaluate runs/knn
   cloze evaluate runs/knn --target validation --protocols full
   cloze evaluate runs/knn --protocols full,uniform-1000 --json
-  cloze evaluate runs/next --protocols within-genre --history-within-genre   # what a learner did for the objective alone
-  cloze evaluate runs/next --success runs/pfa --success-target 0.7   # are exercises neither too easy nor too hard?
+  # what a learner did for the objective alone
+  cloze evaluate runs/next --protocols within-genre --history-within-genre
+  # are exercises neither too easy nor too hard?
+  cloze evaluate runs/next --success runs/pfa --success-target 0.7
   cloze evaluate --predictions theirs.parquet --data ml-100k
-  cloze evaluate --predictions theirs.csv --score-column prediction --data ml-100k --split global-time";
+  cloze evaluate --predictions theirs.csv --score-column prediction \\
+      --data ml-100k --split global-time";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -131,6 +134,7 @@ fn named(folder: &ModelFolder, model: &dyn Recommender) -> String {
 
 impl Evaluate {
     pub(crate) fn run(self) -> Result<()> {
+        self.output.as_deref().map_or(Ok(()), check_no_model)?;
         let mut reporter = Reporter::stderr();
         match &self.model {
             Some(folder) => self.of_model(folder, &mut reporter),

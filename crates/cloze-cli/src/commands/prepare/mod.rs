@@ -4,8 +4,9 @@ mod args;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use cloze_data::log::{LogFormat, LogOptions, ReadReport};
 use cloze_data::read::Column;
 use cloze_data::{DataError, Dataset, LeaveOneOut, PrepareOptions, prepare};
@@ -20,9 +21,11 @@ use crate::text::{count, quoted};
 const EXAMPLES: &str = "\
 Examples:
   cloze prepare --input log.parquet --user U --item I --time T --output mydata
-  cloze prepare --input day1.csv.gz day2.csv.gz --user visitor --item page --time when \\
+  cloze prepare --input day1.csv.gz day2.csv.gz --user visitor --item page \\
+      --time when \\
       --k-core 5 --bad-rows skip --output mydata
-  cloze prepare --input ratings.dat --user 1 --item 2 --value 3 --time 4 --min-value 4 \\
+  cloze prepare --input ratings.dat --user 1 --item 2 --value 3 --time 4 \\
+      --min-value 4 \\
       --items movies.dat --item-id 1 --title 2 --genres 3 --output mydata
 Then:
   cloze data describe mydata
@@ -57,7 +60,7 @@ pub(crate) struct Prepare {
     #[arg(long, value_enum, default_value_t = BadRowsArg::Error)]
     bad_rows: BadRowsArg,
     /// Name of the data set in tables and reports [default: the name of the first file]
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     name: Option<String>,
     /// Print the result as JSON
     #[arg(long)]
@@ -72,6 +75,7 @@ pub(crate) struct Prepare {
 
 impl Prepare {
     pub(crate) fn run(self) -> Result<()> {
+        self.check()?;
         let items = &self.items;
         ensure!(
             items.items.is_none() || items.title.is_some() || items.genres.is_some() || items.text.is_some(),
@@ -95,6 +99,17 @@ impl Prepare {
         self.print(&dataset, &report)
     }
 
+    /// What reads well and makes no sense.
+    fn check(&self) -> Result<()> {
+        ensure!(self.user != self.item, "--user and --item are the same column: name that of the item");
+        let real: Vec<_> = self.input.iter().map(|file| file.canonicalize().ok()).collect();
+        let twice = (1..real.len()).find(|&at| real[at].is_some() && real[..at].contains(&real[at]));
+        match twice {
+            Some(at) => bail!("--input {} is given twice", self.input[at].display()),
+            None => Ok(()),
+        }
+    }
+
     /// Where an option of the library would help, says which flag that is.
     fn with_flag(&self, error: DataError) -> anyhow::Error {
         let prefix = |file: &Path| {
@@ -110,6 +125,11 @@ impl Prepare {
             ),
             DataError::Cell { file, expected, .. } if expected.contains(NO_QUOTES) => {
                 anyhow!(error.to_string().replace(NO_QUOTES, &format!("{}quotes false", prefix(file))))
+            }
+            DataError::Cell { line: 1, .. }
+                if self.form.header.is_none() && matches!(self.user, Column::Position(_)) =>
+            {
+                anyhow!("{error} (if the first line names the columns, add --header true)")
             }
             _ => error.into(),
         }

@@ -68,6 +68,13 @@ impl HeldOut {
     }
 }
 
+/// Decimals that show the largest of these numbers with three digits, at least two: scores of some models are all small.
+fn digits(numbers: impl Iterator<Item = f32>) -> usize {
+    const MOST: i32 = 6;
+    let largest = numbers.map(f32::abs).filter(|size| size.is_finite()).fold(0.0, f32::max);
+    if largest > 0.0 { (2 - largest.log10().floor() as i32).clamp(2, MOST) as usize } else { 2 }
+}
+
 impl Answer {
     pub(super) fn text(&self, user: Option<&str>) -> String {
         let mut text = wrap(&self.basis(user), WIDTH).join("\n") + "\n\n";
@@ -107,14 +114,17 @@ impl Answer {
         columns.extend(self.near.as_ref().map(|_| ("near", Column::Number)));
         columns.extend(self.remarks.first().map(|_| ("remarks", Column::Wrapped)));
         let mut table = Table::new(&columns);
+        let digits = digits(self.why.iter().flat_map(|why| {
+            why.parts.iter().map(|(_, lift)| *lift).chain(why.because.iter().map(|(_, lost)| *lost))
+        }));
         for (rank, why) in (1..).zip(&self.why) {
             let rank: usize = rank;
             let terms: Vec<String> =
-                why.parts.iter().map(|(name, lift)| format!("{name} {lift:+.2}")).collect();
+                why.parts.iter().map(|(name, lift)| format!("{name} {lift:+.digits$}")).collect();
             // What speaks against an item does not explain that it is here.
             let for_it = why.because.iter().filter(|(_, lost)| *lost > 0.0).take(REASONS);
             let because: Vec<String> =
-                for_it.map(|&(item, lost)| format!("{} {lost:+.2}", self.named(item))).collect();
+                for_it.map(|&(item, lost)| format!("{} {lost:+.digits$}", self.named(item))).collect();
             let or = |list: &[String], none: &str| {
                 if list.is_empty() { none.to_owned() } else { list.join(", ") }
             };
@@ -247,5 +257,24 @@ impl Answer {
             });
         }
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::digits;
+
+    #[test]
+    fn small_scores_are_shown_with_as_many_digits_as_they_need() {
+        for (numbers, decimals) in [
+            (&[12.0, -0.001][..], 2),
+            (&[0.5, f32::NAN], 3),
+            (&[-0.0123, 0.002], 4),
+            (&[1e-12], 6),
+            (&[0.0], 2),
+            (&[], 2),
+        ] {
+            assert_eq!(digits(numbers.iter().copied()), decimals, "{numbers:?}");
+        }
     }
 }

@@ -7,7 +7,7 @@ pub(crate) mod genre;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
-use clap::{Args, value_parser};
+use clap::{ArgGroup, Args, value_parser};
 use cloze_data::{Dataset, Split, Vocabulary};
 use cloze_eval::{Query, explain, recommend};
 use cloze_train::{ModelFolder, Reporter};
@@ -23,33 +23,32 @@ use answer::{Answer, HeldOut};
 const EXAMPLES: &str = "\
 Examples:
   cloze recommend runs/knn --user 196
-  cloze recommend runs/knn --history 'Toy Story (1995)' --history 'Aladdin (1992)'
+  cloze recommend runs/knn --history 'Toy Story (1995)' \\
+      --history 'Aladdin (1992)'
   cloze recommend runs/knn --history 1 95 --top 5 --json
   cloze recommend runs/hybrid --user 196 --explain
   cloze recommend runs/hybrid --user 196 --genre Animation
-  cloze recommend runs/hybrid --learner 123 --objective 'Pythagorean theorem' --success runs/pfa --explain
-  cloze recommend runs/bert runs/knn --user 196 --held-out --top 5   # beside each other, against what the user took next
-  cloze recommend runs/hybrid --user 196 --store profiles.redb   # see cloze profiles
-  cloze recommend runs/learners --learner 123 --objective 'Pythagorean theorem' --store profiles.redb";
+  cloze recommend runs/hybrid --learner 123 \\
+      --objective 'Pythagorean theorem' --success runs/pfa --explain
+  # beside each other, against what the user took next
+  cloze recommend runs/bert runs/knn --user 196 --held-out --top 5
+  # see cloze profiles
+  cloze recommend runs/hybrid --user 196 --store profiles.redb
+  cloze recommend runs/learners --learner 123 \\
+      --objective 'Pythagorean theorem' --store profiles.redb";
 
 /// How many different items of the history, the latest, may explain a recommendation.
 const TRIED: usize = 100;
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, group = ArgGroup::new("whom").args(["user", "history"]).required(true))]
 pub(crate) struct Recommend {
     /// Model folders, as `cloze train` wrote them; several of the same data are asked beside each other
     #[arg(value_name = "DIR", required = true)]
     models: Vec<PathBuf>,
     /// A user of the data set that the model was trained on
-    #[arg(
-        long,
-        visible_alias = "learner",
-        value_name = "ID",
-        required_unless_present = "history",
-        conflicts_with = "history"
-    )]
+    #[arg(long, visible_alias = "learner", value_name = "ID")]
     user: Option<String>,
     /// An item that the user had, as id or title, oldest first; may be repeated
     #[arg(long, value_name = "ITEM", num_args = 1..)]
@@ -82,7 +81,7 @@ pub(crate) struct Recommend {
     #[arg(long)]
     explain: bool,
     /// With --explain: also say which of this many nearest users had an item; 0 leaves it out
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, requires = "explain")]
     neighbours: usize,
     /// Print the recommendations as JSON
     #[arg(long)]

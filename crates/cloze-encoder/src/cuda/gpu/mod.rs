@@ -225,7 +225,8 @@ impl Device for CudaDevice {
     }
 
     fn repeat(&self, key: u64, work: &dyn Fn() -> Result<()>) -> Result<()> {
-        let seen = self.lock().graphs.seen(key);
+        // With a turn: old graphs may be given back, which would disturb one that another thread records.
+        let seen = self.enter().map(|_turn| self.lock().graphs.seen(key))?;
         match seen {
             // What is looked up on the way is looked up now: nothing may be when launches are recorded.
             Seen::Never => return work(),
@@ -261,12 +262,14 @@ impl Device for CudaDevice {
 impl Drop for CudaDevice {
     fn drop(&mut self) {
         let Ok(_turn) = self.enter() else { return };
+        // What is queued may use all of it.
+        // SAFETY: the stream is live.
+        unsafe { sys::cuStreamSynchronize(self.stream) };
         self.lock().products = None;
         self.lock().graphs = Graphs::default();
         self.lock().pinned = Pinned::default();
         // SAFETY: each is this structure's own and is given back once.
         unsafe {
-            sys::cuStreamSynchronize(self.stream);
             sys::cuMemFree_v2(self.workspace);
             sys::cuModuleUnload(self.module);
             sys::cuStreamDestroy_v2(self.stream);

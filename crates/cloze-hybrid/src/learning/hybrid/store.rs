@@ -112,6 +112,14 @@ impl<'m> LearnerStore<'m> {
         self.store.sequence(side, number)
     }
 
+    /// The same with their times.
+    ///
+    /// # Errors
+    /// As of [`LearnerStore::sequence`].
+    pub fn timed_sequence(&self, side: Side, number: u32) -> Result<Vec<(u32, i64)>, StoreError> {
+        self.store.timed_sequence(side, number)
+    }
+
     /// Number of targets.
     pub fn targets(&self) -> usize {
         self.targets.len()
