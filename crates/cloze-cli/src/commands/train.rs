@@ -226,7 +226,9 @@ impl Train {
             note("This run is finished: nothing was trained.");
             return self.print_next(&ModelFolder::open(output)?.card, &example);
         }
-        unread::said(self.entry, &self.flags, &options).iter().for_each(|text| note(text));
+        for text in unread::said(self.entry, &self.flags, &options) {
+            note(&text);
+        }
         let checkpoints = self.checkpoints(identity.clone())?;
         let earlier = checkpoints.earlier_seconds();
         let began = Instant::now();

@@ -1,6 +1,5 @@
 //! The log that exports become.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use super::Event;

@@ -1,6 +1,5 @@
 //! Bad rows: where they stood, and the file that keeps them.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use super::rows::{Part, Rejected, lines_before};
