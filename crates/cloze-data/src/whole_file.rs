@@ -56,7 +56,6 @@ pub(crate) fn csv_cell(text: &str) -> String {
 #[cfg(all(test, unix))]
 mod tests {
     use std::fs;
-    use std::io::Write as _;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::write_whole;
