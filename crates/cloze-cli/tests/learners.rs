@@ -234,7 +234,7 @@ fn answers_come_in_the_order_of_their_times_whatever_that_of_the_rows() {
     lines[1..].reverse();
     std::fs::write(world.path("log.csv"), lines.join("\n")).unwrap();
     world.ok(&PREPARE);
-    world.ok(&["train", "item-knn", "--data", "school", "--output", "knn"]);
+    world.ok(&["train", "item-knn", "--data", "school", "--output", "knn", "--replace"]);
     assert_eq!(history(&world, "l3"), expected);
 }
 

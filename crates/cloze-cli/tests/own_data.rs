@@ -136,7 +136,7 @@ fn a_description_shows_numbers_plots_and_warnings() {
     world.fails_saying(
         1,
         &["data", "describe", "own", "--html", "no/such/page.html"],
-        &["cannot write no/such"],
+        &["cannot create a file in no/such"],
     );
 }
 

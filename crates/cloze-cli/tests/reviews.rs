@@ -185,8 +185,13 @@ fn a_model_is_fine_tuned_on_the_training_part_and_not_taken_for_another_split() 
     world.ok(&[&train[..], &SMALL[..], &["--output", "rs"]].concat());
     let other = [&train[..], &SMALL[..], &["--output", "other", "--split", "global-time"]].concat();
     world.fails_saying(1, &other, &["tuned", "another split", "what is held out"]);
-    // What stands there is not overwritten unless it is ours.
-    world.ok(&into("tuned", &["--epochs", "1"]));
+    // What stands there is not overwritten unless it is ours, and was given up.
+    world.fails_saying(
+        1,
+        &into("tuned", &["--epochs", "1"]),
+        &["tuned holds a fine-tuned model", "--replace"],
+    );
+    world.ok(&into("tuned", &["--epochs", "1", "--replace"]));
     world.ok(&into("tuned", &["--epochs", "1", "--resume"]));
     world.fails_saying(1, &into("data", &[]), &["no fine-tuned model"]);
 }

@@ -38,6 +38,9 @@ Examples:
       --replace
   cloze train item-knn --help   # the model's options";
 
+/// Columns of a terminal, at which a line would break that could not be copied then.
+const TERMINAL: usize = 80;
+
 /// The flag that names a trained model to reuse.
 const REUSE: &str = "reuse";
 
@@ -157,7 +160,9 @@ fn subcommand(entry: &'static Entry) -> Command {
         Some(flags) => flags.to_owned(),
         None => format!("--data ml-100k{}", first().unwrap_or_default()),
     };
-    let examples = format!("Examples:\n  cloze train {name} --output runs/{name} {flags}");
+    let example = format!("  cloze train {name} --output runs/{name} {flags}");
+    let broken = || format!("  cloze train {name} --output runs/{name} \\\n      {flags}");
+    let examples = format!("Examples:\n{}", if example.len() > TERMINAL { broken() } else { example });
     Common::augment_args(Command::new(name)).about(entry.about).args(options).args(reuse).after_help(examples)
 }
 
