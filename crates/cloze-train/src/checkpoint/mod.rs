@@ -265,13 +265,14 @@ impl Checkpoints {
             return Ok(());
         }
         let path = self.folder.join(RUN_FILE);
-        // Where one is there, another process has begun in the same folder meanwhile.
-        if !path.is_file() {
-            let json = serde_json::to_vec_pretty(&self.identity).unwrap_or_default();
-            fs::create_dir_all(&self.folder)
-                .and_then(|()| write_renamed(&path, &json))
-                .map_err(|error| self.unwritten(&path, error.to_string()))?;
+        // None was there when this run was opened: another process has begun in the same folder meanwhile, maybe with other options.
+        if path.is_file() {
+            return Err(CheckpointError::Busy { path: self.folder.clone() });
         }
+        let json = serde_json::to_vec_pretty(&self.identity).unwrap_or_default();
+        fs::create_dir_all(&self.folder)
+            .and_then(|()| write_renamed(&path, &json))
+            .map_err(|error| self.unwritten(&path, error.to_string()))?;
         self.lock(&path)
     }
 
