@@ -158,3 +158,17 @@ pub(super) fn program(config: &EncoderConfig, precision: Precision) -> Program {
     ];
     Program { source, defines }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fast_attention_takes_as_many_sequences_as_a_launch_has_rows() {
+        let config = EncoderConfig::bert4rec(50, 64, 1, 2, 10);
+        let flash = |sequences, precision| Shape::new(&config, precision).flash(sequences, 10, 10, 48 << 10);
+        assert_eq!(flash(MOST_SEQUENCES, Precision::Bf16).map(|launch| launch.grid), Some([2, 65_535]));
+        assert!(flash(MOST_SEQUENCES + 1, Precision::Bf16).is_none());
+        assert!(flash(1, Precision::F32).is_none(), "tensor cores have no float32");
+    }
+}
