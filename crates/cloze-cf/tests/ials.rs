@@ -170,8 +170,19 @@ fn one_thread_finds_the_same_bits_as_two() {
     let train = groups();
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        // Wide ones too: from some hundred on a library's decompositions use all threads.
         pool.install(|| {
-            SOLVERS.map(|solver| fit(&train, ITEMS, &IalsOptions { solver, ..options(3) }, 1).unwrap())
+            SOLVERS
+                .map(|solver| fit(&train, ITEMS, &IalsOptions { solver, ..options(3) }, 1).unwrap())
+                .into_iter()
+                .chain([fit(
+                    &train,
+                    ITEMS,
+                    &IalsOptions { hidden: 320, solver: IalsSolver::ConjugateGradient, ..options(1) },
+                    1,
+                )
+                .unwrap()])
+                .collect::<Vec<_>>()
         })
     };
     assert_eq!(with(1), with(2));
@@ -182,6 +193,10 @@ fn repeated_items_and_an_empty_history() {
     let mut model = fit(&four_by_four(), 4, &options(2), 1).unwrap();
     assert_eq!(scores(&mut model, &[2, 0, 2]), scores(&mut model, &[0, 2]));
     assert_close(&scores(&mut model, &[]), &[4.0, 2.0, 2.0, 1.0]);
+    for solver in SOLVERS {
+        let mut with_new = fit(&four_by_four(), 5, &IalsOptions { solver, ..options(2) }, 1).unwrap();
+        assert_close(&scores(&mut with_new, &[4]), &[4.0, 2.0, 2.0, 1.0, 0.0]);
+    }
     assert_eq!(fit(&sequences(&[]), 0, &options(1), 1).unwrap().catalogue(), 0);
 }
 

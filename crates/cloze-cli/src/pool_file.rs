@@ -68,8 +68,10 @@ pub(crate) fn read(path: &Path, dataset: &Dataset) -> Result<Judgements> {
             anyhow!("{shown}, line {}, column \"{column}\": {problem}", record.line)
         };
         let cell = |place: usize| record.fields[place].trim();
+        // Ids may have spaces at their ends, and editors may add some.
         let dense = |column, known: &Vocabulary, place: usize| {
-            known.get(cell(place)).ok_or_else(|| at(column, unknown(column, cell(place), known, dataset)))
+            let id = known.get(&record.fields[place]).or_else(|| known.get(cell(place)));
+            id.ok_or_else(|| at(column, unknown(column, cell(place), known, dataset)))
         };
         let user = dense(USER, &dataset.users, places.user)?;
         let item = dense(ITEM, &dataset.items, places.item)?;

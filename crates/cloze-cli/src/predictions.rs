@@ -73,10 +73,15 @@ impl PredictionArgs {
         self.run_seed
     }
 
-    /// The file's name without its extensions.
+    /// The file's name without the extensions that a reader knows: what else has a point tells runs apart.
     fn stem(&self) -> String {
+        const KNOWN: [&str; 8] = [".gz", ".zst", ".csv", ".tsv", ".txt", ".jsonl", ".json", ".parquet"];
         let name = self.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        name.split('.').find(|part| !part.is_empty()).unwrap_or("predictions").to_owned()
+        let mut stem = name.as_str();
+        while let Some(shorter) = KNOWN.iter().find_map(|ending| stem.strip_suffix(ending)) {
+            stem = shorter;
+        }
+        if stem.is_empty() { "predictions".to_owned() } else { stem.to_owned() }
     }
 
     /// A folder beside the file.

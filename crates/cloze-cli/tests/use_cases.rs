@@ -160,7 +160,7 @@ fn a_share_of_the_users_teaches_and_all_are_evaluated() {
         let row = rows.as_array().unwrap().iter().find(|row| row["model"] == model).unwrap();
         row["users"].as_u64().unwrap()
     };
-    assert_eq!(users("bert4rec, 0.1 of users"), users("popularity"));
+    assert_eq!(users("bert4rec (0.1 of users)"), users("popularity"));
     let refused = ["train", "popularity", "--data", "synthetic", "--output", "none", "--user-share", "1.5"];
     world.fails_saying(2, &refused, &["above 0 and at most 1"]);
 }

@@ -5,8 +5,8 @@ use candle_core::{DType, Device};
 use cloze_encoder::cpu::{CpuEngine, Level};
 use cloze_encoder::reference::ReferenceEngine;
 use cloze_encoder::{
-    Activation, AdamWOptions, Attention, EncoderConfig, Engine, Head, Mode, Norm, Output, ParameterLayout,
-    Parameters, Positions,
+    Activation, AdamWOptions, Attention, EncoderConfig, Engine, Head, Loss, Mode, Norm, Output,
+    ParameterLayout, Parameters, Positions,
 };
 use cloze_testkit::compare::{assert_close, assert_gradients_close};
 use cloze_testkit::{batches, golden::Golden, splitmix};
@@ -82,6 +82,9 @@ fn configurations() -> Vec<EncoderConfig> {
         EncoderConfig { token_types: 3, distance_slope: 1.0, output: Output::Separate, ..base },
         gru.clone(),
         EncoderConfig { layers: 1, ..gru.clone() },
+        // Widths off the grid of vector registers.
+        EncoderConfig { intermediate: 13, dropout: 0.0, ..EncoderConfig::bert4rec(37, 9, 2, 9, 50) },
+        EncoderConfig { dropout: 0.0, ..EncoderConfig::gru4rec(37, 11, 2, 50) },
         EncoderConfig {
             positions: Positions::Learned,
             embedding_norm: true,
@@ -137,6 +140,46 @@ fn every_configuration_and_level_agrees_with_the_reference() {
                 }
             });
         }
+    }
+}
+
+/// A sequence with more masked places than the softmax takes at a time, and one that begins behind them.
+#[test]
+fn blocks_of_the_softmax_agree_with_the_reference() {
+    let config = EncoderConfig { dropout: 0.0, ..EncoderConfig::bert4rec(3422, 16, 1, 2, 100) };
+    let layout = Arc::new(ParameterLayout::new(&config));
+    let start = Parameters::initialize(layout.clone(), 0.1, 2);
+    let options = AdamWOptions::default();
+    let mut truth =
+        ReferenceEngine::new(config.clone(), start.clone(), options.clone(), 9, Device::Cpu, DType::F64)
+            .unwrap();
+    let batch = splitmix::batch(splitmix::Shape { sequences: 3, length: 100, items: 3420, masked: 90 });
+    let value = truth.loss_step(&batch, &Loss::Softmax).unwrap();
+    let gradients = truth.gradients().unwrap();
+    for level in Level::present() {
+        let mut engine = CpuEngine::new(config.clone(), start.clone(), options.clone(), 9, level).unwrap();
+        let bound = bound(level, config.activation);
+        assert_close("loss", &[engine.loss_step(&batch, &Loss::Softmax).unwrap()], &[value], bound);
+        assert_gradients_close(&layout, &engine.gradients().unwrap(), &gradients, bound);
+    }
+}
+
+/// Matrices for inference that were made before those of training, which then need the output layer too.
+#[test]
+fn a_loss_after_a_step_of_another_loss_finds_its_output_layer() {
+    let config = EncoderConfig::bert4rec(37, 16, 1, 2, 20);
+    let start = Parameters::initialize(Arc::new(ParameterLayout::new(&config)), 0.1, 2);
+    let batch = batches::drawn(&config, &[20, 5], 3);
+    for level in Level::present() {
+        let make =
+            || CpuEngine::new(config.clone(), start.clone(), AdamWOptions::default(), 9, level).unwrap();
+        let expected = make().loss(&batch, &Loss::Softmax).unwrap();
+        batches::every_loss(&config, &batch, |loss| {
+            let mut engine = make();
+            engine.loss(&batch, loss).unwrap();
+            engine.loss_step(&batch, loss).unwrap();
+            assert_eq!(engine.loss(&batch, &Loss::Softmax).unwrap(), expected, "{loss:?} at {level}");
+        });
     }
 }
 

@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use crate::error::EvalError;
 use crate::evaluation::Evaluation;
-use crate::protocol::Protocol;
 use crate::ranks::ProtocolRanks;
 
-/// Evaluations of one data set and kind of split, whatever the model.
-pub(crate) fn check_comparable(left: &Evaluation, right: &Evaluation) -> Result<(), EvalError> {
+/// An evaluation beside earlier ones of its data set and kind of split, whatever their models: each of its protocols beside the first
+/// that has it.
+pub(crate) fn check_comparable(earlier: &[&Evaluation], right: &Evaluation) -> Result<(), EvalError> {
+    let Some(left) = earlier.first() else { return Ok(()) };
     let (a, b) = (&left.meta, &right.meta);
     let fields = [
         ("split hash", a.split_hash.clone(), b.split_hash.clone()),
@@ -24,7 +25,9 @@ pub(crate) fn check_comparable(left: &Evaluation, right: &Evaluation) -> Result<
         }
     }
     for ranks in &right.protocols {
-        if let Some(reference) = left.protocols.iter().find(|first| first.protocol == ranks.protocol) {
+        let same = |other: &&ProtocolRanks| other.protocol == ranks.protocol;
+        let first = earlier.iter().find_map(|left| Some((left, left.protocols.iter().find(same)?)));
+        if let Some((left, reference)) = first {
             check_candidates(left, right, reference, ranks)?;
         }
     }
@@ -38,11 +41,10 @@ fn check_candidates(
     b: &ProtocolRanks,
 ) -> Result<(), EvalError> {
     let differ = |field, x: String, y: String| Err(not_comparable(left, right, field, x, y));
-    if a.protocol == Protocol::Full {
-        if a.exclude_seen != b.exclude_seen {
-            return differ("exclude_seen", a.exclude_seen.to_string(), b.exclude_seen.to_string());
-        }
-    } else if a.candidate_seed != b.candidate_seed {
+    if a.exclude_seen != b.exclude_seen {
+        return differ("exclude_seen", a.exclude_seen.to_string(), b.exclude_seen.to_string());
+    }
+    if a.protocol.is_sampled() && a.candidate_seed != b.candidate_seed {
         return differ("candidate seed", a.candidate_seed.to_string(), b.candidate_seed.to_string());
     }
     let columns = [
@@ -108,8 +110,12 @@ pub(crate) fn check_seeds(seeds: &[&Evaluation]) -> Result<(), EvalError> {
                 seed: meta.seed,
             });
         }
-        if let Some((first, this)) = differing(seeds[0], evaluation) {
-            return Err(not_comparable(seeds[0], evaluation, "options, as seeds of one model,", first, this));
+        // The first may be one without options.
+        let others = seeds[..at].iter();
+        if let Some((other, (first, this))) =
+            others.filter_map(|other| Some((other, differing(other, evaluation)?))).next()
+        {
+            return Err(not_comparable(other, evaluation, "options, as seeds of one model,", first, this));
         }
         let (first, this) = (protocols(seeds[0]), protocols(evaluation));
         if first != this {

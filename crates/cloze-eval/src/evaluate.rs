@@ -28,11 +28,20 @@ pub struct EvaluationOptions {
     /// Whether items of the history are no candidates, under any protocol; default true. A target that the user had before is then
     /// an error: if it alone of all seen items stood among the candidates, whoever knows the history would find it.
     pub exclude_seen: bool,
+    /// Whether histories are parts of the users' own; default false. A model that knows its users by heart is then not told who asks,
+    /// unless it [joins the user with the history](Recommender::joins_user_and_history): it would answer from the whole.
+    pub partial_histories: bool,
 }
 
 impl Default for EvaluationOptions {
     fn default() -> Self {
-        Self { protocols: Protocol::STANDARD.to_vec(), seed: 0, batch: 256, exclude_seen: true }
+        Self {
+            protocols: Protocol::STANDARD.to_vec(),
+            seed: 0,
+            batch: 256,
+            exclude_seen: true,
+            partial_histories: false,
+        }
     }
 }
 
@@ -119,6 +128,7 @@ pub fn evaluate_lists(
     let lists = options.protocols.contains(&Protocol::Full);
     let ranker = Ranker { model: &name, candidates: &candidates, exclude_seen: options.exclude_seen, lists };
 
+    let told = !options.partial_histories || model.joins_user_and_history();
     let catalogue = cases.catalogue();
     let mut counter = Counter::new(cases.popularity(), distances, cases.categories());
     let width = candidates.len();
@@ -128,7 +138,7 @@ pub fn evaluate_lists(
     for start in (0..cases.len()).step_by(options.batch) {
         let end = cases.len().min(start + options.batch);
         let queries: Vec<Query<'_>> = (start..end)
-            .map(|case| Query { user: Some(cases.users()[case]), history: cases.histories()[case] })
+            .map(|case| Query { user: told.then(|| cases.users()[case]), history: cases.histories()[case] })
             .collect();
         let rows = &mut scores[..queries.len() * catalogue];
         rows.fill(f32::NAN); // a place that the model forgets must not keep the last batch's score
@@ -206,6 +216,7 @@ fn by_protocol(
     let column = |at: usize, field: fn(&Place) -> u32| {
         places.chunks_exact(width).map(|user| field(&user[at])).collect()
     };
+    let familiarities = familiarities(cases);
     let one = |(at, &protocol): (usize, &Protocol)| ProtocolRanks {
         protocol,
         candidate_seed: options.seed,
@@ -216,7 +227,7 @@ fn by_protocol(
         ranks: column(at, |place| place.rank),
         target_counts: cases.targets().iter().map(|&item| cases.popularity()[item as usize]).collect(),
         history_lengths: cases.histories().iter().map(|history| history.len() as u32).collect(),
-        target_familiarities: familiarities(cases),
+        target_familiarities: familiarities.clone(),
         difficulties: Vec::new(),
         lists: lists.filter(|_| protocol == Protocol::Full).cloned(),
     };

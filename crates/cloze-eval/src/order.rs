@@ -27,8 +27,22 @@ pub fn ordered(
     Ok(rows)
 }
 
+/// A claimed order in words: the chain of the protocol that has most of its models, and for each protocol whether it holds, with the
+/// models where it has fewer.
+pub(crate) fn claim(steps: &[&Comparison]) -> Option<(String, Vec<String>)> {
+    let by_protocol = || steps.chunk_by(|a, b| a.protocol == b.protocol);
+    let whole = chain(by_protocol().rev().max_by_key(|steps| steps.len())?);
+    let line = |steps: &[&Comparison]| {
+        let own = chain(steps);
+        let part = if own == whole { String::new() } else { format!(" (of {own}: there are no others)") };
+        format!("{}: {}{part}", steps[0].protocol, verdict(steps))
+    };
+    let lines = by_protocol().map(line).collect();
+    Some((whole, lines))
+}
+
 /// What the steps of one order say together.
-pub(crate) fn verdict(steps: &[&Comparison]) -> String {
+fn verdict(steps: &[&Comparison]) -> String {
     let found = steps.iter().filter(|step| step.finding == Finding::Better).count();
     if found == steps.len() {
         "holds".to_owned()
@@ -38,7 +52,7 @@ pub(crate) fn verdict(steps: &[&Comparison]) -> String {
 }
 
 /// The models of an order as text, `a > b > c`.
-pub(crate) fn chain(steps: &[&Comparison]) -> String {
+fn chain(steps: &[&Comparison]) -> String {
     let first = steps.first().map(|step| step.model.as_str());
     let names: Vec<&str> = first.into_iter().chain(steps.iter().map(|step| step.baseline.as_str())).collect();
     names.join(" > ")

@@ -91,15 +91,15 @@ impl Predictions {
         coverage
     }
 
-    /// Whether every item that is no part of a user's history has a score, for all cases. Only then do sampled
-    /// candidates rank the system's scores, and not the absence of scores.
-    pub fn is_complete(&self, cases: &Cases<'_>) -> bool {
+    /// Whether every item that may be a candidate has a score, for all cases: with `exclude_seen` those that are no part of a user's
+    /// history, else all. Only then do sampled candidates rank the system's scores, and not the absence of scores.
+    pub fn is_complete(&self, cases: &Cases<'_>, exclude_seen: bool) -> bool {
         let mut covered = Marks::new(self.catalogue);
         (0..cases.len()).all(|case| {
             covered.truncate(0);
             let target = cases.targets()[case];
             let scored = self.items[self.scored(cases.users()[case])].iter();
-            let history = cases.histories()[case].iter().filter(|item| **item != target);
+            let history = cases.histories()[case].iter().filter(|item| exclude_seen && **item != target);
             for &item in scored.chain(history) {
                 covered.insert(item);
             }

@@ -31,6 +31,11 @@ const WITHIN_GENRE: &str = "within-genre";
 impl Protocol {
     /// The three protocols of the literature: `full`, `uniform-100`, `popularity-100`.
     pub const STANDARD: [Self; 3] = [Self::Full, Self::Uniform(100), Self::Popularity(100)];
+
+    /// Whether candidates are drawn, so that a seed decides which.
+    pub(crate) fn is_sampled(self) -> bool {
+        matches!(self, Self::Uniform(_) | Self::Popularity(_))
+    }
 }
 
 impl fmt::Display for Protocol {

@@ -10,9 +10,9 @@ use crate::protocol::Protocol;
 pub struct ProtocolRanks {
     /// The protocol.
     pub protocol: Protocol,
-    /// Seed of the candidates (no effect under [`Protocol::Full`]); not the seed of the model.
+    /// Seed of the candidates, where they are drawn; not the seed of the model.
     pub candidate_seed: u64,
-    /// Whether the full catalogue went without the user's history.
+    /// Whether the user's history was no part of the candidates.
     pub exclude_seen: bool,
     /// Dense ids of the users.
     pub users: Vec<u32>,

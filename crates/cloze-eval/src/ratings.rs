@@ -27,6 +27,9 @@ pub struct RatingError {
     pub auc: Option<f64>,
 }
 
+/// Users that are scored at a time.
+const TOGETHER: usize = 256;
+
 /// Compares the targets' scores with their `ratings`, in the order of [`Cases::users`]; `mean` is that of training.
 ///
 /// # Errors
@@ -44,25 +47,29 @@ pub fn rating_error(
         let (found, expected) = (ratings.len(), cases.len());
         return Err(EvalError::LengthMismatch { what: "ratings", found, expected });
     }
-    let mut scores = vec![0.0; cases.catalogue()];
+    let catalogue = cases.catalogue();
+    let mut scores = vec![0.0; TOGETHER.min(cases.len()) * catalogue];
     let (mut squares, mut absolutes, mut squares_of_mean) = (0.0, 0.0, 0.0);
     let mut predicted = Vec::with_capacity(cases.len());
-    let held = cases.users().iter().zip(cases.histories()).zip(cases.targets()).zip(ratings);
-    for (((&user, history), &item), &rating) in held {
-        scores.fill(f32::NAN);
-        let query = Query { user: Some(user), history };
-        model
-            .score(&[query], &mut scores)
-            .map_err(|source| EvalError::Model { model: name.clone(), source })?;
-        let score = scores[item as usize];
-        if !score.is_finite() {
-            return Err(EvalError::BadScore { model: name, user: Some(user), item, score });
+    for start in (0..cases.len()).step_by(TOGETHER) {
+        let held = start..cases.len().min(start + TOGETHER);
+        let query = |case: usize| Query { user: Some(cases.users()[case]), history: cases.histories()[case] };
+        let queries: Vec<Query<'_>> = held.clone().map(query).collect();
+        let rows = &mut scores[..queries.len() * catalogue];
+        rows.fill(f32::NAN);
+        model.score(&queries, rows).map_err(|source| EvalError::Model { model: name.clone(), source })?;
+        for (case, row) in held.zip(rows.chunks_exact(catalogue)) {
+            let (user, item) = (cases.users()[case], cases.targets()[case]);
+            let score = row[item as usize];
+            if !score.is_finite() {
+                return Err(EvalError::BadScore { model: name, user: Some(user), item, score });
+            }
+            predicted.push(score);
+            let (rating, score) = (f64::from(ratings[case]), f64::from(score));
+            squares += (score - rating).powi(2);
+            absolutes += (score - rating).abs();
+            squares_of_mean += (mean - rating).powi(2);
         }
-        predicted.push(score);
-        let (rating, score) = (f64::from(rating), f64::from(score));
-        squares += (score - rating).powi(2);
-        absolutes += (score - rating).abs();
-        squares_of_mean += (mean - rating).powi(2);
     }
     let all = cases.len() as f64;
     Ok(RatingError {

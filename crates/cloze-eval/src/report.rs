@@ -72,7 +72,7 @@ pub fn report_with(
         section(&mut text, part, &rows, &evaluations, published);
         analysis_section(&mut text, part, analysis);
     }
-    text.push_str(&footer(bootstrap));
+    text.push_str(&footer(bootstrap, evaluations));
     text.push_str(analysis_footer(analysis));
     text.push_str(questions::footer(analysis));
     text
@@ -250,14 +250,18 @@ fn comparison(rows: &[&ResultRow], published: &[Published], sources: &mut Vec<St
     table
 }
 
-pub(crate) fn footer(bootstrap: &Bootstrap) -> String {
+pub(crate) fn footer(bootstrap: &Bootstrap, evaluations: &[Evaluation]) -> String {
     let percent = bootstrap.confidence * 100.0;
+    let mut sampled =
+        evaluations.iter().flat_map(|run| &run.protocols).filter(|one| one.protocol.is_sampled());
+    let seen =
+        if sampled.all(|one| one.exclude_seen) { "never from the user's history" } else { "of all items" };
     let resamples = count(bootstrap.resamples);
     format!(
         "\n---\n\n\
          R = recall = hit rate, N = NDCG, MRR = mean reciprocal rank, of one held-out item a user.\n\
          A tie counts against the model: rank = 1 + the other candidates that score at least as high.\n\
-         Sampled negatives are seeded per user, the same for all models, never from the user's history;\n\
+         Sampled negatives are seeded per user, the same for all models, {seen};\n\
          by popularity means in proportion to the counts in training, without replacement.\n\
          In brackets: {percent:.0} % percentile bootstrap interval over users, {resamples} resamples; several seeds are\n\
          averaged for each user first, and ± is the standard deviation over them, which the interval leaves out.\n\

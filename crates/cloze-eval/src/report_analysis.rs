@@ -7,7 +7,7 @@ use crate::breakdown::{BreakdownRow, Factor};
 use crate::comparison::Comparison;
 use crate::difficulty;
 use crate::metrics::Metric;
-use crate::order::{chain, verdict};
+use crate::order::claim;
 use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::questions;
@@ -78,22 +78,18 @@ fn comparison_tables(text: &mut String, rows: &[&Comparison]) {
 /// The claimed order under each protocol, step by step.
 fn order_table(text: &mut String, steps: &[&Comparison]) {
     let mut table = Table::new(&["<protocol", "<step", "difference", "p (Holm)", "<verdict"]);
-    let mut words = String::new();
-    for steps in steps.chunk_by(|a, b| a.protocol == b.protocol) {
-        let _ = writeln!(words, "- {}: {}", steps[0].protocol, verdict(steps));
-        for step in steps {
-            table.row(vec![
-                step.protocol.to_string(),
-                format!("{} > {}", step.model, step.baseline),
-                format!("{} [{}, {}]", signed(step.difference), signed(step.low), signed(step.high)),
-                p_value(step.holm),
-                step.finding.to_string(),
-            ]);
-        }
+    for step in steps {
+        table.row(vec![
+            step.protocol.to_string(),
+            format!("{} > {}", step.model, step.baseline),
+            format!("{} [{}, {}]", signed(step.difference), signed(step.low), signed(step.high)),
+            p_value(step.holm),
+            step.finding.to_string(),
+        ]);
     }
-    if let Some(steps) = steps.chunk_by(|a, b| a.protocol == b.protocol).next() {
-        let _ = write!(text, "\n### The claimed order {}\n\n{words}\n{table}", chain(steps));
-    }
+    let Some((order, lines)) = claim(steps) else { return };
+    let words: String = lines.iter().map(|line| format!("- {line}\n")).collect();
+    let _ = write!(text, "\n### The claimed order {order}\n\n{words}\n{table}");
 }
 
 fn list_table(text: &mut String, part: Part<'_>, analysis: &Analysis) {

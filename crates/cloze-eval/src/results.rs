@@ -97,9 +97,8 @@ pub(crate) fn check_all(evaluations: &[Evaluation]) -> Result<(), EvalError> {
     for (at, evaluation) in evaluations.iter().enumerate() {
         let kind = |run: &Evaluation| (run.meta.dataset.clone(), run.meta.split.clone());
         let same_data = |other: &&Evaluation| kind(other) == kind(evaluation);
-        if let Some(first) = evaluations[..at].iter().find(same_data) {
-            check_comparable(first, evaluation)?;
-        }
+        let earlier: Vec<&Evaluation> = evaluations[..at].iter().filter(same_data).collect();
+        check_comparable(&earlier, evaluation)?;
     }
     group(evaluations).iter().try_for_each(|seeds| check_seeds(seeds))
 }

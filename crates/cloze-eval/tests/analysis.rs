@@ -30,7 +30,7 @@ fn models_are_tested_against_the_best_or_the_named() {
     assert_eq!(found[0].finding, Finding::NoDifferenceShown);
     assert_eq!(found[1].finding, Finding::Worse);
     // Holm: the smaller of two p-values is doubled.
-    assert!((found[1].holm - 2.0 * found[1].t).abs() < 1e-15);
+    assert!((found[1].holm / found[1].t - 2.0).abs() < 1e-12);
     // (1 + 1/log2(3) + 1/2) / 3 is what the bad model lacks.
     let lacks = (1.0 + 1.0 / 3.0_f64.log2() + 0.5) / 3.0;
     assert!((found[1].difference + lacks).abs() < 1e-9);
@@ -194,7 +194,8 @@ fn a_claimed_order_is_tested_step_by_step() {
     let found: Vec<_> =
         steps.iter().map(|step| (step.model.as_str(), step.baseline.as_str(), step.finding)).collect();
     assert_eq!(found, [("good", "bad", Finding::Better), ("bad", "alike", Finding::Worse)]);
-    assert!((steps[0].holm - 2.0 * steps[0].t.max(steps[1].t)).abs() < 1e-12, "Holm over two");
+    // The smaller of the two is doubled, and the other is no smaller than that.
+    assert!((steps[0].holm / steps[0].t.min(steps[1].t) - 2.0).abs() < 1e-12, "Holm over two");
     assert!(order(&["good"]).is_empty(), "one model has no order");
 
     let rows = results(&three(), &[]).unwrap();
@@ -210,4 +211,21 @@ fn a_claimed_order_is_tested_step_by_step() {
     assert!(report_with(&rows, &three(), &[], &Bootstrap::default(), &analysis).contains(": holds"));
     let error = analyse(&three(), None, &["ugly".to_owned()], &Bootstrap::default()).unwrap_err();
     assert!(error.to_string().contains("\"ugly\"; models: alike, bad, good"), "{error}");
+}
+
+#[test]
+fn an_order_of_fewer_models_under_one_protocol_is_named_there() {
+    let mut runs = three();
+    for at in [0, 2] {
+        let mut full = runs[at].protocols[0].clone();
+        full.protocol = Protocol::Full;
+        runs[at].protocols.insert(0, full);
+    }
+    let order = ["good", "alike", "bad"].map(str::to_owned);
+    let analysis = analyse(&runs, None, &order, &Bootstrap::default()).unwrap();
+    let rows = results(&runs, &[]).unwrap();
+    let report = report_with(&rows, &runs, &[], &Bootstrap::default(), &analysis);
+    assert!(report.contains("The claimed order good > alike > bad"), "{report}");
+    assert!(report.contains("- full: holds (of good > bad: there are no others)"), "{report}");
+    assert!(report.contains("- popularity-100: does not hold: 1 of 2 steps found\n"), "{report}");
 }

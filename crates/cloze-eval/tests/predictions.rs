@@ -28,7 +28,7 @@ fn an_item_without_a_score_ranks_below_every_item_with_one() {
     assert_eq!((ranks[0].ranks.as_slice(), ranks[0].candidates.as_slice()), (&[2, 5, 5][..], &[4, 5, 5][..]));
     assert_eq!(ranks[1].ranks[1..], [3, 3], "last of the sampled ones too");
     assert_eq!(predictions.coverage(&cases), Coverage { scores: 3, users: 2, targets: 1, unknown: 0 });
-    assert!(!predictions.is_complete(&cases));
+    assert!(!predictions.is_complete(&cases, true));
     let lists = ranks[0].lists.as_ref().unwrap();
     assert_eq!((lists.users, lists.short), (2, 2), "what has no score is not recommended");
 }
@@ -37,12 +37,12 @@ fn an_item_without_a_score_ranks_below_every_item_with_one() {
 fn scores_for_all_candidates_are_complete_without_the_history() {
     let cases = Cases::new(vec![1], vec![&[0, 2, 0]], vec![3], vec![1; 5]).unwrap();
     let all = [(1, 1, 0.0), (1, 3, 1.0), (1, 4, 2.0)];
-    assert!(Predictions::new("theirs", 2, 5, &all).unwrap().is_complete(&cases));
-    assert!(!Predictions::new("theirs", 2, 5, &all[..2]).unwrap().is_complete(&cases));
+    assert!(Predictions::new("theirs", 2, 5, &all).unwrap().is_complete(&cases, true));
+    assert!(!Predictions::new("theirs", 2, 5, &all[..2]).unwrap().is_complete(&cases, true));
     // A target that the user has had before needs a score of its own.
     let again = Cases::new(vec![1], vec![&[0, 2, 3]], vec![3], vec![1; 5]).unwrap();
     let without = [(1, 1, 0.0), (1, 4, 2.0)];
-    assert!(!Predictions::new("theirs", 2, 5, &without).unwrap().is_complete(&again));
+    assert!(!Predictions::new("theirs", 2, 5, &without).unwrap().is_complete(&again, true));
 }
 
 #[test]
@@ -113,7 +113,7 @@ proptest! {
             triples.swap(place, (place * step + 7) % length);
         }
         let mut predictions = Predictions::new("theirs", users, items, &triples).unwrap();
-        prop_assert!(predictions.is_complete(&cases));
+        prop_assert!(predictions.is_complete(&cases, true));
         prop_assert_eq!(evaluate(&mut predictions, &cases, &options, &mut |_, _| {}).unwrap(), ours);
     }
 }

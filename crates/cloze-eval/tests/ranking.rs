@@ -189,6 +189,7 @@ proptest! {
             seed,
             batch,
             exclude_seen: true,
+            partial_histories: false,
         };
         let mut order: Vec<usize> = (0..users.len()).collect();
         let evaluated = |order: &[usize], batch: usize| {

@@ -105,6 +105,30 @@ fn evaluations_that_differ_in_data_or_candidates_are_refused() {
 }
 
 #[test]
+fn an_evaluation_is_compared_with_all_before_it() {
+    let mut full = evaluation("theirs", 0, &[1, 20]);
+    full.protocols[0].protocol = Protocol::Full;
+    let a = evaluation("bert4rec", 0, &[1, 20]);
+    let drawn = |change: fn(&mut Evaluation)| {
+        let mut b = evaluation("item-knn", 0, &[3, 4]);
+        change(&mut b);
+        results(&[full.clone(), a.clone(), b], &[])
+    };
+    assert!(drawn(|_| ()).is_ok());
+    let error = drawn(|b| b.protocols[0].candidate_seed = 9).unwrap_err().to_string();
+    assert!(error.contains("candidate seed is 0 for bert4rec"), "{error}");
+    let error = drawn(|b| b.protocols[0].exclude_seen = false).unwrap_err().to_string();
+    assert!(error.contains("exclude_seen is true for bert4rec"), "{error}");
+
+    let within = |model: &str, seed| {
+        let mut run = evaluation(model, 0, &[1, 20]);
+        (run.protocols[0].protocol, run.protocols[0].candidate_seed) = (Protocol::WithinGenre, seed);
+        run
+    };
+    assert!(results(&[within("a", 0), within("b", 1)], &[]).is_ok(), "nothing is drawn there");
+}
+
+#[test]
 fn splits_of_one_data_set_have_tables_of_their_own() {
     let evaluations = [
         evaluation("bert4rec", 0, &[1, 20]),

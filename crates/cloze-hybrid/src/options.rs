@@ -293,9 +293,22 @@ impl HybridOptions {
             return Err(TrainError::option("user-max-length", self.user_max_length, "must be at least 2"));
         }
         self.validate_fusion()?;
-        if self.variant == Variant::EndToEnd && self.item_profiles != ItemProfiles::Tower {
-            let rule = "must be tower with --variant end-to-end, which trains it";
-            return Err(TrainError::option("item-profiles", "users, svd, ials or content", rule));
+        if self.item_profiles != ItemProfiles::Tower {
+            let rule = match self.variant {
+                Variant::EndToEnd => Some("must be tower with --variant end-to-end, which trains it"),
+                Variant::AsPrinted => {
+                    Some("must be tower with --variant as-printed: its leak is in the tower's sequences")
+                }
+                _ => None,
+            };
+            if let Some(rule) = rule {
+                return Err(TrainError::option("item-profiles", "users, svd, ials or content", rule));
+            }
+        }
+        if self.variant == Variant::Fused && self.cbf.shuffle {
+            let rule = "must be false with --variant fused, whose EASE and SLIT see the true order: what order is worth is measured with \
+                        bert4rec --shuffle true, or another --variant";
+            return Err(TrainError::option("shuffle", true, rule));
         }
         let rates = [
             ("head-learning-rate", self.head_learning_rate),
@@ -352,6 +365,18 @@ mod tests {
         keys.sort_unstable();
         lines.sort_unstable();
         assert_eq!(keys, lines);
+    }
+
+    #[test]
+    fn what_would_not_be_what_its_name_says_is_refused() {
+        let refused = |options: HybridOptions| options.validate().unwrap_err().to_string();
+        let (variant, item_profiles) = (Variant::AsPrinted, ItemProfiles::Ials);
+        let error = refused(HybridOptions { variant, item_profiles, ..HybridOptions::default() });
+        assert!(error.contains("item-profiles") && error.contains("leak"), "{error}");
+        let cbf = Bert4RecOptions { shuffle: true, ..Bert4RecOptions::default() };
+        let shuffled = HybridOptions { cbf, ..HybridOptions::default() };
+        assert!(refused(shuffled.clone()).contains("EASE and SLIT see the true order"));
+        assert!(HybridOptions { variant: Variant::Paper, ..shuffled }.validate().is_ok());
     }
 
     #[test]

@@ -13,9 +13,18 @@ use crate::{MfBert4Rec, MfBert4RecOptions};
 pub(crate) fn folder(data: &TrainingData<'_>, run: &Run<'_>) -> Result<Option<ModelFolder>, TrainError> {
     let Some(folder) = run.reuse.as_deref().map(ModelFolder::open).transpose()? else { return Ok(None) };
     let (theirs, ours) = (&folder.card.trained_on, data.origin);
+    // The data may stand elsewhere now: what they are is told by the split and the ids.
+    let same = TrainedOn { dataset: ours.dataset.clone(), ..theirs.clone() } == *ours;
     // The seed draws the users of a share.
-    if theirs == ours && (ours.user_share >= 1.0 || folder.card.seed == run.seed) {
-        return Ok(Some(folder));
+    if same && (ours.user_share >= 1.0 || folder.card.seed == run.seed) {
+        let known = [(data.names, &folder.vocabularies.items), (data.users, &folder.vocabularies.users)];
+        if known.into_iter().all(|(ours, theirs)| ours.is_none_or(|ours| ours.ids() == theirs.ids())) {
+            return Ok(Some(folder));
+        }
+        let problem =
+            "was trained on data with other ids of users or items, or with the same in another order"
+                .to_owned();
+        return Err(TrainError::Reuse { path: folder.path().to_owned(), problem });
     }
     let problem = format!(
         "was trained on {}, this run is on {}: what it learned may know what is held out here",

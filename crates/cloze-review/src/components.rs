@@ -2,6 +2,7 @@
 
 use cloze_train::TrainError;
 use faer::{Mat, Side};
+use rayon::prelude::*;
 
 /// Principal components of vectors.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +44,7 @@ impl Components {
             let dot = |direction: &[f32]| direction.iter().zip(&off).map(|(d, value)| d * value).sum();
             self.directions.chunks_exact(width).map(dot).collect::<Vec<f32>>()
         };
-        rows.chunks_exact(width).flat_map(of_row).collect()
+        rows.par_chunks_exact(width).flat_map_iter(of_row).collect()
     }
 }
 

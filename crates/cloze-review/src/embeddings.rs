@@ -28,9 +28,15 @@ type Key = [u8; 32];
 ///
 /// Every file is an Arrow IPC file of the columns `text` (SHA-256 of the text) and `vector` (f32 of the model's width), written
 /// under another name and then renamed: a file that is there is whole.
+///
+/// In memory is where each vector stands, and one file's vectors: a cache of many data sets can be larger than the machine's memory.
 pub struct Embeddings {
     folder: PathBuf,
-    vectors: HashMap<Key, Vec<f32>>,
+    files: Vec<PathBuf>,
+    /// The file of each text's vector, and its row there.
+    places: HashMap<Key, (usize, usize)>,
+    /// The vectors of the file that was read last, with its number.
+    last: Option<(usize, Vec<f32>)>,
 }
 
 impl Embeddings {
@@ -53,16 +59,16 @@ impl Embeddings {
     pub fn open(folder: &Path, model: &TextModel) -> Result<Self, ReviewError> {
         let folder = folder.join(model.fingerprint());
         fs::create_dir_all(&folder).map_err(|error| broken(&folder, &error))?;
-        let mut vectors = HashMap::new();
+        let mut found =
+            Self { folder: folder.clone(), files: Vec::new(), places: HashMap::new(), last: None };
         for entry in fs::read_dir(&folder).map_err(|error| broken(&folder, &error))? {
             let path = entry.map_err(|error| broken(&folder, &error))?.path();
             if path.extension().is_some_and(|extension| extension == EXTENSION) {
-                read(&path, model.width(), &mut vectors).map_err(|error| {
-                    broken(&path, &format!("{error}: remove it, and its texts are encoded again"))
-                })?;
+                let (keys, _) = read_file(&path, model.width())?;
+                found.add(path, keys);
             }
         }
-        Ok(Self { folder, vectors })
+        Ok(found)
     }
 
     /// The vectors of `texts`, `[texts, width]`; those that are not kept are made and kept. `progress` hears how many were made,
@@ -80,7 +86,7 @@ impl Embeddings {
         let mut missing: Vec<(Key, &str)> = Vec::new();
         let mut asked = std::collections::HashSet::new();
         for (key, text) in keys.iter().zip(texts) {
-            if !self.vectors.contains_key(key) && asked.insert(*key) {
+            if !self.places.contains_key(key) && asked.insert(*key) {
                 missing.push((*key, text));
             }
         }
@@ -93,12 +99,41 @@ impl Embeddings {
             self.keep(part, &made, model.width())?;
             done += part.len();
         }
-        let width = model.width();
-        let mut vectors = Vec::with_capacity(texts.len() * width);
-        for key in &keys {
-            vectors.extend_from_slice(&self.vectors[key]);
+        self.gather(&keys, model.width())
+    }
+
+    /// The vectors of texts that are kept, file by file.
+    fn gather(&mut self, keys: &[Key], width: usize) -> Result<Vec<f32>, ReviewError> {
+        let mut wanted: Vec<(usize, usize, usize)> = keys
+            .iter()
+            .enumerate()
+            .filter_map(|(at, key)| self.places.get(key).map(|&(file, row)| (file, row, at)))
+            .collect();
+        wanted.sort_unstable();
+        let mut vectors = vec![0.0; keys.len() * width];
+        for of_file in wanted.chunk_by(|a, b| a.0 == b.0) {
+            let stored = self.read(of_file[0].0, width)?;
+            for &(_, row, at) in of_file {
+                vectors[at * width..][..width].copy_from_slice(&stored[row * width..][..width]);
+            }
         }
         Ok(vectors)
+    }
+
+    /// The vectors of a file.
+    fn read(&mut self, file: usize, width: usize) -> Result<&[f32], ReviewError> {
+        let last = self.last.take().filter(|(number, _)| *number == file);
+        let last = match last {
+            Some(last) => last,
+            None => (file, read_file(&self.files[file], width)?.1),
+        };
+        Ok(&self.last.insert(last).1)
+    }
+
+    fn add(&mut self, path: PathBuf, keys: Vec<Key>) {
+        let file = self.files.len();
+        self.files.push(path);
+        self.places.extend(keys.into_iter().zip(0..).map(|(key, row)| (key, (file, row))));
     }
 
     /// The vectors of `texts`, `[texts, width]`, by what is kept in the cache, with progress under the name `what`.
@@ -121,22 +156,21 @@ impl Embeddings {
 
     /// Number of texts whose vectors are kept.
     pub fn len(&self) -> usize {
-        self.vectors.len()
+        self.places.len()
     }
 
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.vectors.is_empty()
+        self.places.is_empty()
     }
 
     fn keep(&mut self, part: &[(Key, &str)], made: &[f32], width: usize) -> Result<(), ReviewError> {
-        let Some((first, _)) = part.first() else { return Ok(()) };
-        // The same texts make the same file.
-        let name = hex(&first[..8]);
-        let path = self.folder.join(format!("{name}-{}.{EXTENSION}", part.len()));
         let keys: Vec<Key> = part.iter().map(|(key, _)| *key).collect();
+        // The same texts make the same file, in whatever process.
+        let name = hex(&Sha256::digest(keys.as_flattened())[..16]);
+        let path = self.folder.join(format!("{name}.{EXTENSION}"));
         write(&path, &keys, made, width).map_err(|error| broken(&path, &error))?;
-        self.vectors.extend(keys.into_iter().zip(made.chunks_exact(width).map(<[f32]>::to_vec)));
+        self.add(path, keys);
         Ok(())
     }
 }
@@ -167,8 +201,15 @@ fn write(path: &Path, keys: &[Key], vectors: &[f32], width: usize) -> Result<(),
     Ok(())
 }
 
-fn read(path: &Path, width: usize, into: &mut HashMap<Key, Vec<f32>>) -> Result<(), ArrowError> {
+/// The hashes of a file's texts, and their vectors.
+fn read_file(path: &Path, width: usize) -> Result<(Vec<Key>, Vec<f32>), ReviewError> {
+    read(path, width)
+        .map_err(|error| broken(path, &format!("{error}: remove it, and its texts are encoded again")))
+}
+
+fn read(path: &Path, width: usize) -> Result<(Vec<Key>, Vec<f32>), ArrowError> {
     let other = || ArrowError::SchemaError("not a file of vectors of this model".to_owned());
+    let (mut texts, mut found) = (Vec::new(), Vec::new());
     for batch in FileReader::try_new(File::open(path)?, None)? {
         let batch = batch?;
         let column = |name: &str| batch.column_by_name(name).ok_or_else(other);
@@ -178,10 +219,13 @@ fn read(path: &Path, width: usize, into: &mut HashMap<Key, Vec<f32>>) -> Result<
         if vectors.value_length() != width as i32 || keys.value_length() != 32 {
             return Err(other());
         }
-        for (key, vector) in keys.iter().zip(values.values().chunks_exact(width)) {
-            let key = key.and_then(|key| Key::try_from(key).ok()).ok_or_else(other)?;
-            into.insert(key, vector.to_vec());
+        for key in keys {
+            texts.push(key.and_then(|key| Key::try_from(key).ok()).ok_or_else(other)?);
         }
+        found.extend_from_slice(values.values());
     }
-    Ok(())
+    if found.len() != texts.len() * width {
+        return Err(other());
+    }
+    Ok((texts, found))
 }

@@ -14,8 +14,11 @@ const TRIES: usize = 100;
 /// Lists of shared negatives at least, where there are as many sequences.
 const LEAST_LISTS: usize = 32;
 
-/// A batch's negatives are drawn into memory: more are a slip of the hand.
+/// More negatives of a target are a slip of the hand.
 const MOST_NEGATIVES: usize = 1 << 16;
+
+/// Negatives of a batch, where each row has its own: they are drawn into memory, 4 bytes each, and so are those of the next batch.
+const MOST_OF_BATCH: usize = 1 << 28;
 
 /// A loss by name; its formula is that of [`Loss`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +103,7 @@ impl TrainingLoss {
     /// Negatives for `batch` from items below `catalogue`, where the loss has any.
     ///
     /// # Errors
-    /// None for a catalogue with items.
+    /// [`EncoderError::Config`] where a batch's would not fit.
     pub(crate) fn draw(
         &self,
         batch: &PackedBatch,
@@ -108,6 +111,7 @@ impl TrainingLoss {
         generator: &mut ChaCha8Rng,
     ) -> Result<Option<Negatives>, EncoderError> {
         let (count, items) = (self.count(), catalogue as u32);
+        self.check_room(batch.outputs().len())?;
         let negatives = match self.kind {
             LossKind::Softmax => return Ok(None),
             LossKind::SampledSoftmax => self.shared(batch.sequences(), catalogue, generator)?,
@@ -121,6 +125,20 @@ impl TrainingLoss {
             }
         };
         Ok(Some(negatives))
+    }
+
+    /// Refuses more rows than have room for negatives of their own.
+    pub(crate) fn check_room(&self, rows: usize) -> Result<(), EncoderError> {
+        let own = matches!(self.kind, LossKind::Bce | LossKind::Gbce);
+        if own && rows.saturating_mul(self.count()) > MOST_OF_BATCH {
+            return Err(EncoderError::Config {
+                key: "negatives",
+                value: format!("{} for each of a batch's {rows} places", self.count()),
+                rule: "must be at most 268,435,456 in all: lower --negatives or --batch, or take sampled-softmax, whose \
+                       sequences share theirs",
+            });
+        }
+        Ok(())
     }
 
     /// The loss over the negatives that [`Self::draw`] gave.

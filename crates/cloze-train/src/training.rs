@@ -135,6 +135,7 @@ impl Loop<'_> {
         };
         let parameters = self.task.parameters()?;
         if !parameters.iter().all(|value| value.is_finite()) {
+            self.mark.step = steps - 1;
             return Err(self.diverged(None, f64::INFINITY, self.plan.schedule.rate(steps - 1)));
         }
         if let Some(checkpoints) = &mut self.checkpoints {
@@ -193,6 +194,7 @@ impl Loop<'_> {
         // Adam's steps are as long as the rate whatever the gradient, so a run can be lost with finite numbers. An
         // untrained model's loss is that of guessing; far above it nothing is learned any more.
         if records && mean > 2.0 * self.mark.first_loss + 5.0 {
+            self.mark.step -= 1;
             return Err(self.diverged(Some(mean), norm.norm, rate));
         }
         if looks {

@@ -5,8 +5,9 @@ use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-/// Streams of the generator: orders of epochs and negatives of steps never share numbers.
+/// Streams of the generator: orders of epochs and negatives of steps never share numbers, nor do phases.
 const ORDER_STREAM: u64 = 1 << 62;
+const PHASE_STREAM: u64 = 1 << 48;
 
 /// Observed pairs of a step with their negatives.
 pub(super) struct Batch {
@@ -36,6 +37,8 @@ pub(super) struct Draws<'a> {
     negatives: usize,
     batch: usize,
     seed: u64,
+    /// First stream of the phase.
+    phase: u64,
     pairs: Vec<Pair>,
     /// Numbers of the pairs, in the order of `epoch`.
     order: Vec<u32>,
@@ -69,7 +72,23 @@ impl<'a> Draws<'a> {
         batch: usize,
         seed: u64,
     ) -> Self {
-        Self { sets, items: items as u32, negatives, batch, seed, pairs, order: Vec::new(), epoch: u64::MAX }
+        Self {
+            sets,
+            items: items as u32,
+            negatives,
+            batch,
+            seed,
+            phase: 0,
+            pairs,
+            order: Vec::new(),
+            epoch: u64::MAX,
+        }
+    }
+
+    /// The same pairs, drawn in another order and with other negatives; 0 is how they are made.
+    pub(super) fn of_phase(mut self, number: u64) -> Self {
+        self.phase = number * PHASE_STREAM;
+        self
     }
 
     /// Mean of the ratings.
@@ -96,7 +115,7 @@ impl<'a> Draws<'a> {
         let (epoch, place) = (step / self.steps(), step % self.steps());
         if epoch != self.epoch {
             let mut generator = ChaCha8Rng::seed_from_u64(self.seed);
-            generator.set_stream(ORDER_STREAM + epoch);
+            generator.set_stream(ORDER_STREAM + self.phase + epoch);
             // From the same order every time: an epoch that is gone on with is the one that was left.
             self.order = (0..self.pairs.len() as u32).collect();
             self.order.shuffle(&mut generator);
@@ -106,7 +125,7 @@ impl<'a> Draws<'a> {
         let numbers = &self.order[start..self.pairs.len().min(start + self.batch)];
         let pairs: Vec<Pair> = numbers.iter().map(|&number| self.pairs[number as usize]).collect();
         let mut generator = ChaCha8Rng::seed_from_u64(self.seed);
-        generator.set_stream(step);
+        generator.set_stream(self.phase + step);
         let mut items = Vec::with_capacity(pairs.len() * (1 + self.negatives));
         for &Pair { user, item, .. } in &pairs {
             items.push(item);
@@ -172,6 +191,22 @@ mod tests {
         let mut again = Draws::new(&sets, 9, 2, 2, 4);
         for step in [7, 2, 8, 0, 1] {
             assert_eq!(again.batch(step).items, first[step as usize]);
+        }
+    }
+
+    #[test]
+    fn phases_draw_differently() {
+        let sets = Sequences::from_lists(&[(0..40).collect(), (20..60).collect()], None).unwrap();
+        let all = |phase| -> Vec<Vec<u32>> {
+            let mut draws = Draws::new(&sets, 90, 2, 16, 4).of_phase(phase);
+            (0..draws.steps()).map(|step| draws.batch(step).items).collect()
+        };
+        let first = all(0);
+        for phase in 1..3 {
+            let same =
+                first.iter().flatten().zip(all(phase).iter().flatten()).filter(|(a, b)| a == b).count();
+            // One in 80 pairs stands where it stood, one in 50 negatives is the same.
+            assert!(same < 24, "{same} of 240");
         }
     }
 

@@ -19,7 +19,10 @@ pub const LOSS: Help = (
      predicted ratings)",
 );
 /// `optimizer`.
-pub const OPTIMIZER: Help = ("optimizer", "How a gradient becomes a step: sgd or adam");
+pub const OPTIMIZER: Help = (
+    "optimizer",
+    "How a gradient becomes a step: sgd or adam, whose learning rates are 0.001 where none is given",
+);
 /// `negatives`.
 pub const NEGATIVES: Help = (
     "negatives",

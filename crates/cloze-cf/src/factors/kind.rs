@@ -53,6 +53,9 @@ const DEFAULTS: FactorOptions = FactorOptions {
     validate_every: 4,
 };
 
+/// The rate of a step of Adam where none is said, which moves a value by as much.
+const ADAM_RATE: f64 = 0.001;
+
 impl Default for FactorOptions {
     fn default() -> Self {
         DEFAULTS
@@ -227,7 +230,12 @@ impl<'de, K: Kind> Deserialize<'de> for KindOptions<K> {
                 known.join(", ")
             )));
         }
-        let mut all = serde_json::to_value(K::defaults()).map_err(D::Error::custom)?;
+        let adam = serde_json::to_value(Optimizer::Adam).map_err(D::Error::custom)?;
+        let mut defaults = K::defaults();
+        if given.get("optimizer") == Some(&adam) {
+            defaults = defaults.with_rates(ADAM_RATE);
+        }
+        let mut all = serde_json::to_value(defaults).map_err(D::Error::custom)?;
         if let Value::Object(all) = &mut all {
             all.extend(given);
         }

@@ -96,18 +96,19 @@ impl<K: Kind> Factors<K> {
             |shape: Shape| Network::new(shape, |layout| layout.initialize(values.initial_scale, seed));
         let network = if values.pretrain_epochs > 0 {
             let epochs = values.pretrain_epochs;
-            let mut before = |name, shape, rate| {
-                learn(Phase { name, network: fresh(shape), epochs, rate }, data, &sets, values, run)
+            let mut before = |name, number, shape, rate| {
+                learn(Phase { name, number, network: fresh(shape), epochs, rate }, data, &sets, values, run)
             };
-            let product = before("gmf", shape.product(), values.gmf_learning_rate)?;
-            let mlp = before("mlp", shape.mlp(), values.mlp_learning_rate)?;
+            let product = before("gmf", 1, shape.product(), values.gmf_learning_rate)?;
+            let mlp = before("mlp", 2, shape.mlp(), values.mlp_learning_rate)?;
             join(shape, &product, &mlp)
         } else {
             fresh(shape)
         };
         let network = Network { content, ..network };
         let (epochs, rate) = (values.epochs, values.learning_rate);
-        let mut network = learn(Phase { name: K::NAME, network, epochs, rate }, data, &sets, values, run)?;
+        let phase = Phase { name: K::NAME, number: 0, network, epochs, rate };
+        let mut network = learn(phase, data, &sets, values, run)?;
         network.forget(|user| !sets.get(user).is_empty());
         Ok(Self { options: options.clone(), network })
     }
@@ -138,6 +139,8 @@ impl<K: Kind> Factors<K> {
 /// One training: a network with its name and how long it takes.
 struct Phase {
     name: &'static str,
+    /// Phases of different numbers draw different orders and negatives.
+    number: u64,
     network: Network,
     epochs: u64,
     rate: f64,
@@ -157,6 +160,7 @@ fn learn(
     } else {
         Draws::new(sets, data.items, options.negatives, options.batch, run.seed)
     };
+    let draws = draws.of_phase(phase.number);
     if rated && data.sequences.all_ratings().is_none() {
         let problem = "--loss squared learns ratings, and the data have none: name their column \
                        (cloze prepare --value), or use --loss log";

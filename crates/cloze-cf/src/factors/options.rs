@@ -111,6 +111,11 @@ impl FactorOptions {
         Ok(())
     }
 
+    /// The same with all rates as given.
+    pub(super) fn with_rates(self, rate: f64) -> Self {
+        Self { learning_rate: rate, gmf_learning_rate: rate, mlp_learning_rate: rate, ..self }
+    }
+
     /// How long to train: epochs of so many steps.
     pub(super) fn schedule(epochs: u64, rate: f64, steps: u64) -> Schedule {
         Schedule { peak: rate, warmup: 0, steps: epochs.saturating_mul(steps).max(1) }

@@ -2,8 +2,11 @@
 #![expect(clippy::inline_always, reason = "must be inlined into what is compiled for the instructions")]
 
 use cloze_data::Sequences;
+use faer::diag::Diag;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par, Side};
+use faer::{Accum, Mat, MatMut, MatRef, Par, Spec};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -32,10 +35,9 @@ pub(super) fn improve_all(
 ) -> Result<(), CfError> {
     let hidden = shared.len().isqrt();
     let shared = MatRef::from_column_major_slice(shared, hidden, hidden);
-    let eigen = shared.self_adjoint_eigen(Side::Lower).map_err(|_| CfError::Decomposition)?;
-    let values: Vec<f32> = eigen.S().column_vector().iter().copied().collect();
-    let others = turned(others, eigen.U());
-    let mut rows = turned(vectors, eigen.U());
+    let (values, directions) = eigen(shared)?;
+    let others = turned(others, directions.as_ref());
+    let mut rows = turned(vectors, directions.as_ref());
     rows.par_chunks_exact_mut(hidden).enumerate().for_each_init(
         || Conjugate::new(hidden),
         |memory, (row, vector)| {
@@ -51,8 +53,22 @@ pub(super) fn improve_all(
             arch.dispatch(Improve { memory, steps, vector });
         },
     );
-    vectors.copy_from_slice(&turned(&rows, eigen.U().transpose()));
+    vectors.copy_from_slice(&turned(&rows, directions.transpose()));
     Ok(())
+}
+
+/// Eigenvalues and eigenvectors of a symmetric matrix that its lower triangle gives. By one thread: with several, sums of wide matrices
+/// would depend on how many.
+fn eigen(matrix: MatRef<'_, f32>) -> Result<(Vec<f32>, Mat<f32>), CfError> {
+    let hidden = matrix.nrows();
+    let mut values = Diag::zeros(hidden);
+    let mut directions = Mat::zeros(hidden, hidden);
+    let need = self_adjoint_evd_scratch::<f32>(hidden, ComputeEigenvectors::Yes, Par::Seq, Spec::default());
+    let mut memory = MemBuffer::new(need);
+    let stack = MemStack::new(&mut memory);
+    self_adjoint_evd(matrix, values.as_mut(), Some(directions.as_mut()), Par::Seq, stack, Spec::default())
+        .map_err(|_| CfError::Decomposition)?;
+    Ok((values.column_vector().iter().copied().collect(), directions))
 }
 
 /// Row vectors times a matrix.

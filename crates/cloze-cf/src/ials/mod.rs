@@ -170,7 +170,13 @@ impl Recommender for Ials {
                 write_counts(&self.counts, row);
                 return Ok(());
             }
-            inner_products(&side.solve(&set(history))?, &self.items, row);
+            let user = side.solve(&set(history))?;
+            if user.iter().all(|value| *value == 0.0) {
+                // Nobody had any of these items in training.
+                write_counts(&self.counts, row);
+            } else {
+                inner_products(&user, &self.items, row);
+            }
             Ok(())
         })?;
         Ok(())

@@ -27,7 +27,9 @@ pub(super) fn moments(
             places[*item as usize].push((user, place));
         }
     }
-    let powers = powers(decay, train.iter().map(<[u32]>::len).max().unwrap_or(0));
+    let longest = train.iter().map(<[u32]>::len).max().unwrap_or(0);
+    let powers = powers(decay, longest);
+    let shared: Vec<f64> = (0..longest.max(1)).map(|steps| shared(decay, steps)).collect();
     let rows = past.par_chunks_exact_mut(catalogue.max(1)).zip(next.par_chunks_exact_mut(catalogue.max(1)));
     rows.zip(&places).enumerate().for_each(|(item, ((past, next), places))| {
         for &(user, place) in places {
@@ -45,11 +47,11 @@ pub(super) fn moments(
                 }
             };
             for (weight, &other) in powers.iter().zip(sequence[..=here].iter().rev()) {
-                add(other, weight * shared(decay, steps));
+                add(other, weight * shared[steps]);
             }
             let after = sequence[here + 1..].iter().zip(1..steps);
             for (weight, (&other, distance)) in powers[1..].iter().zip(after) {
-                add(other, weight * shared(decay, steps - distance));
+                add(other, weight * shared[steps - distance]);
             }
         }
         past[item] += lambda;

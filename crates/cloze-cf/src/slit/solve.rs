@@ -38,6 +38,9 @@ pub(super) fn weights(
         .map_err(|_| singular())?;
     solve_in_place(factor.rb(), right, par, stack);
 
-    let weights: Vec<f32> = next.iter().map(|weight| *weight as f32).collect();
+    // Never more memory than two matrices of f64, which is what the limit is about.
+    drop(past);
+    let mut weights = memory::zeros::<f32>(catalogue)?;
+    weights.iter_mut().zip(&next).for_each(|(weight, exact)| *weight = *exact as f32);
     if weights.iter().all(|weight| weight.is_finite()) { Ok(weights) } else { Err(singular()) }
 }

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use cloze_eval::{
-    Analysis, Bootstrap, Evaluation, Heading, Published, Question, analyse, answers, html, report_with,
-    results_with, write_together,
+    Analysis, Bootstrap, Evaluation, Heading, Published, Question, ResultRow, analyse, answers, html,
+    report_with, results_with, write_together,
 };
 
-use crate::output::{check_no_model, print, print_json};
+use crate::output::{check_no_model, note, print, print_json};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -74,6 +74,7 @@ impl Compare {
         let questions: Vec<Question> = read(self.questions.as_deref(), "questions")?;
         let bootstrap = Bootstrap::default();
         let rows = results_with(&evaluations, &published, &bootstrap)?;
+        unmatched(&published, &rows).iter().for_each(|line| note(line));
         let analysis = Analysis {
             questions: answers(&evaluations, &questions, &bootstrap)?,
             ..analyse(&evaluations, self.baseline.as_deref(), &self.order, &bootstrap)?
@@ -122,6 +123,43 @@ pub(super) fn load(folder: &Path) -> Result<Evaluation> {
     Evaluation::load(from).with_context(|| {
         format!("{} has no complete evaluation: `cloze evaluate` writes one", folder.display())
     })
+}
+
+/// What to say of published figures that stand beside none of ours though they seem meant to: of a data set or model that is here under
+/// a name with other capitals or signs, or of one that is here without the protocol. Others may be of other tables.
+fn unmatched(published: &[Published], rows: &[ResultRow]) -> Vec<String> {
+    let plain = |name: &str| -> String {
+        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let mut lines: Vec<String> = Vec::new();
+    for figure in published {
+        let near: Vec<&ResultRow> = rows
+            .iter()
+            .filter(|row| {
+                plain(&row.dataset) == plain(&figure.dataset) && plain(&row.model) == plain(&figure.model)
+            })
+            .collect();
+        let Some(first) = near.first() else { continue };
+        let ours = (&first.dataset, &first.model);
+        let line = if (&figure.dataset, &figure.model) != ours {
+            let Published { dataset, model, .. } = figure;
+            format!(
+                "published figures of {model} on {dataset} are left out: here they are {} on {}",
+                ours.1, ours.0
+            )
+        } else if near.iter().all(|row| row.protocol != figure.protocol) {
+            format!(
+                "published figures of {} under {} are left out: no row has that protocol",
+                ours.1, figure.protocol
+            )
+        } else {
+            continue;
+        };
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
 }
 
 /// The JSON array in a file, where one is given; `what` are its elements.

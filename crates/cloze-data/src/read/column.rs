@@ -75,8 +75,8 @@ pub(crate) fn plain_id(id: &[u8]) -> &[u8] {
     if number { &id[..point] } else { id }
 }
 
-/// [`plain_id`] of text.
-pub(crate) fn plain_text_id(id: &str) -> &str {
+/// An id by the one rule of all readers: a whole number written with a point is the number without it. `17850.0` is the id `17850`.
+pub fn plain_text_id(id: &str) -> &str {
     &id[..plain_id(id.as_bytes()).len()]
 }
 

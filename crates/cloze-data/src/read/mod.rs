@@ -11,8 +11,8 @@ mod records;
 mod reviews;
 mod table;
 
-pub use column::Column;
 pub(crate) use column::plain_id;
+pub use column::{Column, plain_text_id};
 pub(crate) use delimited::{Layout, Place, Row, Text, utf8};
 pub(crate) use genre_names::rename_genres;
 pub use id_map::{IdMapColumns, read_id_map};

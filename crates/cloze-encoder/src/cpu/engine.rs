@@ -118,7 +118,7 @@ impl Engine for CpuEngine {
     fn optimizer_step(&mut self, rate: f64) -> Result<GradientNorm> {
         let result = self.optimizer.update(self.parameters.values_mut(), &self.gradients, rate);
         self.gradients.fill(0.0);
-        self.pack();
+        self.follow();
         result
     }
 
@@ -129,8 +129,7 @@ impl Engine for CpuEngine {
     fn load(&mut self, parameters: &Parameters) -> Result<()> {
         same_layout(self.parameters.layout(), parameters.layout())?;
         self.parameters.values_mut().copy_from_slice(parameters.values());
-        self.pack();
-        self.pass = None;
+        self.follow();
         Ok(())
     }
 

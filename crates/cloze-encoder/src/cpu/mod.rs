@@ -172,12 +172,10 @@ impl CpuEngine {
         });
     }
 
-    fn pack(&mut self) {
+    /// Follows a change of the parameters: what an earlier pass left means nothing under them.
+    fn follow(&mut self) {
+        self.pass = None;
         self.matrices.update(&self.plan, self.parameters.values(), self.level);
-        if self.pass.is_some() {
-            // Its head may still be asked for.
-            self.prepare(Mode::Inference, true);
-        }
     }
 
     /// Makes the matrices that `mode` computes with; with `outputs` that of the output layer too.

@@ -121,11 +121,12 @@ impl Matrices {
         precision: InferencePrecision,
         outputs: bool,
     ) {
-        let weights = match &mut self.training {
-            Some(training) if !level.rounds() => training,
-            _ => {
+        // Those that `of` answers with.
+        let weights = match (&mut self.inference, &mut self.training) {
+            (None, Some(training)) if !level.rounds() => training,
+            (inference, _) => {
                 let new = || Weights::new(plan, parameters, level.exact(), Directions::Forward);
-                self.inference.get_or_insert_with(new)
+                inference.get_or_insert_with(new)
             }
         };
         if outputs {

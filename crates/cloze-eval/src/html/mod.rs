@@ -74,7 +74,7 @@ pub fn html(
         Section::new(part, rows, evaluations, published, analysis).write(&mut page);
     }
     page.push_str("</main>\n<footer>\n");
-    let notes = footer(bootstrap) + analysis_footer(analysis) + questions::footer(analysis);
+    let notes = footer(bootstrap, evaluations) + analysis_footer(analysis) + questions::footer(analysis);
     let notes = notes.trim_start_matches(['\n', '-']).trim();
     let _ = writeln!(page, "<p>{}</p>\n</footer>\n</body>\n</html>", escape(notes).replace(".\n", ".<br>\n"));
     page

@@ -7,7 +7,7 @@ use crate::comparison::Finding;
 use crate::difficulty::{self, DifficultyRow};
 use crate::html::{Section, escape};
 use crate::metrics::Metric;
-use crate::order::{chain, verdict};
+use crate::order::claim;
 use crate::part::Part;
 use crate::protocol::Protocol;
 use crate::published::{Published, Verdict};
@@ -183,11 +183,10 @@ impl<'a> Section<'a> {
     pub(super) fn order_table(&self, page: &mut String) {
         let of_part = |row: &&crate::Comparison| self.part.has(&row.dataset, &row.split, row.fit);
         let steps: Vec<&crate::Comparison> = self.analysis.order.iter().filter(of_part).collect();
-        let by_protocol = || steps.chunk_by(|a, b| a.protocol == b.protocol);
-        let Some(first) = by_protocol().next() else { return };
-        let _ = writeln!(page, "<h3>The claimed order {}</h3>\n<ul>", escape(&chain(first)));
-        for steps in by_protocol() {
-            let _ = writeln!(page, "<li>{}: {}</li>", steps[0].protocol, escape(&verdict(steps)));
+        let Some((order, lines)) = claim(&steps) else { return };
+        let _ = writeln!(page, "<h3>The claimed order {}</h3>\n<ul>", escape(&order));
+        for line in lines {
+            let _ = writeln!(page, "<li>{}</li>", escape(&line));
         }
         page.push_str("</ul>\n");
         let titles = ["<step", "<protocol", "difference", "p (Holm)", "<verdict"];

@@ -16,9 +16,9 @@ pub(crate) const K: usize = 10;
 /// Statistics of the users' top-10 lists under the full ranking.
 ///
 /// A user's list holds the best items with ties in the order of ids; items of the history are left out where
-/// [`EvaluationOptions::exclude_seen`](crate::EvaluationOptions::exclude_seen) says so (the target too if the
-/// user has had it before), items scored negative infinity always. In the formulas `L(u)` is the list of user
-/// u, `c(i)` the count of item i in training, `I` the catalogue, and means are over users with a list.
+/// [`EvaluationOptions::exclude_seen`](crate::EvaluationOptions::exclude_seen) says so, items scored negative
+/// infinity always. In the formulas `L(u)` is the list of user u, `c(i)` the count of item i in training, `I` the
+/// catalogue, and means are over users with a list.
 ///
 /// Where other libraries define a figure differently: `RecTools`' `MeanInvUserFreq` divides `c` by users instead
 /// of interactions, a constant of `log2(interactions / users)` bits; `RecBole`'s average popularity, coverage

@@ -24,8 +24,9 @@ pub struct PairedT {
 ///
 /// `t = mean / (s / sqrt(n))` with `s² = sum (d - mean)² / (n - 1)`, and `p = I_x(df / 2, 1 / 2)` at
 /// `x = df / (df + t²)`, the regularized incomplete beta function (Student 1908). It assumes a mean that is
-/// nearly normal, which the central limit theorem gives for some hundreds of users. Without any spread `p` is 1
-/// for differences of zero and 0 otherwise; a single user gives 1, because one difference has no spread.
+/// nearly normal, which the central limit theorem gives for some hundreds of users. Where all differences are the same, `p` is 1 if they
+/// are zero, and else 2^(1 - n): how often n signs drawn at random are all alike. A single user gives 1, because one difference has no
+/// spread.
 ///
 /// # Errors
 /// [`EvalError::NoUsers`] for no differences, [`EvalError::NotFinite`] for NaN or infinity.
@@ -39,15 +40,19 @@ pub fn paired_t(differences: &[f64]) -> Result<PairedT, EvalError> {
     }
     let squares: f64 = differences.iter().map(|difference| (difference - mean).powi(2)).sum();
     let error = (squares / degrees as f64 / n).sqrt();
-    let t = if mean == 0.0 { 0.0 } else { mean / error };
+    if mean == 0.0 {
+        return Ok(PairedT { mean, t: 0.0, degrees, p: 1.0 });
+    }
+    // The mean of equal numbers is theirs but for rounding.
+    if error <= mean.abs() * 1e-12 {
+        return Ok(PairedT { mean, t: f64::INFINITY.copysign(mean), degrees, p: (1.0 - n).exp2() });
+    }
+    let t = mean / error;
     Ok(PairedT { mean, t, degrees, p: two_sided(t, degrees as f64) })
 }
 
 /// Probability of a t at least as far from zero.
 fn two_sided(t: f64, degrees: f64) -> f64 {
-    if t.is_infinite() {
-        return 0.0;
-    }
     let square = t * t;
     incomplete_beta(degrees / 2.0, 0.5, degrees / (degrees + square), square / (degrees + square))
 }
@@ -109,7 +114,9 @@ mod tests {
         let zero = paired_t(&[0.0; 5]).unwrap();
         assert_eq!((zero.t.to_bits(), zero.p.to_bits()), (0.0_f64.to_bits(), 1.0_f64.to_bits()));
         let same = paired_t(&[0.5; 4]).unwrap();
-        assert!(same.t.is_infinite() && same.p <= 0.0);
+        assert_eq!((same.t, same.p), (f64::INFINITY, 0.125));
+        let rounded = paired_t(&[-0.1; 3]).unwrap();
+        assert_eq!((rounded.t, rounded.p), (f64::NEG_INFINITY, 0.25));
         assert!((paired_t(&[0.5]).unwrap().p - 1.0).abs() < 1e-15);
         assert!(matches!(paired_t(&[]), Err(EvalError::NoUsers)));
         assert!(matches!(paired_t(&[0.0, f64::NAN]), Err(EvalError::NotFinite { at: 1, .. })));

@@ -13,6 +13,10 @@ const TOGETHER: usize = 256;
 const ENOUGH: usize = 4096;
 /// The content tower's weight in the search is at least this: the others are given in its units.
 const SOME: f64 = 1e-3;
+/// Fewer validation users than this choose nothing: they would be fitted, one by one.
+pub(crate) const FEW: usize = 30;
+/// Scores of validation users that are kept in memory between looks: 1 GiB of them.
+const ROOM: usize = 1 << 28;
 /// Multiples of the most likely weights that are tried beside content alone: the last leaves next to none of it.
 const SHARES: [f64; 8] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0];
 
@@ -24,6 +28,16 @@ pub(crate) struct Choice {
     pub(crate) quality: f64,
     /// NDCG@10 of the first score alone.
     pub(crate) alone: f64,
+    /// Validation users that chose.
+    pub(crate) users: usize,
+}
+
+impl Choice {
+    /// The groups of weights that are all 0, for a message; empty where each has some.
+    pub(crate) fn left_out<'n>(&self, groups: impl Iterator<Item = (&'n str, Vec<usize>)>) -> String {
+        let nothing = groups.filter(|(_, places)| places.iter().all(|&place| self.alpha[place] == 0.0));
+        nothing.fold(String::new(), |text, (name, _)| text + ", " + name + " is left out")
+    }
 }
 
 /// What may be left out of a sum, as places in alpha.
@@ -49,9 +63,10 @@ pub(crate) fn choose(
     start: &[f64],
     optional: &Optional<'_>,
     run: &mut Run<'_>,
-    mut features: impl FnMut(&Cases<'_>) -> Result<Vec<f32>, TrainError>,
+    features: impl FnMut(&Cases<'_>) -> Result<Vec<f32>, TrainError>,
 ) -> Result<Choice, TrainError> {
     let parts = parts(cases)?;
+    let mut features = Kept::new(features, parts.len());
     let users: usize = parts.iter().map(Cases::len).sum();
     let sums = sums(optional, start.len());
     run.reporter.start("alpha", (users * LOOKS * sums.len()) as u64, "users");
@@ -63,14 +78,15 @@ pub(crate) fn choose(
     for (number, summed) in sums.iter().enumerate() {
         let Found { weights: found, settled } = most_likely(from.clone(), summed, |weights| {
             let mut sum = Likelihood::zero(weights.len());
-            for part in &parts {
-                let features = features(part)?;
+            for (number, part) in parts.iter().enumerate() {
                 let of_user = |(user, features): (usize, &[f32])| {
                     Likelihood::of(features, weights, part.histories()[user], part.targets()[user])
                 };
-                let rows = features.par_chunks_exact((features.len() / part.len()).max(1));
                 // In the order of users, whatever the threads do.
-                let each: Vec<Likelihood> = rows.enumerate().map(of_user).collect();
+                let each: Vec<Likelihood> = features.read(number, part, |features| {
+                    let rows = features.par_chunks_exact((features.len() / part.len()).max(1));
+                    Ok(rows.enumerate().map(of_user).collect())
+                })?;
                 for one in &each {
                     sum.add(one);
                 }
@@ -92,10 +108,10 @@ pub(crate) fn choose(
             sums.len()
         ));
     }
-    let found = quality(&parts, &candidates, features)?;
+    let found = quality(&parts, &candidates, &mut features)?;
     // The first of equals: content alone, if nothing is better, and then what leaves out nothing.
     let best = (0..found.len()).fold(0, |best, one| if found[one] > found[best] { one } else { best });
-    Ok(Choice { alpha: candidates[best].clone(), quality: found[best], alone: found[0] })
+    Ok(Choice { alpha: candidates[best].clone(), quality: found[best], alone: found[0], users })
 }
 
 /// Weights of a sum, the first score's first, as candidates for alpha: the more of what is added, the less of the first score, whose
@@ -129,10 +145,10 @@ fn sums(optional: &Optional<'_>, added: usize) -> Vec<Vec<bool>> {
 }
 
 /// Mean NDCG@10 under each of the weightings.
-pub(super) fn quality(
+pub(super) fn quality<F: FnMut(&Cases<'_>) -> Result<Vec<f32>, TrainError>>(
     parts: &[Cases<'_>],
     candidates: &[Vec<f64>],
-    mut features: impl FnMut(&Cases<'_>) -> Result<Vec<f32>, TrainError>,
+    features: &mut Kept<F>,
 ) -> Result<Vec<f64>, TrainError> {
     let (mut sums, mut users) = (vec![0.0; candidates.len()], 0.0);
     let options = EvaluationOptions {
@@ -140,16 +156,48 @@ pub(super) fn quality(
         batch: TOGETHER,
         ..EvaluationOptions::default()
     };
-    for part in parts {
-        let features = features(part)?;
-        for (alpha, sum) in candidates.iter().zip(&mut sums) {
-            let mut given = Given { features: &features, alpha, items: part.popularity().len() };
-            let ranks = evaluate(&mut given, part, &options, &mut |_, _| {})?;
-            *sum += ranks.iter().flat_map(|ranks| ranks.values(Metric::Ndcg(10))).sum::<f64>();
-        }
+    for (number, part) in parts.iter().enumerate() {
+        features.read(number, part, |features| {
+            for (alpha, sum) in candidates.iter().zip(&mut sums) {
+                let mut given = Given { features, alpha, items: part.popularity().len() };
+                let ranks = evaluate(&mut given, part, &options, &mut |_, _| {})?;
+                *sum += ranks.iter().flat_map(|ranks| ranks.values(Metric::Ndcg(10))).sum::<f64>();
+            }
+            Ok(())
+        })?;
         users += part.len() as f64;
     }
     Ok(sums.into_iter().map(|sum| sum / users).collect())
+}
+
+/// The scores of parts, which every look asks for again: kept while there is room, else made again.
+pub(super) struct Kept<F> {
+    features: F,
+    parts: Vec<Option<Vec<f32>>>,
+    room: usize,
+}
+
+impl<F: FnMut(&Cases<'_>) -> Result<Vec<f32>, TrainError>> Kept<F> {
+    pub(super) fn new(features: F, parts: usize) -> Self {
+        Self { features, parts: vec![None; parts], room: ROOM }
+    }
+
+    fn read<T>(
+        &mut self,
+        number: usize,
+        part: &Cases<'_>,
+        read: impl FnOnce(&[f32]) -> Result<T, TrainError>,
+    ) -> Result<T, TrainError> {
+        if let Some(kept) = &self.parts[number] {
+            return read(kept);
+        }
+        let made = (self.features)(part)?;
+        let answer = read(&made)?;
+        if let Some(room) = self.room.checked_sub(made.len()) {
+            (self.room, self.parts[number]) = (room, Some(made));
+        }
+        Ok(answer)
+    }
 }
 
 /// The validation users, evenly thinned to what is enough, in parts that are scored together.

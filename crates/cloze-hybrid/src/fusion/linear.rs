@@ -41,10 +41,11 @@ impl Linear {
         self.ease_decays.len() + self.slit_decays.len()
     }
 
-    /// Those of EASE, and those of SLIT.
-    pub(super) fn rows_of_each(&self) -> [Range<usize>; 2] {
+    /// The models that are there, each with its rows.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&'static str, Range<usize>)> {
         let of_ease = self.ease_decays.len();
-        [0..of_ease, of_ease..self.rows()]
+        let each = [("EASE", 0..of_ease), ("SLIT", of_ease..self.rows())];
+        each.into_iter().filter(|(_, rows)| !rows.is_empty())
     }
 
     /// Writes the scores of a history, `[rows, items]`: EASE's by decay, then SLIT's.

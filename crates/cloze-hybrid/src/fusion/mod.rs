@@ -6,7 +6,9 @@ mod linear;
 mod weights;
 
 use crate::options::HybridOptions;
+use choice::FEW;
 pub(crate) use choice::{Choice, Optional, add, choose, log_softmax, sum};
+use cloze_eval::Cases;
 use cloze_sequential::Tower;
 use cloze_train::{ModelFolder, NamedTensor, Run, TrainError, TrainingData, validation_cases};
 pub(crate) use linear::Linear;
@@ -41,22 +43,15 @@ impl Fusion {
         if options.alpha.is_some() {
             return Ok(this);
         }
-        let Some(cases) = validation_cases(data.sequences, data.validation, data.items)? else {
-            run.reporter.note(&format!(
-                "no validation items are held out to choose alpha by: it is {:?}; a run with validation items finds \
-                 others, which --alpha takes",
-                this.alpha
-            ));
-            return Ok(this);
-        };
+        let Some(cases) = deciding(data, &this.alpha, run)? else { return Ok(this) };
         let (start, groups) = (this.alpha.clone(), this.groups());
         let optional = Optional { groups: &groups, gate: this.gate_places() };
-        let Choice { alpha, quality, alone } =
-            choose(&cases, &start, &optional, run, |part| this.features(part.histories(), cbf))?;
+        let choice = choose(&cases, &start, &optional, run, |part| this.features(part.histories(), cbf))?;
+        let left_out = choice.left_out(this.linear.named().map(|(name, _)| name).zip(groups.iter().cloned()));
+        let Choice { alpha, quality, alone, users } = choice;
         run.reporter.finish(&format!(
-            "{} weigh {alpha:.2?}{}: validation NDCG@10 {quality:.4}, content alone {alone:.4}",
+            "{} weigh {alpha:.2?}{left_out}: NDCG@10 {quality:.4} for {users} validation users, content alone {alone:.4}",
             this.linear.described(),
-            this.left_out(&alpha),
         ));
         this.alpha = alpha;
         Ok(this)
@@ -77,15 +72,7 @@ impl Fusion {
     fn groups(&self) -> Vec<Vec<usize>> {
         let gated = |row| self.gate_places().nth(1 + row);
         let places = |rows: Range<usize>| rows.flat_map(|row| [Some(row), gated(row)]).flatten().collect();
-        self.linear.rows_of_each().into_iter().filter(|rows| !rows.is_empty()).map(places).collect()
-    }
-
-    /// The models that weigh nothing, for a message; empty where each weighs something.
-    fn left_out(&self, alpha: &[f64]) -> String {
-        let named = ["EASE", "SLIT"].into_iter().zip(self.linear.rows_of_each());
-        let nothing = named.filter(|(_, rows)| !rows.is_empty()).zip(self.groups());
-        let nothing = nothing.filter(|(_, places)| places.iter().all(|&place| alpha[place] == 0.0));
-        nothing.fold(String::new(), |text, ((name, _), _)| text + ", " + name + " is left out")
+        self.linear.named().map(|(_, rows)| places(rows)).collect()
     }
 
     /// What is summed, `[histories, 1 + added, items]`: ln P, the scores of EASE and those of SLIT; with a gate, all of them again,
@@ -150,6 +137,31 @@ impl Fusion {
         let linear = Linear::load(folder, options)?;
         Ok(Self { linear, gate: options.gate, alpha: options.usual_alpha() })
     }
+}
+
+/// The validation users who choose weights, where there are enough of them; else it is said that these stay.
+///
+/// # Errors
+/// Validation items that do not fit the data.
+pub(crate) fn deciding<'d>(
+    data: &TrainingData<'d>,
+    weights: &[f64],
+    run: &mut Run<'_>,
+) -> Result<Option<Cases<'d>>, TrainError> {
+    let cases = validation_cases(data.sequences, data.validation, data.items)?;
+    let users = cases.as_ref().map_or(0, Cases::len);
+    if users >= FEW {
+        return Ok(cases);
+    }
+    let who = match users {
+        0 => "no validation items are held out".to_owned(),
+        1 => "a single validation item is held out".to_owned(),
+        _ => format!("the validation items of {users} users are too few"),
+    };
+    run.reporter.note(&format!(
+        "{who} to choose alpha by: it is {weights:?}; a run with at least {FEW} finds others, which --alpha takes"
+    ));
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The sum of content and linear models on users in two groups.
 
-use super::choice::{multiples, quality as quality_of};
+use super::choice::{Kept, multiples, quality as quality_of};
 use super::linear::{ease_options, slit_options};
 use super::*;
 use crate::testing::stored;
@@ -75,7 +75,8 @@ fn quality(fusion: &Fusion, next: &[Option<u32>]) -> f64 {
 
 fn qualities(fusion: &Fusion, cases: Cases<'_>, candidates: &[Vec<f64>]) -> Vec<f64> {
     let mut tower = tower();
-    quality_of(&[cases], candidates, |part| fusion.features(part.histories(), &mut tower)).unwrap()
+    let mut features = Kept::new(|part: &Cases<'_>| fusion.features(part.histories(), &mut tower), 1);
+    quality_of(&[cases], candidates, &mut features).unwrap()
 }
 
 #[test]

@@ -86,7 +86,8 @@ impl Difficulty {
             )
         };
         let values = sequences.all_ratings().ok_or_else(missing)?;
-        if let Some(value) = values.iter().find(|value| !(0.0..=full).contains(&f64::from(**value))) {
+        // In the precision of the values: 1.2 as f32 is above 1.2 as f64.
+        if let Some(value) = values.iter().find(|value| !(0.0..=full as f32).contains(*value)) {
             let rule =
                 format!("is full credit, and there is an answer with {value}: from 0 to full-score is read");
             return Err(TrainError::option("full-score", full, rule));

@@ -3,9 +3,10 @@
 use super::difficulty::LEVELS;
 use super::objectives::Objectives;
 use cloze_data::log::{LogOptions, ScoreRow, Scores, read_scores};
-use cloze_data::read::Column;
+use cloze_data::read::{Column, plain_text_id};
 use cloze_data::{Silent, Vocabulary};
 use cloze_train::{TrainError, TrainingData};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// What a pair counts as that the table does not name: medium.
@@ -86,7 +87,11 @@ impl Given {
 /// The numbers of the table's learners and objectives.
 fn numbers(table: &Scores, learners: &Vocabulary, names: &[&str]) -> (Vec<Option<u32>>, Vec<Option<usize>>) {
     let users = table.users.iter().map(|id| learners.get(id)).collect();
-    let objectives = table.items.iter().map(|name| names.binary_search(&name.as_str()).ok()).collect();
+    // The table's are plain; genres are as they were written.
+    let plain: HashMap<&str, usize> =
+        names.iter().enumerate().rev().map(|(place, name)| (plain_text_id(name), place)).collect();
+    let objective = |name: &str| names.binary_search(&name).ok().or_else(|| plain.get(name).copied());
+    let objectives = table.items.iter().map(|name| objective(name)).collect();
     (users, objectives)
 }
 
@@ -96,21 +101,21 @@ mod tests {
     use crate::testing::origin;
     use cloze_data::{ItemDetails, Sequences};
 
-    /// Reads a table for the learners a, b, c and the objectives angles and sums.
+    /// Reads a table for the learners a, b, c and the objectives 17.0, angles and sums.
     fn read(text: &str) -> Result<(Given, usize), String> {
         let file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        let sequences = Sequences::from_lists(&[vec![0, 1], vec![1], vec![0]], None).unwrap();
+        let sequences = Sequences::from_lists(&[vec![0, 1], vec![1], vec![0, 2]], None).unwrap();
         let users = Vocabulary::new(["a", "b", "c"].map(str::to_owned).to_vec(), None).unwrap();
-        let genres = Some(vec![vec!["sums".to_owned()], vec!["angles".to_owned()]]);
+        let genres = Some(["sums", "angles", "17.0"].map(|genre| vec![genre.to_owned()]).to_vec());
         let details = ItemDetails { genres, text: None };
         let origin = origin();
         let data = TrainingData {
             users: Some(&users),
             details: Some(&details),
-            ..TrainingData::new(&sequences, 2, &origin)
+            ..TrainingData::new(&sequences, 3, &origin)
         };
-        let objectives = Objectives::new(details.genres.as_deref(), 2);
+        let objectives = Objectives::new(details.genres.as_deref(), 3);
         Given::read(file.path(), &data, &objectives).map_err(|error| error.to_string())
     }
 
@@ -120,8 +125,12 @@ mod tests {
             read("learner,objective,difficulty\na,sums,1\nc,angles,3\na,sums,1\nb,sums,2\n").unwrap();
         assert_eq!(pairs, 3);
         let level = |learner, objective| given.level(learner, objective);
-        assert_eq!([level(Some(0), 1), level(Some(2), 0), level(Some(1), 1)], [0, 2, 1]);
-        assert_eq!([level(Some(0), 0), level(Some(9), 1), level(None, 0)], [1, 1, 1]);
+        assert_eq!([level(Some(0), 2), level(Some(2), 1), level(Some(1), 2)], [0, 2, 1]);
+        assert_eq!([level(Some(0), 1), level(Some(9), 2), level(None, 1)], [1, 1, 1]);
+        for written in ["17", "17.0"] {
+            let (given, _) = read(&format!("learner,objective,difficulty\nb,{written},3\n")).unwrap();
+            assert_eq!(given.level(Some(1), 0), 2, "{written}");
+        }
     }
 
     #[test]
@@ -130,7 +139,7 @@ mod tests {
             ("a,sums,4", "line 2: difficulty 4: 1 (easy), 2 (medium) or 3 (hard)"),
             ("a,sums,1.5", "difficulty 1.5"),
             ("z,sums,1", "unknown learner \"z\""),
-            ("a,sum,1", "unknown objective \"sum\": there are angles, sums"),
+            ("a,sum,1", "unknown objective \"sum\": there are 17.0, angles, sums"),
             ("a,sums,1\nb,sums,1\na,sums,2", "line 4: \"a\" and \"sums\" had another difficulty before: 1"),
             ("a,sums,hard", "hard"),
         ] {

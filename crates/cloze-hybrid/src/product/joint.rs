@@ -89,11 +89,13 @@ impl JointTask<'_> {
         let mut items: Vec<u32> = drawn.iter().map(|positive| positive.item).collect();
         items.sort_unstable();
         items.dedup();
-        let others = |&item: &u32| {
-            let asks = |user: u32| drawn.iter().any(|one| one.item == item && one.user == user);
-            self.users_of.get(item as usize).iter().copied().filter(|&user| !asks(user)).collect()
+        let mut asked: Vec<(u32, u32)> = drawn.iter().map(|one| (one.item, one.user)).collect();
+        asked.sort_unstable();
+        let others = |asking: &[(u32, u32)]| {
+            let asks = |user: u32| asking.iter().any(|one| one.1 == user);
+            self.users_of.get(asking[0].0 as usize).iter().copied().filter(|&user| !asks(user)).collect()
         };
-        let users = items.iter().map(others).collect();
+        let users = asked.chunk_by(|a, b| a.0 == b.0).map(others).collect();
         (items, users)
     }
 

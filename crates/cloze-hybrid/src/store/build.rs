@@ -14,6 +14,25 @@ use std::{fs, io};
 /// Profiles that one transaction adds, and that are computed together.
 const TOGETHER: usize = 1024;
 
+/// # Errors
+/// Another number of users than the model's, or an item that it does not know.
+pub(crate) fn check_sizes(
+    path: &Path,
+    sequences: &Sequences,
+    users: usize,
+    items: usize,
+) -> Result<(), StoreError> {
+    let path = path.display();
+    let problem = match sequences.values().iter().find(|item| **item as usize >= items) {
+        Some(item) => format!("{path}: item number {item}, and the model knows {items}"),
+        None if sequences.len() != users => {
+            format!("{path}: {} sequences for the {users} users of the model", sequences.len())
+        }
+        None => return Ok(()),
+    };
+    Err(TrainError::Data(problem).into())
+}
+
 impl<'m> ProfileStore<'m> {
     /// Makes the store of these users' items, or goes on with one whose making was stopped.
     ///
@@ -27,11 +46,7 @@ impl<'m> ProfileStore<'m> {
         reporter: &mut Reporter,
     ) -> Result<Self, StoreError> {
         let [users, items] = model.sizes();
-        if sequences.len() != users {
-            let (found, path) = (sequences.len(), path.display());
-            let problem = format!("{path}: {found} sequences for the {users} users of the model");
-            return Err(TrainError::Data(problem).into());
-        }
+        check_sizes(path, sequences, users, items)?;
         let users_of = sequences.transpose(items).map_err(TrainError::from)?;
         Self::build_of(path, model, [sequences, &users_of], reporter, |_, _| Ok(()))
     }

@@ -18,6 +18,7 @@ pub use error::StoreError;
 use crate::hybrid::HybridBert4Rec;
 use crate::product::Head;
 use crate::search::ItemSearch;
+pub(crate) use build::check_sizes;
 use cloze_sequential::{Profile, Tower};
 use cloze_train::{NamedTensor, TrainError, Values};
 use redb::{Database, ReadTransaction, ReadableDatabase as _};

@@ -153,6 +153,8 @@ impl PairContent for LeftOut {
             let written = &self.by_item[item as usize];
             let without = match place {
                 0 => own,
+                // Where the observed pair has none to leave out, the number of reviews must not tell which it is.
+                _ if own.is_none() => None,
                 _ => drawn(user, item, step, written.len()).map(|place| self.vector(written[place] as usize)),
             };
             vector.copy_from_slice(&of_user);
@@ -208,6 +210,13 @@ mod tests {
             assert_eq!((vectors[3], &vectors[4..]), (vectors[2] * 100.0, &[0.0, 0.0][..]));
         }
         assert_eq!(seen.into_iter().collect::<Vec<_>>(), [1, 4]);
+    }
+
+    #[test]
+    fn where_the_observed_pair_has_no_review_a_drawn_item_lacks_none() {
+        let mut vectors = [0.0; 4];
+        content(0.0).of_group(1, &[2, 0], 0, &mut vectors);
+        assert_eq!(vectors, [0.0, 0.0, 4.0 * 2.5, 40.0 * 25.0]);
     }
 
     #[test]

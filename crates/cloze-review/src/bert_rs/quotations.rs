@@ -14,6 +14,8 @@ use crate::text_model::TextModel;
 const SHORTEST: usize = 12;
 /// Sentences of a review that are looked at.
 const SENTENCES: usize = 40;
+/// Reviews whose sentences are looked at: those that are nearest as a whole. Of some items there are thousands.
+const REVIEWS: usize = 20;
 
 /// The reviews with their reader, opened when somebody asks.
 pub(super) struct Library {
@@ -52,7 +54,7 @@ impl Library {
             .filter(|(_, (user, item))| Some(*user) == query.user && query.history.contains(item))
             .map(|(number, _)| number)
             .collect();
-        let taste = self.profile(&own)?;
+        let taste = self.sum(&own)?;
         let mut all = Vec::with_capacity(items.len());
         for &item in items {
             let of_own: Vec<usize> =
@@ -62,7 +64,7 @@ impl Library {
                 .filter(|(_, (user, about))| *about == item && Some(*user) != query.user)
                 .map(|(number, _)| number)
                 .collect();
-            let profile = self.profile(&others)?;
+            let profile = self.sum(&others)?;
             let mut found = Vec::new();
             for (numbers, profile, own) in [(&of_own, &profile, true), (&others, &taste, false)] {
                 let nearest = self.nearest(numbers, profile)?;
@@ -86,10 +88,15 @@ impl Library {
         self.reviews.pairs()[review].1
     }
 
-    /// The sum of the reviews' vectors, whose direction is that of their mean.
-    fn profile(&mut self, numbers: &[usize]) -> Result<Vec<f32>, ReviewError> {
+    /// Vectors of reviews.
+    fn vectors(&mut self, numbers: &[usize]) -> Result<Vec<f32>, ReviewError> {
         let texts: Vec<&str> = numbers.iter().map(|&number| &*self.reviews.texts()[number]).collect();
-        let vectors = self.kept.of(&texts, &mut self.model, &mut |_, _| {})?;
+        self.kept.of(&texts, &mut self.model, &mut |_, _| {})
+    }
+
+    /// The sum of the reviews' vectors, whose direction is that of their mean.
+    fn sum(&mut self, numbers: &[usize]) -> Result<Vec<f32>, ReviewError> {
+        let vectors = self.vectors(numbers)?;
         let mut sum = vec![0.0; self.model.width()];
         for vector in vectors.chunks_exact(sum.len()) {
             sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value);
@@ -97,7 +104,19 @@ impl Library {
         Ok(sum)
     }
 
-    /// The sentence of these reviews that is nearest to a profile.
+    /// The reviews that are nearest to a profile, as many as their sentences are looked at of.
+    fn nearest_reviews(&mut self, numbers: &[usize], profile: &[f32]) -> Result<Vec<usize>, ReviewError> {
+        if numbers.len() <= REVIEWS {
+            return Ok(numbers.to_vec());
+        }
+        let vectors = self.vectors(numbers)?;
+        let similarities = vectors.chunks_exact(profile.len()).map(|vector| cosine(vector, profile));
+        let mut order: Vec<(f32, usize)> = similarities.zip(numbers.iter().copied()).collect();
+        order.sort_by(|a, b| b.0.total_cmp(&a.0));
+        Ok(order.into_iter().take(REVIEWS).map(|(_, number)| number).collect())
+    }
+
+    /// The sentence that is nearest to a profile, of those of these reviews that are nearest to it.
     fn nearest(
         &mut self,
         numbers: &[usize],
@@ -106,6 +125,7 @@ impl Library {
         if profile.iter().all(|value| *value == 0.0) {
             return Ok(None);
         }
+        let numbers = self.nearest_reviews(numbers, profile)?;
         let sentences: Vec<Sentence<'_>> = numbers
             .iter()
             .flat_map(|&number| {

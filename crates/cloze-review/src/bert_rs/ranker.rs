@@ -7,7 +7,6 @@ use rayon::prelude::*;
 use super::content::LeftOut;
 use super::options::TextOptions;
 use super::read;
-use crate::components::Components;
 
 /// Options of [`ReviewProfiles`].
 pub type ReviewProfilesOptions = TextOptions;
@@ -32,6 +31,19 @@ impl ReviewProfiles {
     }
 }
 
+/// Rows off their mean, which all texts share.
+fn centred(mut rows: Vec<f32>, width: usize) -> Vec<f32> {
+    let mut mean = vec![0.0_f64; width];
+    for row in rows.chunks_exact(width) {
+        mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
+    }
+    let number = (rows.len() / width).max(1) as f64;
+    for row in rows.chunks_exact_mut(width) {
+        row.iter_mut().zip(&mean).for_each(|(value, sum)| *value = (f64::from(*value) - sum / number) as f32);
+    }
+    rows
+}
+
 fn normalize(row: &mut [f32]) {
     let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
     if length > 0.0 {
@@ -51,8 +63,7 @@ impl Model for ReviewProfiles {
 
     fn fit(data: &TrainingData<'_>, options: &TextOptions, run: &mut Run<'_>) -> Result<Self, TrainError> {
         let (reviews, vectors, width) = read(options, data.sequences, data, run)?;
-        // In all its components: off the mean, which all texts share.
-        let vectors = Components::of(&vectors, width, width)?.apply(&vectors);
+        let vectors = centred(vectors, width);
         let content = LeftOut::new(&reviews, vectors, width, (data.sequences.len(), data.items), 0.0);
         let mut items = content.profiles().items.clone();
         items.chunks_exact_mut(width).for_each(normalize);

@@ -138,9 +138,10 @@ impl Windows {
     /// The negatives of batch number `step`, where the loss has any: a function of the seed and `step` alone.
     ///
     /// # Errors
-    /// None for a catalogue with items.
+    /// [`EncoderError::Config`] where they would not fit.
     pub(super) fn negatives(&self, step: u64, batch: &Batch) -> Result<Option<Negatives>, EncoderError> {
         let (count, items) = (self.loss.count(), self.catalogue as u32);
+        self.loss.check_room(batch.targets.len())?;
         let mut generator = self.generator(NEGATIVE_STREAM + step);
         Ok(Some(match self.loss.kind {
             LossKind::Softmax => return Ok(None),

@@ -129,7 +129,7 @@ struct Setting<'a> {
 /// The model's name, with the share of users that it has learned from, unless they are all.
 fn named(folder: &ModelFolder, model: &dyn Recommender) -> String {
     let share = folder.card.trained_on.user_share;
-    if share < 1.0 { format!("{}, {share} of users", model.name()) } else { model.name() }
+    if share < 1.0 { format!("{} ({share} of users)", model.name()) } else { model.name() }
 }
 
 impl Evaluate {
@@ -208,7 +208,7 @@ impl Evaluate {
             output: self.predictions.output(self.default_name()),
         };
         let mut options = self.options();
-        if self.protocols.is_empty() && !predictions.is_complete(&cases) {
+        if self.protocols.is_empty() && !predictions.is_complete(&cases, options.exclude_seen) {
             note(
                 "Not all candidates have scores, so that sampled candidates would mostly rank the absence of scores: \
                  full catalogue only. Ask for more with --protocols",
@@ -303,6 +303,7 @@ impl Evaluate {
             seed: self.seed,
             batch: self.batch,
             exclude_seen: !self.keep_seen,
+            partial_histories: self.history_within_genre,
         }
     }
 
@@ -336,7 +337,7 @@ impl Evaluate {
             split_hash: split.hash(),
             fit: subject.fit,
             model: if self.history_within_genre {
-                format!("{}, history within genre", subject.name)
+                format!("{} (history within genre)", subject.name)
             } else {
                 subject.name
             },

@@ -63,7 +63,8 @@ impl HeldOut {
     pub(super) fn place(&self) -> String {
         match self.rank {
             Some(rank) => format!("rank {} of {}", count(rank), count(self.candidates)),
-            None => "no candidate: the user had it before, or the model excludes it".to_owned(),
+            None => "no candidate: the user had it before, or the model or what was asked for excludes it"
+                .to_owned(),
         }
     }
 }
@@ -79,9 +80,21 @@ impl Answer {
     pub(super) fn text(&self, user: Option<&str>) -> String {
         let mut text = wrap(&self.basis(user), WIDTH).join("\n") + "\n\n";
         if self.best.is_empty() {
-            return text
-                + "Nothing to recommend: every item is in the history, or excluded by the model or by what was asked for.\n";
+            text.push_str(
+                "Nothing to recommend: every item is in the history, or excluded by the model or by what was asked for.\n",
+            );
+        } else {
+            text.push_str(&self.ranked());
         }
+        if let Some(held_out) = &self.held_out {
+            let line = format!("The held-out item, {}: {}.", self.named(held_out.item), held_out.place());
+            let _ = writeln!(text, "\n{}", wrap(&line, WIDTH).join("\n"));
+        }
+        text + &self.explained()
+    }
+
+    /// The table of the best items.
+    fn ranked(&self) -> String {
         let mut columns = vec![("rank", Column::Number), ("item", Column::Wrapped)];
         columns.extend(self.genres.as_ref().map(|_| ("genres", Column::Wrapped)));
         columns.extend(self.success.as_ref().map(|_| ("success", Column::Number)));
@@ -94,11 +107,12 @@ impl Answer {
             cells.push(format!("{score:.4}"));
             table.row(cells);
         }
-        text.push_str(&table.render());
-        if let Some(held_out) = &self.held_out {
-            let line = format!("The held-out item, {}: {}.", self.named(held_out.item), held_out.place());
-            let _ = writeln!(text, "\n{}", wrap(&line, WIDTH).join("\n"));
-        }
+        table.render()
+    }
+
+    /// Why these items, where it was asked for.
+    pub(super) fn explained(&self) -> String {
+        let mut text = String::new();
         if !self.why.is_empty() {
             text.push_str(&self.reasons());
         }
@@ -108,7 +122,7 @@ impl Answer {
         text
     }
 
-    pub(super) fn reasons(&self) -> String {
+    fn reasons(&self) -> String {
         let mut columns =
             vec![("rank", Column::Number), ("terms", Column::Text), ("because of", Column::Wrapped)];
         columns.extend(self.near.as_ref().map(|_| ("near", Column::Number)));
@@ -138,7 +152,7 @@ impl Answer {
     }
 
     /// A table of what was written.
-    pub(super) fn quoted(&self) -> String {
+    fn quoted(&self) -> String {
         let mut table = Table::new(&[
             ("rank", Column::Number),
             ("who", Column::Text),

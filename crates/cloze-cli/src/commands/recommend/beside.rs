@@ -31,7 +31,7 @@ pub(super) fn text(answers: &[Answer], user: Option<&str>) -> String {
     }
     let _ = write!(text, "\n{}", table.render());
     for (answer, name) in answers.iter().zip(&names).filter(|(answer, _)| !answer.why.is_empty()) {
-        let _ = write!(text, "\n{name}\n{}", answer.reasons());
+        let _ = write!(text, "\n{name}\n{}", answer.explained());
     }
     text
 }

@@ -146,7 +146,9 @@ impl Recommend {
         if let Some(genre) = genre.as_ref().filter(|_| self.history_within_genre) {
             history.retain(|&item| genre.items[item as usize]);
         }
-        let query = Query { user, history: &history };
+        // A model that knows its users by heart would answer from the whole history.
+        let told = !self.history_within_genre || model.joins_user_and_history();
+        let query = Query { user: user.filter(|_| told), history: &history };
         let success = self.success.as_ref().map(|path| success::of(path, &folder, user)).transpose()?;
         // The held-out item may stand anywhere.
         let all = target.is_some() || self.genre.is_some() || self.success_range.is_some();
@@ -174,7 +176,8 @@ impl Recommend {
             if self.neighbours > 0 {
                 // A typed history needs no data; only this does.
                 let dataset = dataset.map_or_else(|| data().map(|(dataset, _)| dataset), Ok);
-                near = nearest(model.as_mut(), &query, dataset, self.neighbours)?;
+                let asker = Query { user, history: &history };
+                near = nearest(model.as_mut(), &asker, dataset, self.neighbours)?;
             }
         }
         let model = model.name();

@@ -8,11 +8,11 @@ mod store;
 mod stored;
 
 use super::objectives::Objectives;
-use crate::fusion::{Choice, Linear, Optional, add, choose, log_softmax, sum};
+use crate::fusion::{Choice, Linear, Optional, add, choose, deciding, log_softmax, sum};
 use crate::reused;
 use cloze_eval::{ModelError, Query, Recommender};
 use cloze_sequential::{Bert4Rec, Tower};
-use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData, validation_cases};
+use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
 use neighbourhood::Neighbourhood;
 pub use options::{LearnerHybridOptions, LearnerVariant, Neighbours, TargetProfiles};
 use rayon::prelude::*;
@@ -92,21 +92,28 @@ impl LearnerHybrid {
 
     fn weigh(&mut self, data: &TrainingData<'_>, run: &mut Run<'_>) -> Result<(), TrainError> {
         let start = self.options.usual_alpha();
-        let Some(cases) = validation_cases(data.sequences, data.validation, data.items)? else {
-            run.reporter.note(&format!(
-                "no validation items are held out to choose alpha by: it is {start:?}; a run with validation items finds \
-                 others, which --alpha takes"
-            ));
+        let Some(cases) = deciding(data, &start, run)? else {
             self.options.alpha = Some(start);
             return Ok(());
         };
-        let Choice { alpha, quality, alone } = choose(&cases, &start, &Optional::default(), run, |part| {
+        // EASE, SLIT, and what is known of the neighbours: any of them can be left out.
+        let rows = self.linear.as_ref().map_or(0, Linear::rows);
+        let models = self.linear.iter().flat_map(Linear::named);
+        let (names, groups): (Vec<&str>, Vec<Vec<usize>>) = models
+            .map(|(name, rows)| (name, rows.collect()))
+            .chain([("what is known of the neighbours", vec![rows, rows + 1])])
+            .unzip();
+        let optional = Optional { groups: &groups, ..Optional::default() };
+        let choice = choose(&cases, &start, &optional, run, |part| {
             let learners: Vec<Option<u32>> = part.users().iter().copied().map(Some).collect();
             self.features(&learners, part.histories())
         })?;
+        let left_out = choice.left_out(names.into_iter().zip(groups.iter().cloned()));
+        let Choice { alpha, quality, alone, users } = choice;
         let linear = self.linear.as_ref().map(Linear::described).unwrap_or_default();
         run.reporter.finish(&format!(
-            "{linear}, what neighbours take and the targets weigh {alpha:.2?}: validation NDCG@10 {quality:.4}, content alone {alone:.4}"
+            "{linear}, what neighbours take and the targets weigh {alpha:.2?}{left_out}: NDCG@10 {quality:.4} for {users} validation \
+             users, content alone {alone:.4}"
         ));
         self.options.alpha = Some(alpha);
         Ok(())

@@ -5,8 +5,9 @@ use super::neighbourhood::Neighbourhood;
 use super::{LearnerHybrid, LearnerVariant};
 use crate::learning::targets::{Levels, Targets};
 use crate::product::dot;
-use crate::store::{ProfileStore, Side, StoreError};
+use crate::store::{ProfileStore, Side, StoreError, check_sizes};
 use cloze_data::Sequences;
+use cloze_sequential::Tower;
 use cloze_train::{Reporter, TrainError};
 use redb::WriteTransaction;
 use std::cmp::Reverse;
@@ -50,6 +51,8 @@ impl<'m> LearnerStore<'m> {
         reporter: &mut Reporter,
     ) -> Result<Self, StoreError> {
         let (targets, mut levels, full_score) = parts(model)?;
+        let learners = model.cf.as_ref().map_or(sequences.len(), Tower::catalogue);
+        check_sizes(path, sequences, learners, targets.exercises())?;
         if let Levels::Same(difficulty) = &mut levels {
             let full_score = f64::from(full_score);
             *difficulty =

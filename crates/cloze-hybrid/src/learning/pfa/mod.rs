@@ -7,6 +7,7 @@ use super::objectives::Objectives;
 use cloze_eval::{ModelError, Query, Recommender};
 use cloze_train::{Model, ModelFolder, NamedTensor, Run, TrainError, TrainingData};
 use fit::Weights;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Most counts of answers, learners times objectives.
@@ -160,7 +161,7 @@ impl Recommender for Pfa {
     }
 
     fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
-        let rows = scores.chunks_exact_mut(self.objectives.exercises().max(1)).zip(queries);
+        let rows = scores.par_chunks_exact_mut(self.objectives.exercises().max(1)).zip(queries);
         rows.for_each(|(row, query)| self.probabilities(query.user, row));
         Ok(())
     }
