@@ -111,10 +111,8 @@ pub(crate) fn check_seeds(seeds: &[&Evaluation]) -> Result<(), EvalError> {
             });
         }
         // The first may be one without options.
-        let others = seeds[..at].iter();
-        if let Some((other, (first, this))) =
-            others.filter_map(|other| Some((other, differing(other, evaluation)?))).next()
-        {
+        let other = seeds[..at].iter().find_map(|other| Some((other, differing(other, evaluation)?)));
+        if let Some((other, (first, this))) = other {
             return Err(not_comparable(other, evaluation, "options, as seeds of one model,", first, this));
         }
         let (first, this) = (protocols(seeds[0]), protocols(evaluation));

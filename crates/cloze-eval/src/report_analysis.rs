@@ -88,8 +88,7 @@ fn order_table(text: &mut String, steps: &[&Comparison]) {
         ]);
     }
     let Some((order, lines)) = claim(steps) else { return };
-    let words: String = lines.iter().map(|line| format!("- {line}\n")).collect();
-    let _ = write!(text, "\n### The claimed order {order}\n\n{words}\n{table}");
+    let _ = write!(text, "\n### The claimed order {order}\n\n- {}\n\n{table}", lines.join("\n- "));
 }
 
 fn list_table(text: &mut String, part: Part<'_>, analysis: &Analysis) {

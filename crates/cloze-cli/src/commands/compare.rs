@@ -74,7 +74,9 @@ impl Compare {
         let questions: Vec<Question> = read(self.questions.as_deref(), "questions")?;
         let bootstrap = Bootstrap::default();
         let rows = results_with(&evaluations, &published, &bootstrap)?;
-        unmatched(&published, &rows).iter().for_each(|line| note(line));
+        for line in unmatched(&published, &rows) {
+            note(&line);
+        }
         let analysis = Analysis {
             questions: answers(&evaluations, &questions, &bootstrap)?,
             ..analyse(&evaluations, self.baseline.as_deref(), &self.order, &bootstrap)?
