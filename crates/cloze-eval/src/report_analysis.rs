@@ -18,7 +18,7 @@ pub(crate) fn analysis_section(text: &mut String, part: Part<'_>, analysis: &Ana
     let compared = analysis.comparisons.iter().filter(|row| part.has(&row.dataset, &row.split, row.fit));
     comparison_tables(text, &compared.collect::<Vec<_>>());
     let steps = analysis.order.iter().filter(|row| part.has(&row.dataset, &row.split, row.fit));
-    order_table(text, &steps.collect::<Vec<_>>());
+    order_section(text, &steps.collect::<Vec<_>>());
     for asked in questions::shown(analysis, part) {
         let _ = write!(
             text,
@@ -31,7 +31,10 @@ pub(crate) fn analysis_section(text: &mut String, part: Part<'_>, analysis: &Ana
             let _ = write!(text, "\n{}", asked.beside);
         }
     }
-    list_table(text, part, analysis);
+    let lists = list_table(part, analysis);
+    if !lists.is_empty() {
+        let _ = write!(text, "\n### Beyond accuracy: top 10 of the whole catalogue\n\n{lists}");
+    }
     let categories = category_table(part, analysis);
     if !categories.is_empty() {
         let title = "Categories (genres, learning objectives): top 10 of the whole catalogue";
@@ -58,25 +61,37 @@ fn comparison_tables(text: &mut String, rows: &[&Comparison]) {
         }
     }
     for protocol in protocols {
-        let rows: Vec<_> = rows.iter().filter(|row| row.protocol == protocol).collect();
+        let rows: Vec<&Comparison> = rows.iter().copied().filter(|row| row.protocol == protocol).collect();
         let _ = writeln!(text, "\n### NDCG@10 against {}, {protocol}\n", rows[0].baseline);
-        let mut table = Table::new(&["<model", "difference", "p", "p (Holm)", "p (Wilcoxon)", "<verdict"]);
-        for row in rows {
-            table.row(vec![
-                row.model.clone(),
-                format!("{} [{}, {}]", signed(row.difference), signed(row.low), signed(row.high)),
-                p_value(row.t),
-                p_value(row.holm),
-                row.wilcoxon.map_or_else(|| "-".to_owned(), p_value),
-                row.finding.to_string(),
-            ]);
-        }
-        let _ = write!(text, "{table}");
+        let _ = write!(text, "{}", comparison_table(rows));
     }
 }
 
-/// The claimed order under each protocol, step by step.
-fn order_table(text: &mut String, steps: &[&Comparison]) {
+/// Models against one baseline under one protocol.
+pub(crate) fn comparison_table<'a>(rows: impl IntoIterator<Item = &'a Comparison>) -> Table {
+    let mut table = Table::new(&["<model", "difference", "p", "p (Holm)", "p (Wilcoxon)", "<verdict"]);
+    for row in rows {
+        table.row(vec![
+            row.model.clone(),
+            format!("{} [{}, {}]", signed(row.difference), signed(row.low), signed(row.high)),
+            p_value(row.t),
+            p_value(row.holm),
+            row.wilcoxon.map_or_else(|| "-".to_owned(), p_value),
+            row.finding.to_string(),
+        ]);
+    }
+    table
+}
+
+/// The claimed order under each protocol.
+fn order_section(text: &mut String, steps: &[&Comparison]) {
+    let Some((order, lines)) = claim(steps) else { return };
+    let table = order_table(steps);
+    let _ = write!(text, "\n### The claimed order {order}\n\n- {}\n\n{table}", lines.join("\n- "));
+}
+
+/// Its steps.
+pub(crate) fn order_table(steps: &[&Comparison]) -> Table {
     let mut table = Table::new(&["<protocol", "<step", "difference", "p (Holm)", "<verdict"]);
     for step in steps {
         table.row(vec![
@@ -87,11 +102,11 @@ fn order_table(text: &mut String, steps: &[&Comparison]) {
             step.finding.to_string(),
         ]);
     }
-    let Some((order, lines)) = claim(steps) else { return };
-    let _ = write!(text, "\n### The claimed order {order}\n\n- {}\n\n{table}", lines.join("\n- "));
+    table
 }
 
-fn list_table(text: &mut String, part: Part<'_>, analysis: &Analysis) {
+/// What the lists are like; empty where none were kept.
+pub(crate) fn list_table(part: Part<'_>, analysis: &Analysis) -> Table {
     let mut table =
         Table::new(&["<model", "coverage", "popularity", "novelty (bits)", "Gini", "distance", "unfamiliar"]);
     for row in analysis.lists.iter().filter(|row| part.has(&row.dataset, &row.split, row.fit)) {
@@ -106,9 +121,7 @@ fn list_table(text: &mut String, part: Part<'_>, analysis: &Analysis) {
             of.unfamiliarity.map_or_else(|| "-".to_owned(), figure),
         ]);
     }
-    if !table.is_empty() {
-        let _ = write!(text, "\n### Beyond accuracy: top 10 of the whole catalogue\n\n{table}");
-    }
+    table
 }
 
 /// What the lists have of the categories; empty where there are none.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::comparison::Finding;
 use crate::html::{escape, tables};
 use crate::metrics::Metric;
 
@@ -40,7 +41,8 @@ impl Table {
         tables::open(page, caption, &titles);
         for cells in &self.rows {
             if let Some((first, others)) = cells.split_first() {
-                tables::row(page, first, &others.iter().map(|cell| escape(cell)).collect::<Vec<_>>());
+                let others = others.iter().zip(&self.text[1..]).map(|(cell, text)| html_cell(cell, *text));
+                tables::row(page, first, &others.collect::<Vec<_>>());
             }
         }
         tables::close(page);
@@ -48,6 +50,19 @@ impl Table {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+}
+
+/// A cell of a page: an interval behind a figure is soft, a verdict has its colour.
+fn html_cell(cell: &str, text: bool) -> String {
+    let verdict = [Finding::Better, Finding::Worse].iter().any(|finding| finding.to_string() == cell);
+    match cell.split_once(" [") {
+        _ if text && verdict => format!("<td class=\"text {cell}\">{cell}"),
+        _ if text => format!("<td class=\"text\">{}", escape(cell)),
+        Some((value, range)) if range.ends_with(']') => {
+            format!("{} <span class=\"range\">[{}</span>", escape(value), escape(range))
+        }
+        _ => escape(cell),
     }
 }
 

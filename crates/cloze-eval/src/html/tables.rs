@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use crate::chance::chance;
-use crate::comparison::Finding;
 use crate::difficulty::{self, DifficultyRow};
 use crate::html::{Section, escape};
 use crate::metrics::Metric;
@@ -14,9 +13,9 @@ use crate::published::{Published, Verdict};
 use crate::questions;
 use crate::ranks::ProtocolRanks;
 use crate::report::{deviations, first_of_each_model, seconds, titles};
-use crate::report_analysis::category_table;
+use crate::report_analysis::{category_table, comparison_table, list_table, order_table};
 use crate::results::ResultRow;
-use crate::table::{figure, p_value, short, signed};
+use crate::table::{figure, short, signed};
 
 /// The metrics of a protocol's table; those of `true` are shown with their interval.
 const SHOWN: [(Metric, bool); 8] = [
@@ -55,14 +54,6 @@ pub(crate) fn row(page: &mut String, model: &str, cells: &[String]) {
 
 fn interval(value: &str, low: &str, high: &str) -> String {
     format!("{value} <span class=\"range\">[{low}, {high}]</span>")
-}
-
-fn finding_class(finding: Finding) -> &'static str {
-    match finding {
-        Finding::Better => "text better",
-        Finding::Worse => "text worse",
-        Finding::NoDifferenceShown => "text",
-    }
 }
 
 impl<'a> Section<'a> {
@@ -156,27 +147,11 @@ impl<'a> Section<'a> {
         let of_table = |row: &&crate::Comparison| {
             self.part.has(&row.dataset, &row.split, row.fit) && row.protocol == protocol
         };
-        let mut rows = self.analysis.comparisons.iter().filter(of_table).peekable();
-        let Some(first) = rows.peek() else { return };
+        let all: Vec<&crate::Comparison> = self.analysis.comparisons.iter().filter(of_table).collect();
+        let Some(first) = all.first() else { return };
         let caption = format!("NDCG@10 against {}, user by user", first.baseline);
-        let all: Vec<&crate::Comparison> = rows.clone().collect();
         self.differences_plot(page, &all);
-        open(page, &caption, &["<model", "difference", "p", "p (Holm)", "p (Wilcoxon)", "<verdict"]);
-        for one in rows {
-            let class = finding_class(one.finding);
-            row(
-                page,
-                &one.model,
-                &[
-                    interval(&signed(one.difference), &signed(one.low), &signed(one.high)),
-                    escape(&p_value(one.t)),
-                    escape(&p_value(one.holm)),
-                    one.wilcoxon.map_or_else(|| "-".to_owned(), |p| escape(&p_value(p))),
-                    format!("<td class=\"{class}\">{}", one.finding),
-                ],
-            );
-        }
-        close(page);
+        comparison_table(all).write_html(page, &caption);
     }
 
     /// The claimed order, step by step.
@@ -189,21 +164,7 @@ impl<'a> Section<'a> {
             let _ = writeln!(page, "<li>{}</li>", escape(&line));
         }
         page.push_str("</ul>\n");
-        let titles = ["<step", "<protocol", "difference", "p (Holm)", "<verdict"];
-        open(page, "NDCG@10 of each model against the next one, user by user", &titles);
-        for step in steps {
-            row(
-                page,
-                &format!("{} > {}", step.model, step.baseline),
-                &[
-                    format!("<td class=\"text\">{}", step.protocol),
-                    interval(&signed(step.difference), &signed(step.low), &signed(step.high)),
-                    escape(&p_value(step.holm)),
-                    format!("<td class=\"{}\">{}", finding_class(step.finding), step.finding),
-                ],
-            );
-        }
-        close(page);
+        order_table(&steps).write_html(page, "NDCG@10 of each model against the next one, user by user");
     }
 
     /// The questions that pairs of models answer.
@@ -241,33 +202,10 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn list_table(&self, page: &mut String) {
-        let mut rows = self
-            .analysis
-            .lists
-            .iter()
-            .filter(|row| self.part.has(&row.dataset, &row.split, row.fit))
-            .peekable();
-        if rows.peek().is_none() {
-            return;
+        let table = list_table(self.part, self.analysis);
+        if !table.is_empty() {
+            page.push_str("<h3>Beyond accuracy</h3>\n");
+            table.write_html(page, "The users' top 10 of the whole catalogue");
         }
-        page.push_str("<h3>Beyond accuracy</h3>\n");
-        let titles = ["<model", "coverage", "popularity", "novelty (bits)", "Gini", "distance", "unfamiliar"];
-        open(page, "The users' top 10 of the whole catalogue", &titles);
-        for one in rows {
-            let of = &one.statistics;
-            row(
-                page,
-                &one.model,
-                &[
-                    figure(of.coverage),
-                    format!("{:.1}", of.popularity),
-                    format!("{:.2}", of.novelty),
-                    figure(of.gini),
-                    of.distance.map_or_else(|| "-".to_owned(), figure),
-                    of.unfamiliarity.map_or_else(|| "-".to_owned(), figure),
-                ],
-            );
-        }
-        close(page);
     }
 }
