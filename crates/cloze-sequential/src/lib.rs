@@ -4,6 +4,7 @@
 
 mod bert4rec;
 mod caser;
+mod epochs;
 mod gru4rec;
 mod lessons;
 mod loss;

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 
-/// Draws for a negative that the sequence does not hold, before one that it holds is taken.
+/// Draws for a negative that the sequence, or the user, does not hold, before one that it holds is taken.
 const TRIES: usize = 100;
 
 /// Lists of shared negatives at least, where there are as many sequences.
@@ -118,13 +118,20 @@ impl TrainingLoss {
             LossKind::Bce => {
                 Negatives::new(Sharing::Row, count, outside(batch, count, items, generator), Vec::new())?
             }
-            LossKind::Gbce => {
-                let ids = 0..batch.outputs().len() * count;
-                let ids = ids.map(|_| generator.random_range(0..items)).collect();
-                Negatives::new(Sharing::Row, count, ids, Vec::new())?
-            }
+            LossKind::Gbce => self.anywhere(batch.outputs().len(), items, generator)?,
         };
         Ok(Some(negatives))
+    }
+
+    /// For each of so many rows items from all.
+    pub(crate) fn anywhere(
+        &self,
+        rows: usize,
+        items: u32,
+        generator: &mut ChaCha8Rng,
+    ) -> Result<Negatives, EncoderError> {
+        let ids = (0..rows * self.count()).map(|_| generator.random_range(0..items)).collect();
+        Negatives::new(Sharing::Row, self.count(), ids, Vec::new())
     }
 
     /// Refuses more rows than have room for negatives of their own.
@@ -156,6 +163,13 @@ impl TrainingLoss {
     }
 }
 
+/// An item that is not held, unless so many draws find none.
+pub(crate) fn draw_outside(items: u32, generator: &mut ChaCha8Rng, held: impl Fn(u32) -> bool) -> u32 {
+    let mut draws = (0..TRIES).map(|_| generator.random_range(0..items));
+    let free = draws.find(|&item| !held(item));
+    free.unwrap_or_else(|| generator.random_range(0..items))
+}
+
 /// `count` items for each output row that its sequence neither holds nor is asked for.
 fn outside(batch: &PackedBatch, count: usize, items: u32, generator: &mut ChaCha8Rng) -> Vec<u32> {
     // The number of the last sequence that held an item, counted from 1.
@@ -169,9 +183,7 @@ fn outside(batch: &PackedBatch, count: usize, items: u32, generator: &mut ChaCha
             holder[item as usize] = number + 1;
         }
         for _ in 0..targets.len() * count {
-            let mut draws = (0..TRIES).map(|_| generator.random_range(0..items));
-            let free = draws.find(|&item| holder[item as usize] != number + 1);
-            ids.push(free.unwrap_or_else(|| generator.random_range(0..items)));
+            ids.push(draw_outside(items, generator, |item| holder[item as usize] == number + 1));
         }
     }
     ids

@@ -1,15 +1,13 @@
 //! Training batches: parts of sequences in drawn order, an example made of each.
 
+use crate::epochs::Epochs;
 use crate::objective::{Objective, Training, Windows};
 use cloze_data::Sequences;
 use cloze_encoder::{EncoderError, Negatives, PackedBatch};
 use cloze_train::TrainError;
-use rand::{Rng, SeedableRng as _, seq::SliceRandom as _};
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// Streams of the generator: orders of epochs and draws of steps never share numbers.
-const ORDER_STREAM: u64 = 1 << 62;
-const NEGATIVE_STREAM: u64 = 1 << 61;
 const TOO_MANY: &str =
     "more than 4,294,967,295 prefixes to learn from: --windows random takes one of a sequence";
 
@@ -23,10 +21,8 @@ pub struct Sampler<O> {
     indices: Vec<u32>,
     /// An epoch's examples before each of these sequences, and all in the end: one a sequence, or of prefixes each.
     starts: Vec<u32>,
-    /// The order of one epoch, kept until another is asked for.
-    epoch: Option<(u64, Vec<u32>)>,
+    epochs: Epochs,
     catalogue: usize,
-    seed: u64,
 }
 
 impl<O: Objective> Sampler<O> {
@@ -43,7 +39,8 @@ impl<O: Objective> Sampler<O> {
             indices.push(index as u32);
             starts.push(u32::try_from(examples).map_err(|_| TrainError::Data(TOO_MANY.to_owned()))?);
         }
-        Ok(Self { options, training, sequences, indices, starts, epoch: None, catalogue, seed })
+        let epochs = Epochs::new(starts[indices.len()], seed);
+        Ok(Self { options, training, sequences, indices, starts, epochs, catalogue })
     }
 
     /// Whether there is nothing to draw from.
@@ -56,10 +53,10 @@ impl<O: Objective> Sampler<O> {
     /// # Errors
     /// Those of [`Objective::push_example`].
     pub fn batch(&mut self, step: u64) -> Result<PackedBatch, EncoderError> {
-        let mut generator = self.generator(step);
+        let mut generator = self.epochs.of_step(step);
         let mut batch = PackedBatch::new();
         for offset in 0..self.training.batch as u64 {
-            let example = self.drawn(step * self.training.batch as u64 + offset);
+            let example = self.epochs.at(step * self.training.batch as u64 + offset);
             let window = self.cut(example, &mut generator);
             self.options.push_example(&mut batch, window, self.catalogue, &mut generator)?;
         }
@@ -71,25 +68,7 @@ impl<O: Objective> Sampler<O> {
     /// # Errors
     /// Those of the negatives.
     pub fn negatives(&self, step: u64, batch: &PackedBatch) -> Result<Option<Negatives>, EncoderError> {
-        self.training.loss.draw(batch, self.catalogue, &mut self.generator(NEGATIVE_STREAM + step))
-    }
-
-    fn generator(&self, stream: u64) -> ChaCha8Rng {
-        let mut generator = ChaCha8Rng::seed_from_u64(self.seed);
-        generator.set_stream(stream);
-        generator
-    }
-
-    /// The example at place `number` of the endless succession of epochs.
-    fn drawn(&mut self, number: u64) -> u32 {
-        let size = self.starts[self.indices.len()];
-        let (epoch, place) = (number / u64::from(size), (number % u64::from(size)) as usize);
-        if self.epoch.as_ref().is_none_or(|(drawn, _)| *drawn != epoch) {
-            let mut order: Vec<u32> = (0..size).collect();
-            order.shuffle(&mut self.generator(ORDER_STREAM + epoch));
-            self.epoch = Some((epoch, order));
-        }
-        self.epoch.as_ref().map_or(0, |(_, order)| order[place])
+        self.training.loss.draw(batch, self.catalogue, &mut self.epochs.of_negatives(step))
     }
 
     /// The part of a sequence that an example is made of.

@@ -8,6 +8,8 @@ use crate::table::{figure, signed};
 /// Number of colours in the style sheet; further series take them again.
 const COLOURS: usize = 8;
 pub(super) const WIDTH: f64 = 520.0;
+/// Width of a letter of a name, about.
+const LETTER: f64 = 6.6;
 /// Height of a bar with the space around it.
 const ROW: f64 = 30.0;
 
@@ -35,7 +37,7 @@ pub(super) struct Bar<'a> {
 /// Horizontal bars from zero with intervals.
 pub(super) fn bars(title: &str, bars: &[Bar<'_>]) -> String {
     let longest = bars.iter().map(|bar| bar.label.chars().count()).max().unwrap_or(0);
-    let left = (longest as f64 * 6.6 + 12.0).min(WIDTH * 0.42);
+    let left = (longest as f64 * LETTER + 12.0).min(WIDTH * 0.42);
     let right = WIDTH - 52.0;
     let highest = bars
         .iter()
@@ -67,7 +69,7 @@ pub(super) fn bars(title: &str, bars: &[Bar<'_>]) -> String {
 /// Horizontal bars to either side of zero, with intervals.
 pub(super) fn differences(title: &str, bars: &[Bar<'_>]) -> String {
     let longest = bars.iter().map(|bar| bar.label.chars().count()).max().unwrap_or(0);
-    let left = (longest as f64 * 6.6 + 12.0).min(WIDTH * 0.42);
+    let left = (longest as f64 * LETTER + 12.0).min(WIDTH * 0.42);
     let right = WIDTH - 12.0;
     let ends = |bar: &Bar<'_>| [bar.point.low, bar.point.high, bar.point.value];
     let reach = |sign: f64| bars.iter().flat_map(ends).map(|end| sign * end).fold(0.0, f64::max);
@@ -102,7 +104,8 @@ pub(super) fn differences(title: &str, bars: &[Bar<'_>]) -> String {
 
 /// A bar's name, left of where it begins.
 fn name(svg: &mut String, label: &str, left: f64, middle: f64) {
-    let limit = ((left - 12.0) / 6.6).floor().max(4.0) as usize;
+    // What has just room is not to be cut by rounding.
+    let limit = ((left - 12.0) / LETTER + 1e-6).floor().max(4.0) as usize;
     let _ = write!(
         svg,
         r#"<text x="{:.1}" y="{:.1}" text-anchor="end">{}</text>"#,
@@ -286,6 +289,16 @@ mod tests {
             [(0.05, 0.05), (0.0, 0.05), (0.0025, 0.0025), (1.0, 0.5)].map(|(t, s)| label(t, s)),
             [".05", ".00", ".0025", "1.0"]
         );
+    }
+
+    #[test]
+    fn names_that_fit_are_not_cut() {
+        for letters in 4..30 {
+            let label = "m".repeat(letters);
+            let point = Point { value: 0.1, low: 0.08, high: 0.12 };
+            let svg = bars("NDCG@10", &[Bar { label: &label, series: 0, point, published: Vec::new() }]);
+            assert!(svg.contains(&format!(">{label}</text>")), "{letters} letters: {svg}");
+        }
     }
 
     #[test]

@@ -2,19 +2,11 @@
 
 use super::network::PAD;
 use super::options::CaserOptions;
-use crate::loss::{LossKind, TrainingLoss};
+use crate::epochs::Epochs;
+use crate::loss::{LossKind, TrainingLoss, draw_outside};
 use cloze_data::Sequences;
 use cloze_encoder::{EncoderError, Loss, Negatives, Sharing};
 use cloze_train::TrainError;
-use rand::{Rng as _, SeedableRng as _, seq::SliceRandom as _};
-use rand_chacha::ChaCha8Rng;
-
-/// Streams of the generator: orders of epochs and draws of steps never share numbers.
-const ORDER_STREAM: u64 = 1 << 62;
-const NEGATIVE_STREAM: u64 = 1 << 61;
-
-/// Draws for a negative that the user does not have, before one that the user has is taken.
-const TRIES: usize = 100;
 
 /// The windows of one step.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,10 +33,8 @@ pub(super) struct Windows {
     loss: TrainingLoss,
     /// Every user's items in ascending order, where negatives must be none of them.
     sorted: Vec<Vec<u32>>,
-    /// The order of one epoch, kept until another is asked for.
-    epoch: Option<(u64, Vec<u32>)>,
+    epochs: Epochs,
     catalogue: usize,
-    seed: u64,
 }
 
 impl Windows {
@@ -74,9 +64,8 @@ impl Windows {
             batch: options.batch,
             loss,
             sorted: if outside { sequences.iter().map(sorted).collect() } else { Vec::new() },
-            epoch: None,
+            epochs: Epochs::new(0, seed),
             catalogue,
-            seed,
         };
         let mut all = 0_u32;
         for sequence in sequences.iter() {
@@ -91,6 +80,7 @@ impl Windows {
             let nothing = "no user has two interactions left to train on: there is no next item to predict";
             return Err(TrainError::Data(nothing.to_owned()));
         }
+        windows.epochs = Epochs::new(all, seed);
         Ok(windows)
     }
 
@@ -123,7 +113,7 @@ impl Windows {
             ends: vec![0],
         };
         for offset in 0..self.batch as u64 {
-            let number = self.drawn(step * self.batch as u64 + offset);
+            let number = self.epochs.at(step * self.batch as u64 + offset);
             let user = self.counts.partition_point(|&before| before <= number) - 1;
             let sequence = self.sequences.get(user);
             let place = self.places(sequence.len()).start + (number - self.counts[user]) as usize;
@@ -142,25 +132,21 @@ impl Windows {
     pub(super) fn negatives(&self, step: u64, batch: &Batch) -> Result<Option<Negatives>, EncoderError> {
         let (count, items) = (self.loss.count(), self.catalogue as u32);
         self.loss.check_room(batch.targets.len())?;
-        let mut generator = self.generator(NEGATIVE_STREAM + step);
+        let mut generator = self.epochs.of_negatives(step);
         Ok(Some(match self.loss.kind {
             LossKind::Softmax => return Ok(None),
             LossKind::SampledSoftmax => {
                 self.loss.shared(batch.users.len(), self.catalogue, &mut generator)?
             }
-            LossKind::Gbce => {
-                let ids = 0..batch.targets.len() * count;
-                let ids = ids.map(|_| generator.random_range(0..items)).collect();
-                Negatives::new(Sharing::Row, count, ids, Vec::new())?
-            }
+            LossKind::Gbce => self.loss.anywhere(batch.targets.len(), items, &mut generator)?,
             LossKind::Bce => {
                 let mut ids = Vec::with_capacity(batch.targets.len() * count);
                 for (ends, &user) in batch.ends.windows(2).zip(&batch.users) {
                     let seen = &self.sorted[user as usize];
                     for _ in 0..(ends[1] - ends[0]) as usize * count {
-                        let mut draws = (0..TRIES).map(|_| generator.random_range(0..items));
-                        let free = draws.find(|item| seen.binary_search(item).is_err());
-                        ids.push(free.unwrap_or_else(|| generator.random_range(0..items)));
+                        ids.push(draw_outside(items, &mut generator, |item| {
+                            seen.binary_search(&item).is_ok()
+                        }));
                     }
                 }
                 Negatives::new(Sharing::Row, count, ids, Vec::new())?
@@ -171,24 +157,6 @@ impl Windows {
     /// The loss over the negatives that [`Self::negatives`] gave.
     pub(super) fn loss<'a>(&self, negatives: Option<&'a Negatives>) -> Loss<'a> {
         self.loss.over(negatives, self.catalogue)
-    }
-
-    fn generator(&self, stream: u64) -> ChaCha8Rng {
-        let mut generator = ChaCha8Rng::seed_from_u64(self.seed);
-        generator.set_stream(stream);
-        generator
-    }
-
-    /// The window at place `number` of the endless succession of epochs.
-    fn drawn(&mut self, number: u64) -> u32 {
-        let all = self.counts[self.counts.len() - 1];
-        let (epoch, place) = (number / u64::from(all), (number % u64::from(all)) as usize);
-        if self.epoch.as_ref().is_none_or(|(drawn, _)| *drawn != epoch) {
-            let mut order: Vec<u32> = (0..all).collect();
-            order.shuffle(&mut self.generator(ORDER_STREAM + epoch));
-            self.epoch = Some((epoch, order));
-        }
-        self.epoch.as_ref().map_or(0, |(_, order)| order[place])
     }
 }
 
