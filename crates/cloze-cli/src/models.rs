@@ -70,7 +70,7 @@ pub(crate) struct Entry {
     /// What it has an engine compute.
     pub(crate) body: Option<Body>,
     defaults: fn() -> Result<Options>,
-    check: fn(Options) -> serde_json::Result<()>,
+    complete: fn(Options) -> Result<Options>,
     train: fn(&TrainingData<'_>, Options, &mut Run<'_>) -> Result<Trained>,
     load: fn(&ModelFolder) -> Result<Box<dyn Recommender>, TrainError>,
 }
@@ -91,7 +91,7 @@ impl Entry {
             reuse: None,
             body: M::BODY,
             defaults: || plain(&M::Options::default()),
-            check: |options| serde_json::from_value::<M::Options>(Value::Object(options)).map(drop),
+            complete: |given| plain(&serde_json::from_value::<M::Options>(Value::Object(given))?),
             train: train::<M>,
             load: |folder| Ok(Box::new(M::load(folder)?)),
         }
@@ -106,9 +106,12 @@ impl Entry {
         (self.defaults)().expect("default options are plain values: tested for each model")
     }
 
-    /// Whether the model takes these options: their names and types, and values that are no numbers.
-    pub(crate) fn check(&self, options: Options) -> serde_json::Result<()> {
-        (self.check)(options)
+    /// All options where these are given: what is a default may depend on them.
+    ///
+    /// # Errors
+    /// Names and types that the model does not take, and values that are no numbers.
+    pub(crate) fn complete(&self, given: Options) -> Result<Options> {
+        (self.complete)(given)
     }
 
     pub(crate) fn train(
@@ -185,9 +188,10 @@ mod tests {
     }
 
     #[test]
-    fn default_options_are_taken() {
+    fn default_options_are_taken_and_are_those_where_nothing_is_given() {
         for entry in MODELS {
-            entry.check(entry.defaults()).unwrap();
+            assert_eq!(entry.complete(entry.defaults()).unwrap(), entry.defaults(), "{}", entry.name);
+            assert_eq!(entry.complete(Options::new()).unwrap(), entry.defaults(), "{}", entry.name);
         }
     }
 

@@ -18,12 +18,12 @@ pub(crate) type Options = serde_json::Map<String, Value>;
 /// # Errors
 /// A configuration file that cannot be read, has an unknown key or a value of the wrong type.
 pub(crate) fn resolve(entry: &Entry, config: Option<&Path>, flags: &Options) -> Result<Options> {
-    let mut options = entry.defaults();
-    if let Some(path) = config {
-        options.extend(from_file(entry, path)?);
-    }
-    options.extend(flags.clone());
-    Ok(options)
+    let mut given = match config {
+        Some(path) => from_file(entry, path)?,
+        None => Options::new(),
+    };
+    given.extend(flags.clone());
+    entry.complete(given)
 }
 
 fn from_file(entry: &Entry, path: &Path) -> Result<Options> {
@@ -121,10 +121,9 @@ fn expected(default: &Value) -> &'static str {
 
 /// Asks the model about one value, with defaults for everything else, so that a refusal is about this one.
 fn check_value(entry: &Entry, key: &str, value: Value) -> Result<Value, String> {
-    let mut options = entry.defaults();
-    options.insert(key.to_owned(), value.clone());
-    match entry.check(options) {
-        Ok(()) => Ok(value),
+    let given = Options::from_iter([(key.to_owned(), value.clone())]);
+    match entry.complete(given) {
+        Ok(_) => Ok(value),
         Err(error) if value.is_number() => {
             let default = entry.defaults().get(key).cloned().unwrap_or(Value::Null);
             Err(format!("{} ({error})", expected(&default)))
@@ -181,6 +180,22 @@ mod tests {
         assert_eq!(of_type(Value::from("true"), &yes), None);
         assert_eq!(of_type(Value::from(1), &text), None);
         assert_eq!(of_type(Value::from(1), &Value::Null), Some(Value::from(1)));
+    }
+
+    #[test]
+    fn a_default_may_depend_on_what_is_given() {
+        let resolved = |name: &str, given: &[(&str, Value)]| {
+            let flags = given.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+            resolve(find(name).unwrap(), None, &flags).unwrap()
+        };
+        let adam = ("optimizer", Value::from("adam"));
+        assert_eq!(resolved("mlp", &[])["learning-rate"], 0.2);
+        assert_eq!(resolved("mlp", &[adam.clone()])["learning-rate"], 0.001);
+        let named = resolved("neumf", &[adam, ("learning-rate", Value::from(0.005))]);
+        assert_eq!(
+            (&named["learning-rate"], &named["mlp-learning-rate"]),
+            (&Value::from(0.005), &Value::from(0.001))
+        );
     }
 
     #[test]
