@@ -190,7 +190,7 @@ mod tests {
         };
         let adam = ("optimizer", Value::from("adam"));
         assert_eq!(resolved("mlp", &[])["learning-rate"], 0.2);
-        assert_eq!(resolved("mlp", &[adam.clone()])["learning-rate"], 0.001);
+        assert_eq!(resolved("mlp", std::slice::from_ref(&adam))["learning-rate"], 0.001);
         let named = resolved("neumf", &[adam, ("learning-rate", Value::from(0.005))]);
         assert_eq!(
             (&named["learning-rate"], &named["mlp-learning-rate"]),
