@@ -73,20 +73,9 @@ impl PredictionArgs {
         self.run_seed
     }
 
-    /// The file's name without the extensions that a reader knows: what else has a point tells runs apart.
-    fn stem(&self) -> String {
-        const KNOWN: [&str; 8] = [".gz", ".zst", ".csv", ".tsv", ".txt", ".jsonl", ".json", ".parquet"];
-        let name = self.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut stem = name.as_str();
-        while let Some(shorter) = KNOWN.iter().find_map(|ending| stem.strip_suffix(ending)) {
-            stem = shorter;
-        }
-        if stem.is_empty() { "predictions".to_owned() } else { stem.to_owned() }
-    }
-
     /// A folder beside the file.
     pub(crate) fn output(&self, kind: &str) -> PathBuf {
-        self.path().with_file_name(format!("{}-{kind}", self.stem()))
+        self.path().with_file_name(format!("{}-{kind}", stem(self.path())))
     }
 
     /// Reads the file; the number is that of the rows left out.
@@ -118,7 +107,7 @@ impl PredictionArgs {
                 dataset.name
             );
         }
-        let name = self.name.clone().unwrap_or_else(|| self.stem());
+        let name = self.name.clone().unwrap_or_else(|| stem(self.path()));
         let predictions = Predictions::new(&name, dataset.users.len(), dataset.items.len(), &triples);
         let predictions = predictions.map_err(|error| match error {
             EvalError::DuplicateScore { user, item } => self.twice(&scores, (user, item), (&users, &items)),
@@ -160,5 +149,33 @@ impl PredictionArgs {
             id(&scores.users, |row| row.user),
             id(&scores.items, |row| row.item)
         )
+    }
+}
+
+/// The file's name without the extensions that a reader knows: what else has a point tells runs apart.
+fn stem(path: &Path) -> String {
+    const KNOWN: [&str; 8] = [".gz", ".zst", ".csv", ".tsv", ".txt", ".jsonl", ".json", ".parquet"];
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut stem = name.as_str();
+    while let Some(shorter) = KNOWN.iter().find_map(|ending| stem.strip_suffix(ending)) {
+        stem = shorter;
+    }
+    if stem.is_empty() { "predictions".to_owned() } else { stem.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_different_runs_have_different_names() {
+        for (file, name) in [
+            ("a/b.v1.csv.gz", "b.v1"),
+            ("b.v2.csv", "b.v2"),
+            ("0.5-mix.parquet", "0.5-mix"),
+            (".csv", "predictions"),
+        ] {
+            assert_eq!(stem(Path::new(file)), name, "{file}");
+        }
     }
 }

@@ -4,8 +4,8 @@
 mod common;
 
 use cloze_eval::{
-    Cases, Categories, EvalError, EvaluationOptions, Metric, Protocol, ProtocolRanks, Query, chance,
-    evaluate, recommend,
+    Cases, Categories, EvalError, EvaluationOptions, Metric, ModelError, Protocol, ProtocolRanks, Query,
+    Recommender, chance, evaluate, recommend,
 };
 use common::Fixed;
 use proptest::prelude::*;
@@ -244,5 +244,43 @@ proptest! {
         let last = sorted.iter().rposition(|&score| score == scores[target as usize]).unwrap();
         prop_assert_eq!(ranks[0].ranks[0] as usize, last + 1);
         prop_assert_eq!(ranks[0].candidates[0] as usize, sorted.len());
+    }
+}
+
+/// Notes who asks.
+struct Asked {
+    users: Vec<Option<u32>>,
+    joins: bool,
+}
+
+impl Recommender for Asked {
+    fn name(&self) -> String {
+        "asked".to_owned()
+    }
+
+    fn catalogue(&self) -> usize {
+        4
+    }
+
+    fn score(&mut self, queries: &[Query<'_>], scores: &mut [f32]) -> Result<(), ModelError> {
+        self.users.extend(queries.iter().map(|query| query.user));
+        scores.fill(0.0);
+        Ok(())
+    }
+
+    fn joins_user_and_history(&self) -> bool {
+        self.joins
+    }
+}
+
+#[test]
+fn with_parts_of_histories_a_model_that_knows_its_users_is_not_told_who_asks() {
+    let histories: [&[u32]; 2] = [&[0], &[1]];
+    let cases = Cases::new(vec![5, 6], histories.to_vec(), vec![2, 3], vec![1; 4]).unwrap();
+    for (partial_histories, joins, told) in [(false, false, true), (true, false, false), (true, true, true)] {
+        let mut model = Asked { users: Vec::new(), joins };
+        let options = EvaluationOptions { partial_histories, ..full() };
+        evaluate(&mut model, &cases, &options, &mut |_, _| {}).unwrap();
+        assert_eq!(model.users, if told { vec![Some(5), Some(6)] } else { vec![None, None] });
     }
 }

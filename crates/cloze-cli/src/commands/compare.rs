@@ -135,27 +135,21 @@ fn unmatched(published: &[Published], rows: &[ResultRow]) -> Vec<String> {
     };
     let mut lines: Vec<String> = Vec::new();
     for figure in published {
-        let near: Vec<&ResultRow> = rows
-            .iter()
-            .filter(|row| {
-                plain(&row.dataset) == plain(&figure.dataset) && plain(&row.model) == plain(&figure.model)
-            })
-            .collect();
-        let Some(first) = near.first() else { continue };
-        let ours = (&first.dataset, &first.model);
-        let line = if (&figure.dataset, &figure.model) != ours {
-            let Published { dataset, model, .. } = figure;
+        let Published { dataset, model, protocol, .. } = figure;
+        let mut exact = rows.iter().filter(|row| (&row.dataset, &row.model) == (dataset, model)).peekable();
+        let line = if exact.peek().is_some() {
+            if exact.any(|row| row.protocol == *protocol) {
+                continue;
+            }
+            format!("published figures of {model} under {protocol} are left out: no row has that protocol")
+        } else {
+            let near =
+                |row: &&ResultRow| (plain(&row.dataset), plain(&row.model)) == (plain(dataset), plain(model));
+            let Some(ours) = rows.iter().find(near) else { continue };
             format!(
                 "published figures of {model} on {dataset} are left out: here they are {} on {}",
-                ours.1, ours.0
+                ours.model, ours.dataset
             )
-        } else if near.iter().all(|row| row.protocol != figure.protocol) {
-            format!(
-                "published figures of {} under {} are left out: no row has that protocol",
-                ours.1, figure.protocol
-            )
-        } else {
-            continue;
         };
         if !lines.contains(&line) {
             lines.push(line);

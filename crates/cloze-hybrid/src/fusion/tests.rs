@@ -124,6 +124,24 @@ fn validation_chooses_a_weight_where_ease_helps_and_none_where_it_misleads() {
 }
 
 #[test]
+fn few_validation_users_choose_nothing_and_that_is_said() {
+    let (_, next) = groups();
+    let first = |users: usize| -> Vec<Option<u32>> {
+        next.iter().enumerate().map(|(user, item)| item.filter(|_| user < users)).collect()
+    };
+    for (users, said) in
+        [(0, "no validation items"), (1, "a single validation item"), (29, "of 29 users are too few")]
+    {
+        let mut notes = Vec::new();
+        assert_eq!(fit(None, Some(&first(users)), &mut notes).alpha(), only_ease(None).usual_alpha());
+        assert!(notes.iter().any(|note| note.contains(said)), "{notes:?}");
+    }
+    let mut notes = Vec::new();
+    fit(None, Some(&first(30)), &mut notes);
+    assert!(!notes.iter().any(|note| note.contains("to choose alpha by")), "{notes:?}");
+}
+
+#[test]
 fn no_multiple_of_the_chosen_weights_ranks_better() {
     let (sequences, next) = groups();
     let cases = validation_cases(&sequences, Some(&next), ITEMS).unwrap().unwrap();
